@@ -1,0 +1,1 @@
+"""The language server: LSP on one side, a completion engine on the other. Never imports torch."""
