@@ -1,0 +1,105 @@
+"""`midfill engine`: one process per user that keeps a model resident and answers on a private address."""
+
+import argparse
+import logging
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from socket import socket
+from typing import Any
+
+import uvicorn
+
+from . import runtime
+from .engine import Engine, load_model
+from .routes import Api
+
+
+def main(argv: list[str]) -> int:
+    """Serve until SIGTERM or POST /shutdown. A second engine of the same user ends at once, with code 0."""
+    options = _parse(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        folder = runtime.runtime_folder(options.runtime_dir)
+        with runtime.engine_lock(folder):
+            _serve(options, folder)
+    except runtime.AlreadyRunning:
+        print("The engine already runs.", file=sys.stderr)
+    except runtime.RuntimeFolderError as error:
+        print(f"midfill engine: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _serve(options: argparse.Namespace, folder: Path) -> None:
+    over_tcp = options.port is not None or sys.platform == "win32"
+    token = secrets.token_urlsafe(32) if over_tcp else None
+    name = _short_name(options.model)
+    with runtime.tcp_socket(options.port or 0) if over_tcp else runtime.unix_socket(folder) as listener:
+        engine = Engine(load_model(options.model, options.device, options.threads), options.slots)
+        api = Api(engine, {"id": name, "device": options.device}, token, stop=lambda: server.stop())
+        server = _Server(
+            uvicorn.Config(
+                api.app(),
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                timeout_graceful_shutdown=2,
+            )
+        )
+        engine.start()
+        with runtime.address_card(folder, _card(name, folder, listener, token)):
+            server.run(sockets=[listener])
+        engine.stop(timeout=5)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but SIGTERM ends it like any other stop: everything cleaned up, exit code 0."""
+
+    def stop(self, *_: object) -> None:
+        self.should_exit = True
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.stop)
+        yield
+
+
+def _card(name: str, folder: Path, listener: socket, token: str | None) -> dict[str, Any]:
+    return {
+        "pid": os.getpid(),
+        "model": name,
+        "url": f"http://127.0.0.1:{listener.getsockname()[1]}" if token else "http://localhost",
+        "socket": None if token else str(folder / runtime.SOCKET),
+        "token": token,
+        "started": time.time(),
+        "version": version("midfill"),
+    }
+
+
+def _short_name(model: str) -> str:
+    if model in ("auto", "demo", "lite"):
+        return "demo" if model == "auto" else model
+    return Path(model).expanduser().absolute().name
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="midfill engine", description="Keep a model resident and answer.")
+    parser.add_argument("--model", default="auto", help="auto, demo, lite, or a model folder")
+    parser.add_argument("--runtime-dir", metavar="DIR", help="where the socket and engine.json go")
+    parser.add_argument("--port", type=int, help="localhost TCP with a token, instead of a Unix socket")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--threads", type=int, default=_n_cpus(), help="CPU threads (%(default)s)")
+    parser.add_argument("--slots", type=int, default=4, help="documents whose KV cache is kept (%(default)s)")
+    return parser.parse_args(argv)
+
+
+def _n_cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,73 @@
+"""Latent KV slots: what the network has already computed, one slot per document, reused by common prefix."""
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+NewCache = Callable[[int], Tensor]  # number of tokens -> [layers, tokens, R + r]
+
+_FIRST_CAPACITY = 512
+
+
+class Slot:
+    """The computed tokens of one document. `latents[:, :len(tokens)]` always belongs to exactly `tokens`."""
+
+    def __init__(self, new_cache: NewCache, limit: int) -> None:
+        self.key = ""
+        self.tokens: list[int] = []
+        self.latents = new_cache(min(_FIRST_CAPACITY, limit))  # [layers, capacity, R + r]
+        self._new_cache = new_cache
+        self._limit = limit
+
+    def keep(self, prompt: Sequence[int]) -> int:
+        """Drop what does not begin `prompt`; return how many of its tokens need no computing.
+
+        The last token is always computed: its logits are wanted.
+        """
+        n_kept = min(common_prefix(self.tokens, prompt), len(prompt) - 1)
+        del self.tokens[n_kept:]
+        return n_kept
+
+    def reserve(self, length: int) -> None:
+        """Make room for `length` tokens, in powers of two up to the limit."""
+        capacity = self.latents.shape[1]
+        if length <= capacity:
+            return
+        grown = self._new_cache(min(1 << (length - 1).bit_length(), self._limit))
+        grown[:, : len(self.tokens)] = self.latents[:, : len(self.tokens)]
+        self.latents = grown
+
+
+class Slots:
+    """A few slots, least recently used first. A slot that is lent belongs to one request."""
+
+    def __init__(self, new_cache: NewCache, limit: int, n_slots: int) -> None:
+        self._free = [Slot(new_cache, limit) for _ in range(n_slots)]
+
+    def __len__(self) -> int:
+        """How many are free."""
+        return len(self._free)
+
+    def lend(self, key: str, prompt: Sequence[int]) -> Slot:
+        """The slot of the same document, else the one with most to reuse, else the least recently used."""
+        slot = next((slot for slot in self._free if key and slot.key == key), None)
+        if slot is None:
+            slot = max(self._free, key=lambda slot: _worth(slot, prompt))  # the first of equals
+        self._free.remove(slot)
+        slot.key = key
+        return slot
+
+    def give_back(self, slot: Slot) -> None:
+        self._free.append(slot)
+
+
+def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many leading items are equal."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _worth(slot: Slot, prompt: Sequence[int]) -> int:
+    """Reuse of a few tokens (bos, fim_begin, an import line) is not worth another document's slot."""
+    n_common = common_prefix(slot.tokens, prompt)
+    return n_common if n_common >= 32 else 0

@@ -1,0 +1,192 @@
+"""One completion: a request in, events out, a step of the network at a time. Knows no HTTP, no thread."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from .cache import Slots
+from .deepseek import DeepseekV2
+from .generate import Finish, generate
+from .tokens import Detokenizer, StopStrings, Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model ready to run."""
+
+    folder: Path
+    network: DeepseekV2
+    tokenizer: Tokenizer
+    prefix_tokens: int  # default budgets of a fill-in-the-middle prompt
+    suffix_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to complete: ids as they are, or text; with a suffix, the middle between the two is wanted."""
+
+    prompt: str | list[int]
+    suffix: str | None = None
+    max_tokens: int = 64
+    stop: tuple[str, ...] = ()
+    slot: str = ""  # of equal slots, if not empty, only the newest request goes on
+    prefix_tokens: int | None = None
+    suffix_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    queued_ms: float = 0.0
+    prefill_ms: float = 0.0
+    first_token_ms: float = 0.0  # since the request was submitted
+    decode_ms: float = 0.0
+    prompt_tokens: int = 0
+    reused_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    finish: Finish
+    timings: Timings
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The request cannot be served, in one sentence."""
+
+    message: str
+    blame: Literal["request", "engine"]
+
+
+Event = Delta | Done | Failed
+Emit = Callable[[Event], None]
+
+
+class RequestError(Exception):
+    """A request that the model cannot serve, in one sentence."""
+
+
+class Ticket:
+    """A submitted request. Cancelling is safe from every thread and works before the network's next step."""
+
+    def __init__(self, request: Request, emit: Emit) -> None:
+        self.request = request
+        self.emit = emit  # called in the generation thread
+        self.submitted = time.perf_counter()
+        self._cancelled = threading.Event()
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
+
+class Completion:
+    """A request in progress: holds a slot of the KV cache from the start to the end."""
+
+    def __init__(self, ticket: Ticket, loaded: Loaded, slots: Slots) -> None:
+        self.ticket = ticket
+        self._started = time.perf_counter()
+        prompt = _prompt_ids(ticket.request, loaded)
+        self._slots = slots
+        self._slot = slots.lend(ticket.request.slot, prompt)
+        self._n_prompt = len(prompt)
+        self._n_reused = self._slot.keep(prompt)
+        self._n_completed = 0
+        self._first_token = 0.0
+        self._text = Detokenizer(loaded.tokenizer)
+        self._stops = StopStrings(ticket.request.stop)
+        ids = loaded.tokenizer.fim_ids
+        self._ids = generate(
+            loaded.network,
+            self._slot,
+            prompt,
+            ticket.request.max_tokens,
+            stops={ids.bos, ids.eos, ids.hole, ids.begin, ids.end},
+            vocabulary=loaded.tokenizer.size,
+            cancelled=lambda: ticket.cancelled,
+        )
+
+    def step(self) -> bool:
+        """Run the network once at most; tell what came of it; return whether there is more to do."""
+        try:
+            id_ = next(self._ids)
+        except StopIteration as end:
+            self._finish(end.value)
+            return False
+        return id_ is None or self._push(id_)
+
+    def close(self) -> None:
+        """Give the slot back, whatever happened."""
+        self._ids.close()
+        self._slots.give_back(self._slot)
+
+    def _push(self, id_: int) -> bool:
+        self._first_token = self._first_token or time.perf_counter()
+        self._n_completed += 1
+        text, stopped = self._stops.push(self._text.push(id_))
+        if text:
+            self.ticket.emit(Delta(text))
+        if stopped:
+            self.ticket.emit(Done("stop", self._timings()))
+        return not stopped
+
+    def _finish(self, finish: Finish) -> None:
+        if rest := self._stops.finish():
+            self.ticket.emit(Delta(rest))
+        self.ticket.emit(Done(finish, self._timings()))
+
+    def _timings(self) -> Timings:
+        now, submitted = time.perf_counter(), self.ticket.submitted
+        first = self._first_token or now
+        return Timings(
+            queued_ms=_ms(self._started - submitted),
+            prefill_ms=_ms(first - self._started),
+            first_token_ms=_ms(first - submitted),
+            decode_ms=_ms(now - first),
+            prompt_tokens=self._n_prompt,
+            reused_tokens=self._n_reused,
+            completion_tokens=self._n_completed,
+        )
+
+
+def _prompt_ids(request: Request, loaded: Loaded) -> list[int]:
+    tokenizer, context = loaded.tokenizer, loaded.network.context
+    if isinstance(request.prompt, list):
+        prompt = request.prompt
+        if not prompt or min(prompt) < 0 or max(prompt) >= tokenizer.size:
+            raise RequestError(f"A prompt of ids must hold some, each from 0 to {tokenizer.size - 1}.")
+    elif request.suffix is None:
+        prompt = [tokenizer.fim_ids.bos, *tokenizer.encode(request.prompt)]
+    else:
+        prompt = _fim_prompt(request.prompt, request.suffix, request, loaded)
+    if len(prompt) > context:
+        raise RequestError(f"The prompt has {len(prompt)} tokens; the model's context holds {context}.")
+    return prompt
+
+
+def _fim_prompt(prefix: str, suffix: str, request: Request, loaded: Loaded) -> list[int]:
+    """Budgets that the context cannot hold are lowered: half of it stays for the prompt in any case."""
+    n_control = 4
+    room = max(loaded.network.context - request.max_tokens, loaded.network.context // 2) - n_control
+    wanted = (request.prefix_tokens, request.suffix_tokens)
+    prefix_budget = loaded.prefix_tokens if wanted[0] is None else wanted[0]
+    suffix_budget = min(loaded.suffix_tokens if wanted[1] is None else wanted[1], room // 2)
+    return loaded.tokenizer.fim_prompt(
+        prefix, suffix, min(prefix_budget, room - suffix_budget), suffix_budget
+    )
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 2)

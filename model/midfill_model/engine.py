@@ -1,0 +1,164 @@
+"""The one generation thread: loads the model, then serves requests in turn, step by step."""
+
+import logging
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from . import weights
+from .cache import Slots
+from .completion import Completion, Emit, Failed, Loaded, Request, RequestError, Ticket
+from .config import ModelError, read_config
+from .tokens import Tokenizer
+
+log = logging.getLogger(__name__)
+
+_LONGEST_CONTEXT = 16_384  # tokens; a model may know more, an editor's prompt is far shorter
+
+Load = Callable[[Callable[[float], None]], Loaded]  # tells its progress, 0.0 … 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What /health tells."""
+
+    status: Literal["loading", "ready", "failed"] = "loading"
+    progress: float = 0.0
+    message: str = "Loading the model."
+    loaded: Loaded | None = None
+
+
+class Engine:
+    """Owns the model. Every method may be called from every thread."""
+
+    def __init__(self, load: Load, n_slots: int) -> None:
+        self.state = State()
+        self.n_requests = 0
+        self.busy = False
+        self._load = load
+        self._n_slots = n_slots
+        self._inbox: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()  # None: stop
+        self._newest: dict[str, Ticket] = {}  # by slot
+        self._lock = threading.Lock()  # guards _newest and n_requests
+        self._thread = threading.Thread(target=self._run, name="generation", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def submit(self, request: Request, emit: Emit) -> Ticket:
+        """Queue a request; an older one of the same slot is cancelled. One Done or Failed will come."""
+        ticket = Ticket(request, emit)
+        with self._lock:
+            self.n_requests += 1
+            if request.slot:
+                if older := self._newest.get(request.slot):
+                    older.cancel()
+                self._newest[request.slot] = ticket
+        self._inbox.put(ticket)
+        return ticket
+
+    def stop(self, timeout: float) -> None:
+        """End the thread after the step that it is in."""
+        self._inbox.put(None)
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        try:
+            loaded = self._load(lambda done: self._set(State(progress=done)))
+        except ModelError as error:
+            log.error("%s", error)
+            self._refuse_all(str(error))
+        except Exception as error:  # a failure to load is a state, not a crash: say it and go on answering
+            log.exception("loading failed")
+            self._refuse_all(f"The model could not be loaded ({type(error).__name__}: {error}).")
+        else:
+            self._set(State("ready", 1.0, "Ready.", loaded))
+            self._serve(loaded)
+
+    def _set(self, state: State) -> None:
+        self.state = state
+
+    def _refuse_all(self, message: str) -> None:
+        self._set(State("failed", 0.0, message))
+        while ticket := self._inbox.get():
+            self._end(ticket)
+            ticket.emit(Failed(message, "engine"))
+
+    def _serve(self, loaded: Loaded) -> None:
+        slots = Slots(loaded.network.new_cache, loaded.network.context, self._n_slots)
+        waiting: deque[Ticket] = deque()
+        active: list[Completion] = []
+        while True:
+            while not self._inbox.empty() or not (waiting or active):
+                if (ticket := self._next_ticket()) is None:
+                    return
+                waiting.append(ticket)
+            # First what is cancelled, so that a newer request of the same document finds its slot free.
+            active = [
+                completion
+                for completion in active
+                if not completion.ticket.cancelled or self._step(completion)
+            ]
+            while waiting and len(slots):
+                if completion := self._start(waiting.popleft(), loaded, slots):
+                    active.append(completion)
+            active = [completion for completion in active if self._step(completion)]
+
+    def _next_ticket(self) -> Ticket | None:
+        self.busy = not self._inbox.empty()
+        ticket = self._inbox.get()
+        self.busy = True
+        return ticket
+
+    def _start(self, ticket: Ticket, loaded: Loaded, slots: Slots) -> Completion | None:
+        try:
+            return Completion(ticket, loaded, slots)
+        except RequestError as error:
+            self._end(ticket)
+            ticket.emit(Failed(str(error), "request"))
+            return None
+
+    def _step(self, completion: Completion) -> bool:
+        """One step of one request; whether it goes on."""
+        try:
+            if completion.step():
+                return True
+        except Exception as error:  # one request fails, out of memory say; the engine goes on
+            log.exception("generation failed")
+            completion.ticket.emit(Failed(f"Generation failed ({type(error).__name__}).", "engine"))
+        completion.close()
+        self._end(completion.ticket)
+        return False
+
+    def _end(self, ticket: Ticket) -> None:
+        with self._lock:
+            if self._newest.get(ticket.request.slot) is ticket:
+                del self._newest[ticket.request.slot]
+
+
+def load_model(model: str, device: str, n_threads: int) -> Load:
+    """How the engine's thread will load `auto`, `demo`, `lite` or a folder."""
+
+    def load(progress: Callable[[float], None]) -> Loaded:
+        torch.set_num_threads(n_threads)
+        folder = weights.resolve(model)
+        config = read_config(folder)
+        tokenizer = Tokenizer(folder)
+        if tokenizer.size > config.vocab_size:
+            raise ModelError(
+                f"{folder}: the tokenizer knows more ids than the model; the files do not belong together."
+            )
+        context = min(config.max_position_embeddings, _LONGEST_CONTEXT)
+        network = weights.load(folder, config, context, device, progress)
+        warm_up = torch.zeros(64, dtype=torch.long, device=device)
+        for ids in (warm_up, warm_up[:1]):  # the first run of each path sets up kernels and threads
+            network.forward(ids, network.new_cache(len(warm_up)), 0)
+        budgets = (3072, 512) if context == _LONGEST_CONTEXT else (1024, 128)
+        return Loaded(folder, network, tokenizer, *budgets)
+
+    return load

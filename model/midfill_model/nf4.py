@@ -1,0 +1,49 @@
+"""bitsandbytes' NF4 layout in plain torch, equal to `bitsandbytes.functional` bit for bit.
+
+Two elements per byte, row-major over the flattened tensor, the even element in the high nibble;
+one fp32 absmax per block of 64; value = CODE[nibble] * absmax.
+"""
+
+import torch
+from torch import Tensor
+
+BLOCK = 64
+
+# Quantiles of a normal distribution, scaled to [-1, 1] (https://arxiv.org/abs/2305.14314, appendix E).
+CODE = (
+    -1.0,
+    -0.6961928009986877,
+    -0.5250730514526367,
+    -0.39491748809814453,
+    -0.28444138169288635,
+    -0.18477343022823334,
+    -0.09105003625154495,
+    0.0,
+    0.07958029955625534,
+    0.16093020141124725,
+    0.24611230194568634,
+    0.33791524171829224,
+    0.44070982933044434,
+    0.5626170039176941,
+    0.7229568362236023,
+    1.0,
+)
+
+
+def dequantize(packed: Tensor, absmax: Tensor, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """`packed` uint8 [numel/2, 1] and `absmax` fp32 [numel/64] -> a tensor of `shape`."""
+    code = torch.tensor(CODE, device=packed.device)
+    pairs = torch.stack((code.repeat_interleave(16), code.repeat(16)), dim=-1)  # [256, 2] byte -> two values
+    values = pairs[packed.flatten().int()].view(-1, BLOCK)  # [blocks, 64]
+    return values.mul_(absmax.view(-1, 1)).to(dtype).view(shape)
+
+
+def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """A tensor whose size is a multiple of 64 -> (packed, absmax)."""
+    code = torch.tensor(CODE, device=weight.device)
+    blocks = weight.float().reshape(-1, BLOCK)  # [blocks, 64]
+    absmax = blocks.abs().amax(dim=-1)  # [blocks]
+    # bitsandbytes multiplies by the reciprocal: dividing would round differently at the borders.
+    scaled = (blocks * (1.0 / absmax.clamp(min=1e-38)).unsqueeze(-1)).clamp_(-1, 1)
+    nibbles = torch.bucketize(scaled.flatten(), (code[:-1] + code[1:]) / 2, out_int32=True).to(torch.uint8)
+    return ((nibbles[::2] << 4) | nibbles[1::2]).unsqueeze(1), absmax

@@ -1,0 +1,227 @@
+"""`python -m midfill_model.synthetic tiny|demo|lite DIR`: random weights in exact shapes, names and shards.
+
+Proves loading, memory and speed without any real weights. Its text is noise.
+"""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from . import fim
+
+_COMMON: dict[str, Any] = {
+    "architectures": ["DeepseekV2ForCausalLM"],
+    "model_type": "deepseek_v2",
+    "hidden_act": "silu",
+    "q_lora_rank": None,
+    "first_k_dense_replace": 1,
+    "n_shared_experts": 2,
+    "norm_topk_prob": False,
+    "scoring_func": "softmax",
+    "routed_scaling_factor": 1.0,
+    "topk_method": "greedy",
+    "rms_norm_eps": 1e-6,
+    "rope_theta": 10000,
+    "attention_bias": False,
+}
+
+DEMO = _COMMON | {
+    "vocab_size": 16128,
+    "hidden_size": 384,
+    "intermediate_size": 1024,
+    "moe_intermediate_size": 256,
+    "num_hidden_layers": 9,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 6,
+    "kv_lora_rank": 128,
+    "qk_nope_head_dim": 32,
+    "qk_rope_head_dim": 32,
+    "v_head_dim": 64,
+    "n_routed_experts": 12,
+    "num_experts_per_tok": 2,
+    "max_position_embeddings": 4096,
+    "tie_word_embeddings": True,
+    "bos_token_id": 16000,
+    "eos_token_id": 16001,
+    "torch_dtype": "float32",
+}
+
+TINY = DEMO | {
+    "vocab_size": 384,
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "moe_intermediate_size": 64,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "kv_lora_rank": 32,
+    "qk_nope_head_dim": 16,
+    "qk_rope_head_dim": 16,
+    "v_head_dim": 32,
+    "n_routed_experts": 4,
+    "max_position_embeddings": 1024,
+    "bos_token_id": 256,
+    "eos_token_id": 257,
+}
+
+LITE = _COMMON | {
+    "vocab_size": 102400,
+    "hidden_size": 2048,
+    "intermediate_size": 10944,
+    "moe_intermediate_size": 1408,
+    "num_hidden_layers": 27,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 16,
+    "kv_lora_rank": 512,
+    "qk_nope_head_dim": 128,
+    "qk_rope_head_dim": 64,
+    "v_head_dim": 128,
+    "n_routed_experts": 64,
+    "num_experts_per_tok": 6,
+    "max_position_embeddings": 163840,
+    "tie_word_embeddings": False,
+    "bos_token_id": 100000,
+    "eos_token_id": 100001,
+    "rope_scaling": {
+        "type": "yarn",
+        "factor": 40,
+        "beta_fast": 32,
+        "beta_slow": 1,
+        "mscale": 0.707,
+        "mscale_all_dim": 0.707,
+        "original_max_position_embeddings": 4096,
+    },
+    "torch_dtype": "bfloat16",
+}
+
+CONFIGS = {"tiny": TINY, "demo": DEMO, "lite": LITE}
+_SHARD_BYTES = 4 << 30
+
+
+def write_checkpoint(
+    config: dict[str, Any], folder: Path, seed: int = 0, shard_bytes: int = _SHARD_BYTES
+) -> None:
+    """Write config.json, a tokenizer of single bytes and the weights; holds one shard in memory at a time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    (folder / "tokenizer.json").write_text(json.dumps(_byte_tokenizer(config["bos_token_id"])))
+    generator = torch.Generator().manual_seed(seed)
+    dtype: torch.dtype = getattr(torch, config["torch_dtype"])
+    shapes = dict(tensor_shapes(config))
+    files = _plan_shards(shapes, dtype.itemsize, shard_bytes)
+    for file in dict.fromkeys(files.values()):
+        names = [name for name, holder in files.items() if holder == file]
+        save_file(
+            {n: _random(n, shapes[n], generator, dtype) for n in names}, folder / file, {"format": "pt"}
+        )
+    if len(set(files.values())) > 1:
+        index = {
+            "metadata": {"total_size": sum(map(_size, shapes.values())) * dtype.itemsize},
+            "weight_map": files,
+        }
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n")
+
+
+def tensor_shapes(c: dict[str, Any]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Every tensor of a checkpoint, in the hub's names."""
+    hidden, heads, rank = c["hidden_size"], c["num_attention_heads"], c["kv_lora_rank"]
+    plain, rotated, value = c["qk_nope_head_dim"], c["qk_rope_head_dim"], c["v_head_dim"]
+    yield "model.embed_tokens.weight", (c["vocab_size"], hidden)
+    for i in range(c["num_hidden_layers"]):
+        layer = f"model.layers.{i}"
+        yield f"{layer}.input_layernorm.weight", (hidden,)
+        yield f"{layer}.self_attn.q_proj.weight", (heads * (plain + rotated), hidden)
+        yield f"{layer}.self_attn.kv_a_proj_with_mqa.weight", (rank + rotated, hidden)
+        yield f"{layer}.self_attn.kv_a_layernorm.weight", (rank,)
+        yield f"{layer}.self_attn.kv_b_proj.weight", (heads * (plain + value), rank)
+        yield f"{layer}.self_attn.o_proj.weight", (hidden, heads * value)
+        yield f"{layer}.post_attention_layernorm.weight", (hidden,)
+        yield from _mlp_shapes(c, i, f"{layer}.mlp")
+    yield "model.norm.weight", (hidden,)
+    if not c["tie_word_embeddings"]:
+        yield "lm_head.weight", (c["vocab_size"], hidden)
+
+
+def _mlp_shapes(c: dict[str, Any], index: int, name: str) -> Iterator[tuple[str, tuple[int, ...]]]:
+    hidden, inner = c["hidden_size"], c["moe_intermediate_size"]
+    if index < c["first_k_dense_replace"]:
+        mlps = {name: c["intermediate_size"]}
+    else:
+        yield f"{name}.gate.weight", (c["n_routed_experts"], hidden)
+        mlps = {f"{name}.experts.{e}": inner for e in range(c["n_routed_experts"])}
+        mlps[f"{name}.shared_experts"] = inner * c["n_shared_experts"]
+    for mlp, size in mlps.items():
+        yield f"{mlp}.gate_proj.weight", (size, hidden)
+        yield f"{mlp}.up_proj.weight", (size, hidden)
+        yield f"{mlp}.down_proj.weight", (hidden, size)
+
+
+def _plan_shards(shapes: dict[str, tuple[int, ...]], itemsize: int, shard_bytes: int) -> dict[str, str]:
+    """Which file holds which tensor, filled in order like the hub's."""
+    shards: list[list[str]] = [[]]
+    room = shard_bytes
+    for name, shape in shapes.items():
+        room -= _size(shape) * itemsize
+        if room < 0 and shards[-1]:
+            shards.append([])
+            room = shard_bytes - _size(shape) * itemsize
+        shards[-1].append(name)
+    if len(shards) == 1:
+        return dict.fromkeys(shapes, "model.safetensors")
+    n = len(shards)
+    return {
+        name: f"model-{i:05}-of-{n:06}.safetensors" for i, names in enumerate(shards, 1) for name in names
+    }
+
+
+def _random(name: str, shape: tuple[int, ...], generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+    noise = torch.randn(shape, generator=generator)
+    # Rows of about unit gain keep a deep random network's logits apart.
+    return (1 + 0.1 * noise if "norm" in name else noise / math.sqrt(shape[-1])).to(dtype)
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    return torch.Size(shape).numel()
+
+
+def _byte_tokenizer(bos: int) -> dict[str, Any]:
+    """A vocabulary without merges: each byte is a token; the control tokens stand from bos on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    rest = [chr(0x100 + i) for i in range(0x100 - len(printable))]
+    control = (fim.BOS, fim.EOS, fim.FIM_HOLE, fim.FIM_BEGIN, fim.FIM_END)
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": False}
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    return {
+        "version": "1.0",
+        "added_tokens": [{"id": bos + i, "content": text, **flags} for i, text in enumerate(control)],
+        "pre_tokenizer": byte_level,
+        "decoder": byte_level,
+        "model": {
+            "type": "BPE",
+            "vocab": {c: i for i, c in enumerate([*map(chr, printable), *rest])},
+            "merges": [],
+        },
+    }
+
+
+def main(argv: list[str]) -> int:
+    """Write one of the three shapes."""
+    parser = argparse.ArgumentParser(prog="python -m midfill_model.synthetic", description=__doc__)
+    parser.add_argument("shape", choices=sorted(CONFIGS))
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(argv)
+    write_checkpoint(CONFIGS[options.shape], options.folder, options.seed)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
