@@ -1,0 +1,114 @@
+"""The command line. Each command imports what it needs, so that `serve` starts fast."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from importlib.metadata import version
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command: 0 on success, 2 on wrong usage, 1 otherwise."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["engine"]:  # these two have options of their own
+        return engine(argv[1:])
+    if argv[:1] == ["bench"]:
+        return bench(argv[1:])
+    options = parser().parse_args(argv)
+    try:
+        return int(options.run(options))
+    except KeyboardInterrupt:
+        return 1
+
+
+def serve(_: argparse.Namespace) -> int:
+    import logging
+
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    from midfill_server.app import Server
+
+    return Server().serve_stdio()
+
+
+def complete(options: argparse.Namespace) -> int:
+    from midfill_server import oneshot
+
+    try:
+        return oneshot.main(options.where, options.model, options.json)
+    except oneshot.UsageError as error:
+        return complain(str(error), 2)
+    except ConnectionError:
+        return complain("the language server stopped; `midfill serve` on its own shows why", 1)
+
+
+def status(options: argparse.Namespace) -> int:
+    from midfill_server import control
+
+    try:
+        state = asyncio.run(control.state())
+    except control.BackendError as error:
+        return complain(str(error), 1)
+    print(json.dumps(state) if options.json else control.in_words(state))
+    return 0
+
+
+def stop(_: argparse.Namespace) -> int:
+    from midfill_server import control
+
+    try:
+        print(asyncio.run(control.stop()))
+    except control.BackendError as error:
+        return complain(str(error), 1)
+    return 0
+
+
+def engine(argv: list[str]) -> int:
+    try:
+        from midfill_model import api
+    except ModuleNotFoundError as error:
+        return complain(f'the engine needs {error.name}; install it with: pip install "midfill[local]"', 1)
+    return int(api.main(argv))
+
+
+def bench(argv: list[str]) -> int:
+    from midfill_server import bench as speed
+
+    return int(speed.main(argv))
+
+
+def complain(message: str, code: int) -> int:
+    print(f"midfill: {message}", file=sys.stderr)
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        "midfill", description="Fill-in-the-middle ghost text for every LSP editor."
+    )
+    top.add_argument("--version", action="version", version=f"midfill {version('midfill')}")
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    it = commands.add_parser("serve", help="speak LSP on stdin and stdout (what an editor starts)")
+    it.add_argument("--stdio", action="store_true", help="accepted for editors that insist on it")
+    it.set_defaults(run=serve)
+
+    it = commands.add_parser("complete", help="complete one place in a file, through the real server")
+    it.add_argument("where", metavar="FILE:LINE:COL", help="line and column count from 1")
+    it.add_argument("--model", default="auto", help="auto, demo, lite or a folder")
+    it.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    it.set_defaults(run=complete)
+
+    it = commands.add_parser("status", help="whether the engine runs, and with which model")
+    it.add_argument("--json", action="store_true")
+    it.set_defaults(run=status)
+
+    commands.add_parser("stop", help="stop the engine").set_defaults(run=stop)
+    commands.add_parser("engine", help="run the engine itself (see `midfill engine --help`)")
+    commands.add_parser("bench", help="measure the speed (see `midfill bench --help`)")
+    return top
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""What the editor is told beside the answers: `midfill/status`, `$/progress` while loading, few messages."""
+
+from __future__ import annotations
+
+import uuid
+from concurrent.futures import Future
+from typing import Any
+
+from lsprotocol import types as lsp
+
+from midfill_server.protocol import LanguageServer
+from midfill_server.resident import State, Status
+
+
+class Announcer:
+    """Says everything once. Before the client is initialized it only remembers."""
+
+    def __init__(self, ls: LanguageServer) -> None:
+        self._ls = ls
+        self._open = False
+        self._status = Status(State.STARTING)
+        self._noted: set[str] = set()
+        self._progress: _Progress | None = None
+
+    def begin(self, shows_progress: bool) -> None:
+        """The client is initialized: from now on it may be spoken to."""
+        self._open = True
+        self._progress = _Progress(self._ls) if shows_progress else None
+        self._send(self._status)
+
+    def status(self, status: Status) -> None:
+        """The engine's state; a failure is also shown to the user, the same one only once."""
+        if status == self._status:
+            return
+        self._status = status
+        if status.state is State.READY:
+            self._noted.clear()  # a failure after this one is a new failure
+        if self._open:
+            self._send(status)
+            if status.state is State.FAILED:
+                self.warn_once(status.message, lsp.MessageType.Error)
+
+    def note_once(self, message: str) -> None:
+        """Why there is nothing to show in some document: in the status, without a pop-up."""
+        if message not in self._noted:
+            self._noted.add(message)
+            self._notify_status(self._status, message)
+
+    def warn_once(self, message: str, kind: lsp.MessageType = lsp.MessageType.Warning) -> None:
+        if message not in self._noted:
+            self._noted.add(message)
+            self._ls.window_show_message(lsp.ShowMessageParams(kind, f"Midfill: {message}"))
+
+    def _send(self, status: Status) -> None:
+        self._notify_status(status, status.message)
+        if self._progress is not None:
+            self._progress.show(status)
+
+    def _notify_status(self, status: Status, message: str) -> None:
+        params = {"state": status.state.value, "message": message, "model": status.model}
+        self._ls.protocol.notify("midfill/status", params)
+
+
+class _Progress:
+    """The loading of the engine as a `$/progress` bar."""
+
+    def __init__(self, ls: LanguageServer) -> None:
+        self._ls = ls
+        self._token: str | None = None
+        self._begun = False
+
+    def show(self, status: Status) -> None:
+        if status.state in (State.STARTING, State.LOADING):
+            if self._token is None and status.message:
+                self._create()
+            elif self._begun:
+                percent = int(100 * status.progress)
+                self._notify(lsp.WorkDoneProgressReport(message=status.message, percentage=percent))
+        elif self._token is not None:
+            if self._begun:
+                self._notify(lsp.WorkDoneProgressEnd(message=status.message))
+            self._token, self._begun = None, False
+
+    def _create(self) -> None:
+        self._token = token = f"midfill-{uuid.uuid4()}"
+        params = lsp.WorkDoneProgressCreateParams(token)
+        created = self._ls.protocol.send_request(lsp.WINDOW_WORK_DONE_PROGRESS_CREATE, params)
+        created.add_done_callback(lambda answer: self._begin(token, answer))
+
+    def _begin(self, token: str, answer: Future[Any]) -> None:
+        if token == self._token and not answer.cancelled() and answer.exception() is None:
+            self._begun = True
+            self._notify(
+                lsp.WorkDoneProgressBegin(title="Midfill", message="Loading the model", percentage=0)
+            )
+
+    def _notify(self, value: Any) -> None:
+        self._ls.protocol.notify(lsp.PROGRESS, lsp.ProgressParams(self._token or "", value))

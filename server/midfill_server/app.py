@@ -1,0 +1,263 @@
+"""The LSP handlers, thin: each takes a snapshot and makes one call. Two hops lead to an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
+from importlib.metadata import version
+
+from lsprotocol import types as lsp
+from pygls.capabilities import ServerCapabilitiesBuilder
+
+from midfill_server.announce import Announcer
+from midfill_server.backend import Backend, BackendError, Chunk, Order, remote
+from midfill_server.complete import Ask, Completer
+from midfill_server.context import MAX_DOCUMENT, Unsuitable, Window, window_at
+from midfill_server.documents import Document, Documents
+from midfill_server.protocol import InlineCompletionParams, LanguageServer, Protocol
+from midfill_server.resident import Resident, State, Status
+from midfill_server.settings import Settings, read_settings
+
+PREFIX_TOKENS, SUFFIX_TOKENS = (
+    3072,
+    512,
+)  # what is sent unless the user says otherwise; the engine cuts further
+
+
+async def inline_completion(ls: Server, params: InlineCompletionParams) -> list[lsp.InlineCompletionItem]:
+    """Ghost text: at most one item, a plain text with an explicit empty range, which every editor takes.
+
+    With a `partialResultToken` the text is sent while it grows. Each `$/progress` carries the array `[item]`
+    (LSP's type for it) with the WHOLE text so far, which replaces what was sent before: LSP itself has no
+    way to let an item grow. The last one holds the final text, and the answer is then empty, as LSP wants it.
+    """
+    explicit = params.context.trigger_kind == lsp.InlineCompletionTriggerKind.Invoked
+    growth = _Growth(ls.protocol, params, wanted=_rest_of_selection(ls.documents, params))
+    text = await ls.answer(params.text_document.uri, params.position, explicit, growth.grow)
+    return growth.finish(text)
+
+
+async def completion(ls: Server, params: lsp.CompletionParams) -> lsp.CompletionList:
+    """The same text in a completion menu, for editors without ghost text."""
+    text = await ls.answer(params.text_document.uri, params.position, explicit=False)
+    items = [_menu_item(ls.documents, params, text)] if text else []
+    return lsp.CompletionList(is_incomplete=True, items=items)
+
+
+def did_open(ls: Server, params: lsp.DidOpenTextDocumentParams) -> None:
+    ls.documents.open(params.text_document)
+    ls.completer.changed(params.text_document.uri, None)
+    ls.warm_up()
+
+
+def did_change(ls: Server, params: lsp.DidChangeTextDocumentParams) -> None:
+    uri = params.text_document.uri
+    document = ls.documents.change(uri, params.text_document.version, params.content_changes)
+    try:
+        window = ls.window(document, document.cursor) if document else None
+    except Unsuitable:
+        window = None
+    ls.completer.changed(uri, window)
+
+
+def did_close(ls: Server, params: lsp.DidCloseTextDocumentParams) -> None:
+    ls.documents.close(params.text_document.uri)
+    ls.completer.changed(params.text_document.uri, None)
+
+
+def initialize(ls: Server, params: lsp.InitializeParams) -> None:
+    ls.documents.encoding = str(ServerCapabilitiesBuilder.choose_position_encoding(params.capabilities))
+    ls.configure(params.initialization_options)
+    announced = ls.protocol.raw_capabilities.get("textDocument") or {}
+    if "inlineCompletion" not in announced:  # the key alone counts: Emacs' lsp-mode sends null and means yes
+        ls.feature(lsp.TEXT_DOCUMENT_COMPLETION, lsp.CompletionOptions())(completion)
+
+
+def initialized(ls: Server, _: lsp.InitializedParams) -> None:
+    ls.watch_client(ls.process_id)
+    window, workspace = ls.client_capabilities.window, ls.client_capabilities.workspace
+    ls.announce.begin(shows_progress=bool(window and window.work_done_progress))
+    ls.complain()
+    if workspace and (it := workspace.did_change_configuration) and it.dynamic_registration:
+        options = lsp.DidChangeConfigurationRegistrationOptions(section="midfill")
+        registration = lsp.Registration("midfill", lsp.WORKSPACE_DID_CHANGE_CONFIGURATION, options)
+        ls.client_register_capability(lsp.RegistrationParams([registration]))
+
+
+async def did_change_configuration(ls: Server, params: lsp.DidChangeConfigurationParams) -> None:
+    options: object = params.settings
+    workspace = ls.client_capabilities.workspace
+    if (
+        not options and workspace and workspace.configuration
+    ):  # the pull model: the notification is only a hint
+        section = lsp.ConfigurationItem(section="midfill")
+        (options,) = await ls.workspace_configuration_async(lsp.ConfigurationParams([section]))
+    ls.configure(options)
+    ls.complain()
+
+
+def shutdown(ls: Server, _: None) -> None:
+    ls.completer.forget()
+
+
+class Server(LanguageServer):
+    """What one editor has: its documents, its settings, and the way to the engine."""
+
+    def __init__(self) -> None:
+        super().__init__("midfill", version("midfill"))
+        self.documents = Documents()
+        self.settings = Settings()
+        self.announce = Announcer(self)
+        self.resident = Resident(self.announce.status)
+        self.completer = Completer(self._stream)
+        self._complaints: list[str] = []
+        self._remote: Backend | None = None
+        self._warming: asyncio.Task[None] | None = None
+        for method, handler, options in FEATURES:
+            self.feature(method, options)(handler)
+
+    async def answer(
+        self, uri: str, position: lsp.Position, explicit: bool, grow: Callable[[str], None] = lambda _: None
+    ) -> str:
+        """The text for one request with the file's line ends; "" and one note when there can be none."""
+        document = self.documents.get(uri)
+        if not self.settings.enabled:
+            return ""
+        if document is None:
+            self.announce.note_once(f"No completion in {uri}: the editor has not opened it")
+            return ""
+        try:
+            window = self.window(document, document.locate(position, self.documents.encoding))
+            newline = document.newline
+            text = await self.completer.complete(
+                self._ask(uri, window, explicit), lambda text: grow(text.replace("\n", newline))
+            )
+            return text.replace("\n", newline)
+        except Unsuitable as reason:
+            self.announce.note_once(f"No completion in {uri}: it is {reason}")
+        except BackendError as error:
+            self.announce.status(Status(State.FAILED, str(error)))
+        return ""
+
+    def window(self, document: Document, place: tuple[int, int]) -> Window:
+        """Raises Unsuitable."""
+        if document.length > MAX_DOCUMENT:
+            raise Unsuitable("too large")
+        settings = self.settings
+        return window_at(
+            document.lines,
+            *place,
+            PREFIX_TOKENS if settings.prefix_tokens is None else settings.prefix_tokens,
+            SUFFIX_TOKENS if settings.suffix_tokens is None else settings.suffix_tokens,
+            settings.multiline,
+        )
+
+    def configure(self, options: object) -> None:
+        """Take over the user's settings; what was known or under way with other ones is dropped."""
+        settings, self._complaints = read_settings(options)
+        logging.getLogger("midfill_server").setLevel(settings.log_level.upper())
+        if settings == self.settings:
+            return
+        self.settings = settings
+        self.completer.forget()
+        self.resident.use(settings.model)
+        key = os.environ.get(settings.api_key_env) if settings.api_key_env else None
+        self._remote = remote(settings.url, settings.model, key, settings.dialect) if settings.url else None
+        if not settings.enabled:
+            self.announce.status(Status(State.OFF))
+        elif settings.url:
+            self.announce.status(Status(State.READY, model=settings.model))
+
+    def complain(self) -> None:
+        """One message for everything that is wrong in the settings."""
+        if self._complaints:
+            self.announce.warn_once("; ".join(self._complaints) + " (the default is used)")
+
+    def warm_up(self) -> None:
+        """Start the engine while the user still reads the file that was opened."""
+        if self.settings.enabled and self._remote is None and self._warming is None:
+            self._warming = asyncio.create_task(self._warm_up())
+
+    async def _warm_up(self) -> None:
+        with suppress(BackendError):  # Resident has told the user
+            await self.resident.backend()
+
+    def _stream(self, order: Order) -> AsyncGenerator[Chunk]:
+        return self._remote.stream(order) if self._remote is not None else self.resident.stream(order)
+
+    def _ask(self, uri: str, window: Window, explicit: bool) -> Ask:
+        settings = self.settings
+        debounce = 0.0 if explicit else settings.debounce_ms / 1000
+        return Ask(uri, window, debounce, settings.max_tokens, settings.prefix_tokens, settings.suffix_tokens)
+
+
+FEATURES: tuple[tuple[str, Callable[..., object], object], ...] = (
+    (lsp.INITIALIZE, initialize, None),
+    (lsp.INITIALIZED, initialized, None),
+    (lsp.SHUTDOWN, shutdown, None),
+    (lsp.TEXT_DOCUMENT_DID_OPEN, did_open, None),
+    (lsp.TEXT_DOCUMENT_DID_CHANGE, did_change, None),
+    (lsp.TEXT_DOCUMENT_DID_CLOSE, did_close, None),
+    (lsp.WORKSPACE_DID_CHANGE_CONFIGURATION, did_change_configuration, None),
+    (lsp.TEXT_DOCUMENT_INLINE_COMPLETION, inline_completion, lsp.InlineCompletionOptions()),
+)
+
+
+class _Growth:
+    """The partial results of one request: none without a token, none that do not fit the editor's menu."""
+
+    def __init__(self, protocol: Protocol, params: InlineCompletionParams, wanted: str) -> None:
+        self._protocol, self._wanted = protocol, wanted
+        self._token, self._position = params.partial_result_token, params.position
+        self._sent: str | None = None
+
+    def grow(self, text: str) -> None:
+        if self._token is not None and text.startswith(self._wanted):
+            self._sent = text
+            value = [self._protocol.plain(item) for item in self._items(text)]
+            self._protocol.notify(lsp.PROGRESS, lsp.ProgressParams(self._token, value))
+
+    def finish(self, text: str) -> list[lsp.InlineCompletionItem]:
+        if not text.startswith(self._wanted):
+            text = ""
+        if self._sent is None:
+            return self._items(text)
+        if text != self._sent:
+            self.grow(text)
+        return []
+
+    def _items(self, text: str) -> list[lsp.InlineCompletionItem]:
+        here = lsp.Range(self._position, self._position)
+        return [lsp.InlineCompletionItem(insert_text=text, range=here)] if text else []
+
+
+def _rest_of_selection(documents: Documents, params: InlineCompletionParams) -> str:
+    """What the entry that is selected in the editor's own menu would add: ghost text must begin with it."""
+    selected, document = params.context.selected_completion_info, documents.get(params.text_document.uri)
+    if selected is None or document is None:
+        return ""
+    line, end = document.locate(params.position, documents.encoding)
+    first, start = document.locate(selected.range.start, documents.encoding)
+    typed = document.lines[line][start:end] if first == line else ""
+    return selected.text.removeprefix(typed)
+
+
+def _menu_item(documents: Documents, params: lsp.CompletionParams, text: str) -> lsp.CompletionItem:
+    """Kind Text, because Helix indents snippets twice. The label is what the menu shows, and filters by."""
+    document = documents.get(params.text_document.uri)
+    line, end = document.locate(params.position, documents.encoding) if document else (0, 0)
+    word = re.search(r"\w*\Z", document.lines[line][:end] if document else "")
+    first_line = text.strip().partition("\n")[0].strip()
+    return lsp.CompletionItem(
+        label=first_line,
+        kind=lsp.CompletionItemKind.Text,
+        detail="Midfill",
+        filter_text=(word[0] if word else "") + first_line,
+        sort_text="\uffff",
+        insert_text_mode=lsp.InsertTextMode.AsIs,
+        text_edit=lsp.TextEdit(lsp.Range(params.position, params.position), text),
+    )

@@ -1,0 +1,93 @@
+"""`midfill status` and `midfill stop`: the engine as seen from a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from midfill_server.backend import BackendError
+from midfill_server.resident import find, registered, runtime_folder
+
+STOP_SECONDS = 15.0
+
+__all__ = ["BackendError", "in_words", "state", "stop"]
+
+STOPPED: dict[str, Any] = {
+    "state": "stopped",
+    "pid": None,
+    "model": None,
+    "device": None,
+    "socket": None,
+    "url": None,
+    "uptime_s": None,
+    "version": None,
+    "requests": None,
+    "message": "",
+}
+
+
+async def state() -> dict[str, Any]:
+    """How the engine is, the same keys whether one runs or not. Raises BackendError."""
+    folder = runtime_folder()
+    backend = await find(folder)
+    record = registered(folder)
+    if backend is None or record is None:
+        return STOPPED
+    try:
+        health = await backend.health()
+    finally:
+        await backend.close()
+    model = health.get("model") or {}
+    return STOPPED | {
+        "state": health.get("status"),
+        "pid": record["pid"],
+        "model": model.get("id") or record.get("model"),
+        "device": model.get("device"),
+        "socket": record.get("socket"),
+        "url": record["url"],
+        "uptime_s": round(time.time() - record.get("started", time.time()), 1),
+        "version": record.get("version"),
+        "requests": health.get("requests"),
+        "message": health.get("message") or "",
+    }
+
+
+async def stop() -> str:
+    """Stop the engine and wait until it is gone; a sentence. Raises BackendError."""
+    folder = runtime_folder()
+    backend, record = await find(folder), registered(folder)
+    if backend is None or record is None:
+        return "No engine is running."
+    await backend.shutdown()
+    await backend.close()
+    deadline = time.monotonic() + STOP_SECONDS
+    while _runs(folder):
+        if time.monotonic() > deadline:
+            raise BackendError(f"The engine (process {record['pid']}) does not stop; end that process")
+        await asyncio.sleep(0.05)
+    return f"The engine (process {record['pid']}) has stopped."
+
+
+def in_words(state: dict[str, Any]) -> str:
+    if state["state"] == "stopped":
+        return "No engine is running; the next completion starts one."
+    words = f"{state['state']}: model {state['model']} on {state['device']}, process {state['pid']}"
+    return f"{words}, up {state['uptime_s']:.0f} s, {state['requests']} requests. {state['message']}".strip()
+
+
+def _runs(folder: Path) -> bool:
+    """The engine holds its lock as long as it lives; its pid says less (a zombie has one too)."""
+    if sys.platform == "win32":
+        return registered(folder) is not None
+    import fcntl
+
+    with suppress(FileNotFoundError), open(folder / "engine.lock") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

@@ -1,0 +1,139 @@
+"""The text of open files, exact in every position encoding. Knows nothing of completion.
+
+LSP ends a line at \\n, \\r\\n and \\r, nowhere else; `str.splitlines` would also cut at \\f, \\x85, U+2028.
+A file is kept as its lines, so that a keystroke in 5 MB touches one line, not the whole text.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from lsprotocol import types as lsp
+
+
+@dataclass(slots=True)
+class Document:
+    """One open file. `lines` keep their ends; the last one has none and may be empty."""
+
+    uri: str
+    version: int
+    lines: list[str]
+    language: str = ""
+    length: int = field(default=0)  # characters
+    cursor: tuple[int, int] = (0, 0)
+    """Where the last edit ended, as (line, character index): most likely the user is there."""
+
+    def __post_init__(self) -> None:
+        self.length = sum(map(len, self.lines))
+
+    @property
+    def text(self) -> str:
+        return "".join(self.lines)
+
+    @property
+    def newline(self) -> str:
+        """The line ending that the file uses: its first one."""
+        return _line_end(self.lines[0]) or "\n"
+
+    def locate(self, position: lsp.Position, encoding: str) -> tuple[int, int]:
+        """(line, character index) of an LSP position, clamped as the specification asks."""
+        if position.line >= len(self.lines):
+            return len(self.lines) - 1, len(self.lines[-1])
+        line = self.lines[position.line]
+        return position.line, _index(line[: len(line) - len(_line_end(line))], position.character, encoding)
+
+    def replace(self, edit: lsp.Range, new: str, encoding: str) -> None:
+        start, end = sorted((self.locate(edit.start, encoding), self.locate(edit.end, encoding)))
+        first, last = start[0], end[0]
+        before = self.lines[first][: start[1]] + new
+        changed = before + self.lines[last][end[1] :]
+        *above, at_cursor = split_lines(before)
+        self.cursor = first + len(above), len(at_cursor)
+        if first and self.lines[first - 1].endswith("\r") and changed.startswith("\n"):
+            first -= 1  # the edit completed a \r\n
+            changed = self.lines[first] + changed
+        removed = sum(map(len, self.lines[first : last + 1]))
+        replacement = split_lines(_joined_surrogates(changed))
+        if last + 1 < len(self.lines):
+            replacement.pop()  # it is empty: `changed` ends where the next line starts
+        self.lines[first : last + 1] = replacement
+        self.length += sum(map(len, replacement)) - removed
+
+
+class Documents:
+    """The files that the editor has open, by URI."""
+
+    def __init__(self) -> None:
+        self.encoding: str = "utf-16"
+        self._open: dict[str, Document] = {}
+
+    def get(self, uri: str) -> Document | None:
+        return self._open.get(uri)
+
+    def open(self, item: lsp.TextDocumentItem) -> Document:
+        lines = split_lines(_joined_surrogates(item.text))
+        self._open[item.uri] = document = Document(item.uri, item.version, lines, item.language_id)
+        return document
+
+    def close(self, uri: str) -> None:
+        self._open.pop(uri, None)
+
+    def change(
+        self, uri: str, version: int, changes: Iterable[lsp.TextDocumentContentChangeEvent]
+    ) -> Document | None:
+        """Apply the changes in order; None when the file was never opened."""
+        if (document := self._open.get(uri)) is None:
+            return None
+        for change in changes:
+            if isinstance(change, lsp.TextDocumentContentChangePartial):
+                document.replace(change.range, change.text, self.encoding)
+            else:
+                document.lines = split_lines(_joined_surrogates(change.text))
+                document.length = sum(map(len, document.lines))
+                document.cursor = 0, 0
+        document.version = version
+        return document
+
+
+def split_lines(text: str) -> list[str]:
+    """Lines with their ends, and what follows the last end (perhaps nothing). Never empty."""
+    lines = _LINE.findall(text)
+    lines.append(text[max(text.rfind("\n"), text.rfind("\r")) + 1 :])
+    return lines
+
+
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _line_end(line: str) -> str:
+    if line.endswith("\r\n"):
+        return "\r\n"
+    return line[-1:] if line.endswith(("\n", "\r")) else ""
+
+
+def _index(line: str, units: int, encoding: str) -> int:
+    """How many characters of `line` lie before `units` code units; inside a character counts as before it."""
+    if encoding == "utf-32" or line.isascii():
+        return min(units, len(line))
+    if encoding == "utf-8":
+        raw = line.encode("utf-8", "surrogatepass")
+        while 0 < units < len(raw) and raw[units] & 0xC0 == 0x80:
+            units -= 1
+        return len(raw[:units].decode("utf-8", "surrogatepass"))
+    raw = line.encode("utf-16-le", "surrogatepass")
+    if 0 < units < len(raw) // 2 and _splits_pair(raw, units):
+        units -= 1
+    return len(raw[: 2 * units].decode("utf-16-le", "surrogatepass"))
+
+
+def _splits_pair(utf16: bytes, units: int) -> bool:
+    before, after = utf16[2 * units - 1], utf16[2 * units + 1]  # high bytes of the two neighbours
+    return before & 0xFC == 0xD8 and after & 0xFC == 0xDC
+
+
+def _joined_surrogates(text: str) -> str:
+    """JSON may deliver the halves of a pair in two edits: join them, so that lengths stay exact."""
+    if text.isascii() or not _SURROGATE.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")

@@ -1,0 +1,231 @@
+"""The one engine of this user: find it, or start it; say how it is. Knows no documents and no LSP.
+
+The engine holds a lock and writes `engine.json` once it listens; a server that finds none starts one. Two
+servers that do so at the same moment end with one engine, because the second cannot take the lock and leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from midfill_server.backend import Address, Backend, BackendError, Chunk, Order
+
+LISTEN_SECONDS = 60.0  # from the start of an engine until it listens; loading comes later
+POLL_SECONDS = 0.05
+RETRY_SECONDS = 20.0  # an engine that failed is not started again by the next keystroke
+
+
+class State(Enum):
+    OFF = "off"
+    STARTING = "starting"
+    LOADING = "loading"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the engine is; `progress` runs from 0 to 1 while it loads."""
+
+    state: State
+    message: str = ""
+    model: str | None = None
+    progress: float = 0.0
+
+
+class Resident:
+    """The engine as one server sees it. `report` hears of every change of state."""
+
+    def __init__(self, report: Callable[[Status], None]) -> None:
+        self.model = "auto"
+        self._report = report
+        self._backend: Backend | None = None
+        self._starting = asyncio.Lock()
+        self._watching: asyncio.Task[None] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._failure: tuple[float, BackendError] | None = None
+
+    async def stream(self, order: Order) -> AsyncGenerator[Chunk]:
+        """A completion from the engine, which is started if need be, and once more if it has died."""
+        for attempt in (1, 2):
+            backend = await self.backend()
+            answered = False
+            try:
+                async with aclosing(backend.stream(order)) as chunks:
+                    async for chunk in chunks:
+                        answered = True
+                        yield chunk
+                return
+            except BackendError as error:
+                if error.gone:
+                    await self._forget(backend)
+                if not error.gone or answered or attempt == 2:
+                    raise
+
+    async def backend(self) -> Backend:
+        """A client for the running engine. Raises BackendError when there is none and none can be started."""
+        if self._backend is not None:
+            return self._backend
+        async with self._starting:
+            if self._backend is None:
+                if self._failure and time.monotonic() < self._failure[0]:
+                    raise self._failure[1]
+                try:
+                    self._backend = await self._find_or_start()
+                except BackendError as error:
+                    self._fail(error)
+                    raise
+                self._watching = asyncio.create_task(self._watch(self._backend))
+        return self._backend
+
+    def use(self, model: str) -> None:
+        """Settings changed: from now on that model, and a failed engine may be tried again."""
+        self._failure = None
+        self.model = model
+
+    async def close(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+        if self._backend is not None:
+            await self._backend.close()
+
+    async def _find_or_start(self) -> Backend:
+        folder = runtime_folder()
+        if (found := await find(folder)) is not None:
+            return found
+        self._report(Status(State.STARTING, "Starting the engine"))
+        self._process = start(folder, self.model)
+        deadline = time.monotonic() + LISTEN_SECONDS
+        while time.monotonic() < deadline:
+            await asyncio.sleep(POLL_SECONDS)
+            if (found := await find(folder)) is not None:
+                return found
+            if self._process.poll():  # 0: another engine was faster, and will be found
+                raise BackendError(f"The engine stopped while starting: {last_words(folder)}")
+        raise BackendError(
+            f"The engine did not start within {LISTEN_SECONDS:.0f} seconds: see {folder / LOG}"
+        )
+
+    async def _watch(self, backend: Backend) -> None:
+        """Report the loading of the model, until it is ready or failed."""
+        while True:
+            try:
+                health = await backend.health()
+            except BackendError:
+                await self._forget(backend)
+                self._fail(BackendError(f"The engine stopped while loading: {last_words(runtime_folder())}"))
+                return
+            status = status_of(health)
+            if status.state is State.FAILED:
+                await backend.shutdown()  # so that the next attempt starts afresh
+                await self._forget(backend)
+                self._fail(BackendError(status.message))
+                return
+            self._report(status)
+            if status.state is State.READY:
+                return
+            await asyncio.sleep(5 * POLL_SECONDS)
+
+    def _fail(self, error: BackendError) -> None:
+        self._failure = (time.monotonic() + RETRY_SECONDS, error)
+        self._report(Status(State.FAILED, str(error)))
+
+    async def _forget(self, backend: Backend) -> None:
+        if self._backend is backend:
+            self._backend = None
+            await backend.close()
+        if self._process is not None:
+            self._process.poll()  # collect it if it has ended, so that no zombie stays
+
+
+LOG = "engine.log"
+
+
+def runtime_folder() -> Path:
+    """Where engine and servers meet: ours alone. Raises BackendError."""
+    import platformdirs
+
+    folder = Path(os.environ.get("MIDFILL_RUNTIME_DIR") or platformdirs.user_runtime_dir("midfill"))
+    mend = "set MIDFILL_RUNTIME_DIR to a folder of your own"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owner = folder.stat().st_uid
+    except OSError as error:
+        raise BackendError(f"Cannot use the runtime folder {folder} ({error.strerror}); {mend}") from error
+    if os.name == "posix" and owner != os.getuid():
+        raise BackendError(f"The runtime folder {folder} belongs to another user; {mend}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise BackendError(f"The runtime folder {folder} is not writable; {mend}")
+    return folder
+
+
+def registered(folder: Path) -> dict[str, Any] | None:
+    """What the running engine wrote about itself; None when there is no such file, or half of one."""
+    try:
+        record = json.loads((folder / "engine.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) and {"url", "pid"} <= record.keys() else None
+
+
+async def find(folder: Path) -> Backend | None:
+    """A client for the engine that runs there, if one answers."""
+    if (record := registered(folder)) is None:
+        return None
+    await asyncio.to_thread(__import__, "httpx")  # 150 ms in which the editor is still answered
+    address = Address(record["url"], record.get("socket"), record.get("token"))
+    backend = Backend(address, str(record.get("model")), "ours")
+    try:
+        await backend.health()
+    except BackendError:
+        await backend.close()
+        return None
+    return backend
+
+
+def start(folder: Path, model: str) -> subprocess.Popen[bytes]:
+    """An engine that outlives this server. -I: a user's folder cannot shadow our modules."""
+    command = [sys.executable, "-I", "-m", "midfill_server", "engine", "--model", model]
+    flags = getattr(subprocess, "DETACHED_PROCESS", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+    with open(os.open(folder / LOG, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "ab") as log:
+        return subprocess.Popen(
+            [*command, "--runtime-dir", str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            start_new_session=True,
+            creationflags=flags,
+        )
+
+
+def last_words(folder: Path) -> str:
+    """The last line of the engine's log: it leaves with one sentence that says why."""
+    try:
+        lines = (folder / LOG).read_text("utf-8", "replace").split("\n")
+    except OSError:
+        lines = []
+    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+def status_of(health: dict[str, Any]) -> Status:
+    """The engine's /health as a Status."""
+    state = {"ready": State.READY, "failed": State.FAILED}.get(str(health.get("status")), State.LOADING)
+    model = health.get("model")
+    return Status(
+        state,
+        str(health.get("message") or ""),
+        model.get("id") if isinstance(model, dict) else None,
+        float(health.get("progress") or 0.0),
+    )
