@@ -6,7 +6,8 @@ import argparse
 import asyncio
 import json
 import sys
-from importlib.metadata import version
+
+from midfill_server import __version__
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -26,6 +27,9 @@ def main(argv: list[str] | None = None) -> int:
 def serve(_: argparse.Namespace) -> int:
     import logging
 
+    from midfill_server.startup import load_lsp_types
+
+    load_lsp_types()
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     from midfill_server.app import Server
 
@@ -87,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         "midfill", description="Fill-in-the-middle ghost text for every LSP editor."
     )
-    top.add_argument("--version", action="version", version=f"midfill {version('midfill')}")
+    top.add_argument("--version", action="version", version=f"midfill {__version__}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     it = commands.add_parser("serve", help="speak LSP on stdin and stdout (what an editor starts)")

@@ -8,11 +8,11 @@ import os
 import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
-from importlib.metadata import version
 
 from lsprotocol import types as lsp
 from pygls.capabilities import ServerCapabilitiesBuilder
 
+from midfill_server import __version__
 from midfill_server.announce import Announcer
 from midfill_server.backend import Backend, BackendError, Chunk, Order, remote
 from midfill_server.complete import Ask, Completer
@@ -108,7 +108,7 @@ class Server(LanguageServer):
     """What one editor has: its documents, its settings, and the way to the engine."""
 
     def __init__(self) -> None:
-        super().__init__("midfill", version("midfill"))
+        super().__init__("midfill", __version__)
         self.documents = Documents()
         self.settings = Settings()
         self.announce = Announcer(self)

@@ -142,7 +142,7 @@ class Flight:
         """The rest of the item behind `window`'s cursor; None when the item and the user part."""
         shown = ""
         while not self._over:
-            rest = rest_of(trim(self._raw, self.window), self.window, window)
+            rest = rest_of(trim(whole_lines(self._raw), self.window), self.window, window)
             if rest and rest != shown:
                 grow(shown := rest)
             await self._news.wait()

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -154,9 +155,7 @@ LOG = "engine.log"
 
 def runtime_folder() -> Path:
     """Where engine and servers meet: ours alone. Raises BackendError."""
-    import platformdirs
-
-    folder = Path(os.environ.get("MIDFILL_RUNTIME_DIR") or platformdirs.user_runtime_dir("midfill"))
+    folder = Path(os.environ.get("MIDFILL_RUNTIME_DIR") or _system_folder())
     mend = "set MIDFILL_RUNTIME_DIR to a folder of your own"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -168,6 +167,14 @@ def runtime_folder() -> Path:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise BackendError(f"The runtime folder {folder} is not writable; {mend}")
     return folder
+
+
+def _system_folder() -> str:
+    import platformdirs
+
+    with warnings.catch_warnings():  # it falls back to a folder below /tmp, which is checked like any other
+        warnings.simplefilter("ignore")
+        return platformdirs.user_runtime_dir("midfill", appauthor=False)
 
 
 def registered(folder: Path) -> dict[str, Any] | None:

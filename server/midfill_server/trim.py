@@ -27,9 +27,9 @@ def is_final(text: str, window: Window) -> bool:
 
 
 def whole_lines(text: str) -> str:
-    """Without the last line, which was cut by the token limit, unless it is the only one."""
-    lines = text.rstrip("\n")
-    return lines[: lines.rfind("\n")] if "\n" in lines.lstrip("\n") else text
+    """Without a last line that has no end: it still grows, or was cut. A first line is kept in any case."""
+    head = text.rpartition("\n")[0]
+    return head if head.strip() else text
 
 
 def one_line_only(window: Window) -> bool:
