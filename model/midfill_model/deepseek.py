@@ -6,31 +6,34 @@ D hidden size, H heads, R latent, r rotated, n plain and v value size of a head,
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .config import Config
+from .linear import Linear, pack
 
 Fetch = Callable[..., Tensor]  # (name in the checkpoint, *shape) -> the weight
 
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    norm: Tensor  # [D]
-    inputs: Tensor  # [R + r + H*r + H*n, D] rows: latent, rotated key, rotated queries, plain queries
+    inputs: Linear  # D -> R + r + H*r + H*n: latent, rotated key, rotated queries, plain queries
+    latents: Linear  # D -> R + r: the first two alone
     latent_norm: Tensor  # [R]
     key: Tensor  # [H, n, R]
     value: Tensor  # [H, v, R]
-    output: Tensor  # [D, H*v]
+    expand: Linear  # R -> H*(n+v): key and value as one matrix
+    output: Linear  # H*v -> D
 
 
 @dataclass(frozen=True, slots=True)
 class Mlp:
-    gate_up: Tensor  # [2*I, D]
-    down: Tensor  # [D, I]
+    gate_up: Linear  # D -> 2*I
+    down: Linear  # I -> D
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Moe:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
+    norm: Tensor  # [D]
     attention: Attention
     mlp_norm: Tensor  # [D]
     mlp: Mlp | Moe
@@ -64,12 +68,8 @@ class DeepseekV2:
         self.layers = tuple(_fetch_layer(c, i, counted) for i in range(c.num_hidden_layers))
         self.norm = counted("model.norm.weight", c.hidden_size)  # [D]
         tied = c.tie_word_embeddings
-        self.head = (
-            self.embedding if tied else counted("lm_head.weight", c.vocab_size, c.hidden_size)
-        )  # [V, D]
+        self.head = pack(self.embedding if tied else counted("lm_head.weight", c.vocab_size, c.hidden_size))
         self.rotations = _rotations(c, context).to(self.embedding.device)  # [context, r/2]
-        last = self.layers[-1].attention
-        self._last_latents = replace(last, inputs=last.inputs[: c.latent_dim])  # no queries
 
     def new_cache(self, length: int) -> Tensor:
         """Room for `length` tokens: [layers, length, R + r]."""
@@ -77,78 +77,71 @@ class DeepseekV2:
 
     @torch.inference_mode()
     def forward(self, ids: Tensor, cache: Tensor, start: int, every_logit: bool = False) -> Tensor:
-        """Compute `ids` [T] from position `start` on; write their latents; the last logits [V], or all [T, V]."""
+        """Logits [V] after `ids` [T], or after each [T, V]; their latents go into `cache` from `start` on."""
         c, stop = self.config, start + len(ids)
+        norm = partial(_norm, epsilon=c.rms_norm_eps)
         rotation = self.rotations[start:stop, None]  # [T, 1, r/2]
         mask = _causal_mask(start, stop, self.embedding) if len(ids) > 1 else None  # [T, S]
         x = F.embedding(ids, self.embedding)  # [T, D]
         for layer, latents in zip(self.layers, cache[:, :stop], strict=True):
             if layer is self.layers[-1] and len(x) > 1 and not every_logit:
                 # The last layer's output is wanted for the last token only, of the others their latents.
-                _project(c, self._last_latents, x, rotation, latents)
+                _remember(c, layer.attention, layer.attention.latents(norm(x, layer.norm)), rotation, latents)
                 x, rotation, mask = x[-1:], rotation[-1:], None
-            x = x + _attend(c, layer.attention, x, rotation, latents, mask)
-            h = F.rms_norm(x, x.shape[-1:], layer.mlp_norm, c.rms_norm_eps)
+            x = x + _attend(c, layer.attention, norm(x, layer.norm), rotation, latents, mask)
+            h = norm(x, layer.mlp_norm)
             x = x + (_mixture(c, layer.mlp, h) if isinstance(layer.mlp, Moe) else _mlp(layer.mlp, h))
-        x = F.rms_norm(x, x.shape[-1:], self.norm, c.rms_norm_eps)
-        return F.linear(x if every_logit else x[-1], self.head)
+        logits = self.head(norm(x, self.norm))  # [T or 1, V]
+        return logits if every_logit else logits[0]
 
 
 def _attend(
     c: Config, w: Attention, x: Tensor, rotation: Tensor, latents: Tensor, mask: Tensor | None
 ) -> Tensor:
-    plain, rotated = _project(c, w, x, rotation, latents)
+    n_heads, plain_dim = c.num_attention_heads, c.qk_nope_head_dim
+    kept, plain = w.inputs(x).tensor_split((-n_heads * plain_dim,), -1)
+    rotated = _remember(c, w, kept, rotation, latents)  # [T, H, r]
     heads = _attend_expanded if len(x) >= _expansion_pays_from(c) else _attend_latent
-    return F.linear(heads(c, w, plain, rotated, latents, mask), w.output)  # [T, D]
+    return w.output(heads(c, w, plain.view(-1, n_heads, plain_dim), rotated, latents, mask))  # [T, D]
 
 
-def _project(c: Config, w: Attention, x: Tensor, rotation: Tensor, latents: Tensor) -> tuple[Tensor, Tensor]:
-    """Write the T last rows of `latents` [S, R+r]; return the queries [T, H, n] and [T, H, r], rotated."""
-    rank, turn, flat = c.kv_lora_rank, c.qk_rope_head_dim, c.qk_nope_head_dim
-    n_heads = (len(w.inputs) - c.latent_dim) // (turn + flat)
-    h = F.rms_norm(x, x.shape[-1:], w.norm, c.rms_norm_eps)
-    latent, turning, plain = F.linear(h, w.inputs).split_with_sizes(
-        (rank, (1 + n_heads) * turn, n_heads * flat), -1
-    )
-    turned = _rotate(turning.view(len(x), 1 + n_heads, turn), rotation)  # [T, 1+H, r], first the key
-    latents[-len(x) :, :rank] = F.rms_norm(
-        latent, (rank,), w.latent_norm, 1e-6
-    )  # DeepSeek fixes this epsilon
-    latents[-len(x) :, rank:] = turned[:, 0]
-    return plain.view(len(x), n_heads, flat), turned[:, 1:]
+def _remember(c: Config, w: Attention, inputs: Tensor, rotation: Tensor, latents: Tensor) -> Tensor:
+    """Write the last T rows of `latents` [S, R+r] from `inputs` [T, R+r …]; return the rest, turned."""
+    rank, n_tokens = c.kv_lora_rank, len(inputs)
+    turned = _rotate(inputs[:, rank:].view(n_tokens, -1, c.qk_rope_head_dim), rotation)  # [T, 1 or 1+H, r]
+    # DeepSeek fixes this epsilon, whatever config.json says of the others.
+    latents[-n_tokens:, :rank] = _norm(inputs[:, :rank], w.latent_norm, 1e-6)
+    latents[-n_tokens:, rank:] = turned[:, 0]
+    return turned[:, 1:]
 
 
 def _attend_latent(
     c: Config, w: Attention, plain: Tensor, rotated: Tensor, latents: Tensor, mask: Tensor | None
 ) -> Tensor:
-    """Queries go down to the latents: per position and head R + r numbers are read, nothing is expanded."""
+    """Queries go down to the latents: R + r numbers are read per position, nothing is expanded."""
     queries = torch.cat((plain.transpose(0, 1) @ w.key, rotated.transpose(0, 1)), dim=-1)  # [H, T, R+r]
     shared = latents.expand(len(queries), -1, -1)  # [H, S, R+r] every head reads the same rows
-    mixed = _softmax_attention(queries, shared, shared, mask, c.softmax_scale)[
-        ..., : c.kv_lora_rank
-    ]  # [H, T, R]
+    mixed = _softmax_attention(queries, shared, shared, mask, c.softmax_scale)[..., : c.kv_lora_rank]
     return (mixed @ w.value.mT).transpose(0, 1).flatten(1)  # [T, H*v]
 
 
 def _attend_expanded(
     c: Config, w: Attention, plain: Tensor, rotated: Tensor, latents: Tensor, mask: Tensor | None
 ) -> Tensor:
-    """Latents go up to every head's keys and values, as the checkpoint has it: cheaper for many queries."""
+    """Latents go up to every head's keys and values, as the checkpoint has it: less work for many queries."""
     latent, turned = latents.split_with_sizes((c.kv_lora_rank, c.qk_rope_head_dim), -1)
-    keys = torch.cat((latent @ w.key.mT, turned.expand(len(w.key), -1, -1)), dim=-1)  # [H, S, n+r]
-    values = latent @ w.value.mT  # [H, S, v]
+    expanded = w.expand(latent).view(len(latents), c.num_attention_heads, -1).transpose(0, 1)  # [H, S, n+v]
+    plain_keys, values = expanded.split_with_sizes((c.qk_nope_head_dim, c.v_head_dim), -1)
+    keys = torch.cat((plain_keys, turned.expand(len(expanded), -1, -1)), dim=-1)  # [H, S, n+r]
     queries = torch.cat((plain, rotated), dim=-1).transpose(0, 1)  # [H, T, n+r]
-    return (
-        _softmax_attention(queries, keys, values, mask, c.softmax_scale).transpose(0, 1).flatten(1)
-    )  # [T, H*v]
+    return _softmax_attention(queries, keys, values, mask, c.softmax_scale).transpose(0, 1).flatten(1)
 
 
 def _expansion_pays_from(c: Config) -> float:
     """How many queries it takes for `_attend_expanded` to multiply less, whatever S and H are."""
     expand = c.kv_lora_rank * (c.qk_nope_head_dim + c.v_head_dim)  # per position and head
-    latent_query = c.latent_dim + c.kv_lora_rank
-    expanded_query = c.qk_nope_head_dim + c.qk_rope_head_dim + c.v_head_dim
-    return expand / (latent_query - expanded_query) if latent_query > expanded_query else math.inf
+    saved_per_query = (c.latent_dim + c.kv_lora_rank) - (c.qk_head_dim + c.v_head_dim)
+    return expand / saved_per_query if saved_per_query > 0 else math.inf
 
 
 def _softmax_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
@@ -156,12 +149,12 @@ def _softmax_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, sca
 
 
 def _mlp(w: Mlp, h: Tensor) -> Tensor:
-    gate, up = F.linear(h, w.gate_up).chunk(2, dim=-1)  # [T, I]
-    return F.linear(F.silu(gate) * up, w.down)  # [T, D]
+    gate, up = w.gate_up(h).chunk(2, dim=-1)  # [T, I]
+    return w.down(F.silu(gate) * up)  # [T, D]
 
 
 def _mixture(c: Config, w: Moe, h: Tensor) -> Tensor:
-    scores = F.linear(h.float(), w.router.float()).softmax(dim=-1)  # [T, E]
+    scores = F.linear(h, w.router).softmax(dim=-1)  # [T, E]
     weights, chosen = scores.topk(c.num_experts_per_tok, dim=-1)  # [T, k]
     weights = weights * c.routed_scaling_factor
     mix = _mix_one if len(h) == 1 else _mix_grouped
@@ -170,7 +163,7 @@ def _mixture(c: Config, w: Moe, h: Tensor) -> Tensor:
 
 def _mix_one(experts: tuple[Mlp, ...], h: Tensor, weights: Tensor, chosen: Tensor, total: Tensor) -> Tensor:
     for expert, weight in zip(chosen[0].tolist(), weights[0].tolist(), strict=True):
-        total = total + weight * _mlp(experts[expert], h)
+        total = torch.add(total, _mlp(experts[expert], h), alpha=weight)
     return total
 
 
@@ -183,13 +176,17 @@ def _mix_grouped(
     counts = chosen.flatten().bincount(minlength=len(experts)).tolist()
     parts = h[tokens].split_with_sizes(counts)
     mixed = torch.cat([_mlp(w, part) for w, part in zip(experts, parts, strict=True) if len(part)])
-    return total.index_add_(0, tokens, mixed * weights.flatten()[by_expert, None].to(h.dtype))
+    return total.index_add_(0, tokens, mixed * weights.flatten()[by_expert, None])
+
+
+def _norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+    return F.rms_norm(x, weight.shape, weight, epsilon)
 
 
 def _rotate(x: Tensor, rotation: Tensor) -> Tensor:
-    """Turn adjacent pairs of `x` [T, …, r] by `rotation` [T, 1, r/2]."""
-    pairs = torch.view_as_complex(x.float().reshape(*x.shape[:-1], -1, 2))  # [T, …, r/2]
-    return torch.view_as_real(pairs * rotation).flatten(-2).to(x.dtype)
+    """Turn adjacent pairs of `x` [T, heads, r] by `rotation` [T, 1, r/2]."""
+    pairs = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2))  # [T, heads, r/2]
+    return torch.view_as_real(pairs * rotation).flatten(-2)
 
 
 def _rotations(c: Config, context: int) -> Tensor:
@@ -220,35 +217,35 @@ def _causal_mask(start: int, stop: int, like: Tensor) -> Tensor:
 def _fetch_layer(c: Config, index: int, fetch: Fetch) -> Layer:
     name = f"model.layers.{index}"
     dense = index < c.first_k_dense_replace
+    mlp = _fetch_mlp(c, f"{name}.mlp", c.intermediate_size, fetch) if dense else _fetch_moe(c, name, fetch)
     return Layer(
-        attention=_fetch_attention(c, name, fetch),
+        norm=fetch(f"{name}.input_layernorm.weight", c.hidden_size),
+        attention=_fetch_attention(c, f"{name}.self_attn", fetch),
         mlp_norm=fetch(f"{name}.post_attention_layernorm.weight", c.hidden_size),
-        mlp=_fetch_mlp(c, f"{name}.mlp", c.intermediate_size, fetch)
-        if dense
-        else _fetch_moe(c, f"{name}.mlp", fetch),
+        mlp=mlp,
     )
 
 
 def _fetch_attention(c: Config, name: str, fetch: Fetch) -> Attention:
-    heads, flat, turn = c.num_attention_heads, c.qk_nope_head_dim, c.qk_rope_head_dim
-    attention = f"{name}.self_attn"
-    query = fetch(f"{attention}.q_proj.weight", heads * (flat + turn), c.hidden_size)
-    plain, turning = query.view(heads, flat + turn, -1).split_with_sizes((flat, turn), 1)
-    latent = fetch(f"{attention}.kv_a_proj_with_mqa.weight", c.latent_dim, c.hidden_size)
-    key_value = fetch(f"{attention}.kv_b_proj.weight", heads * (flat + c.v_head_dim), c.kv_lora_rank)
-    key, value = key_value.view(heads, -1, c.kv_lora_rank).split_with_sizes((flat, c.v_head_dim), 1)
+    heads, rank, plain_dim = c.num_attention_heads, c.kv_lora_rank, c.qk_nope_head_dim
+    query = fetch(f"{name}.q_proj.weight", heads * c.qk_head_dim, c.hidden_size)
+    plain, turning = query.view(heads, c.qk_head_dim, -1).tensor_split((plain_dim,), 1)
+    latent = fetch(f"{name}.kv_a_proj_with_mqa.weight", c.latent_dim, c.hidden_size)
+    key_value = fetch(f"{name}.kv_b_proj.weight", heads * (plain_dim + c.v_head_dim), rank)
+    key, value = key_value.view(heads, -1, rank).tensor_split((plain_dim,), 1)
     return Attention(
-        norm=fetch(f"{name}.input_layernorm.weight", c.hidden_size),
-        inputs=torch.cat((latent, turning.flatten(0, 1), plain.flatten(0, 1))),
-        latent_norm=fetch(f"{attention}.kv_a_layernorm.weight", c.kv_lora_rank),
+        inputs=pack(torch.cat((latent, turning.flatten(0, 1), plain.flatten(0, 1)))),
+        latents=pack(latent),
+        latent_norm=fetch(f"{name}.kv_a_layernorm.weight", rank),
         key=key.contiguous(),
         value=value.contiguous(),
-        output=fetch(f"{attention}.o_proj.weight", c.hidden_size, heads * c.v_head_dim),
+        expand=pack(key_value),
+        output=pack(fetch(f"{name}.o_proj.weight", c.hidden_size, heads * c.v_head_dim)),
     )
 
 
-def _fetch_moe(c: Config, name: str, fetch: Fetch) -> Moe:
-    inner = c.moe_intermediate_size
+def _fetch_moe(c: Config, layer: str, fetch: Fetch) -> Moe:
+    name, inner = f"{layer}.mlp", c.moe_intermediate_size
     return Moe(
         router=fetch(f"{name}.gate.weight", c.n_routed_experts, c.hidden_size),
         experts=tuple(_fetch_mlp(c, f"{name}.experts.{e}", inner, fetch) for e in range(c.n_routed_experts)),
@@ -259,4 +256,5 @@ def _fetch_moe(c: Config, name: str, fetch: Fetch) -> Moe:
 def _fetch_mlp(c: Config, name: str, inner: int, fetch: Fetch) -> Mlp:
     gate = fetch(f"{name}.gate_proj.weight", inner, c.hidden_size)
     up = fetch(f"{name}.up_proj.weight", inner, c.hidden_size)
-    return Mlp(torch.cat((gate, up)), fetch(f"{name}.down_proj.weight", c.hidden_size, inner))
+    down = fetch(f"{name}.down_proj.weight", c.hidden_size, inner)
+    return Mlp(pack(torch.cat((gate, up))), pack(down))

@@ -33,7 +33,7 @@ def resolve(model: str) -> Path:
 
 def load(folder: Path, config: Config, context: int, device: str, progress: Progress) -> DeepseekV2:
     """The network with fp32 weights on `device`, for at most `context` positions."""
-    with _Checkpoint(folder) as checkpoint:
+    with Checkpoint(folder) as checkpoint:
         n_read = 0
 
         def fetch(name: str, *shape: int) -> Tensor:
@@ -45,7 +45,7 @@ def load(folder: Path, config: Config, context: int, device: str, progress: Prog
         return DeepseekV2(config, fetch, context)
 
 
-class _Checkpoint:
+class Checkpoint:
     """The safetensors files of a folder. All are opened, and so their lengths checked, before one is read."""
 
     def __init__(self, folder: Path) -> None:
