@@ -1,0 +1,45 @@
+# Every target does its own set-up: on a fresh machine `make demo` and `make test` are all there is to know.
+PYTHON ?= python3
+TORCH ?= 2.13.0
+VENV := .venv
+BIN := $(VENV)/bin
+
+# A file nobody has opened before, in the middle of a function; any FILE:LINE:COL will do.
+AT ?= server/midfill_server/documents.py:1:1
+
+.PHONY: demo test lint fmt bench clean
+
+demo: $(VENV)/.local
+	$(BIN)/midfill complete $(AT)
+
+test: $(VENV)/.dev lint
+	$(BIN)/pytest -q
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: $(VENV)/.dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.local
+	$(BIN)/midfill bench --against transformers
+
+# torch is pinned here, and here alone: an open range may pull gigabytes of CUDA packages for a CPU test.
+$(VENV)/.local: pyproject.toml
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Midfill needs Python 3.11 or newer"'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/pip install --quiet torch==$(TORCH)
+	$(BIN)/pip install --quiet --editable '.[local]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.local
+	$(BIN)/pip install --quiet --group dev
+	touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""How the embedded model was made: corpus → vocabulary → train → evaluate. Not needed to run it."""
