@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
+from transformers import DeepseekV2Config, DeepseekV2ForCausalLM
+
 from midfill_model import synthetic, weights
 from midfill_model.config import read_config
 from midfill_model.deepseek import DeepseekV2
-from safetensors.torch import load_file
-from transformers import DeepseekV2Config, DeepseekV2ForCausalLM
 
 YARN = {
     "type": "yarn",

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from midfill_model.deepseek import DeepseekV2
 
 from .reference import YARN, ours, theirs, write_tiny
@@ -64,7 +65,9 @@ def test_the_last_logits_need_no_other(tmp_path: Path) -> None:
     network = ours(write_tiny(tmp_path))
     ids = torch.arange(100)
     every = network.forward(ids, network.new_cache(100), 0, every_logit=True)
-    torch.testing.assert_close(network.forward(ids, network.new_cache(100), 0), every[-1], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        network.forward(ids, network.new_cache(100), 0), every[-1], rtol=1e-4, atol=1e-4
+    )
 
 
 def greedy(network: DeepseekV2, prompt: list[int], n: int) -> list[int]:

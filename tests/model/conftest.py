@@ -1,0 +1,31 @@
+"""Models for the tests: a tiny random one of single bytes, and the embedded one."""
+
+import os
+
+# Before torch is loaded: waiting threads that spin make a shared machine many times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from pathlib import Path
+
+import pytest
+
+from midfill_model.completion import Loaded
+from midfill_model.tokens import Tokenizer
+from midfill_model.weights import resolve
+
+from .reference import ours, write_tiny
+
+
+@pytest.fixture(scope="session")
+def embedded_folder() -> Path:
+    return resolve(os.environ.get("MIDFILL_TEST_MODEL", "demo"))
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_folder: Path) -> Loaded:
+    return Loaded(tiny_folder, ours(tiny_folder), Tokenizer(tiny_folder), prefix_tokens=256, suffix_tokens=64)

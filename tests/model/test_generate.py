@@ -1,0 +1,123 @@
+"""Reuse, cancelling and stopping change no token."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from midfill_model.cache import Slot, Slots
+from midfill_model.completion import Loaded
+from midfill_model.generate import PREFILL_CHUNK, generate
+
+from .test_deepseek import greedy
+
+Ids = list[int]
+
+
+def new_slot(tiny: Loaded) -> Slot:
+    return Slot(tiny.network.new_cache, tiny.network.context)
+
+
+def run(
+    tiny: Loaded,
+    slot: Slot,
+    prompt: Ids,
+    n: int,
+    stops: tuple[int, ...] = (),
+    cancelled: Callable[[], bool] = lambda: False,
+) -> tuple[list[int | None], str]:
+    steps: list[int | None] = []
+    ids = generate(tiny.network, slot, prompt, n, stops, 384, cancelled)
+    try:
+        while True:
+            steps.append(next(ids))
+    except StopIteration as end:
+        return steps, end.value
+
+
+def texts(n: int) -> Ids:
+    return [i * 37 % 256 for i in range(n)]
+
+
+def test_tokens_are_the_greedy_ones(tiny: Loaded) -> None:
+    steps, finish = run(tiny, new_slot(tiny), texts(50), 20)
+    assert steps == greedy(tiny.network, texts(50), 20)
+    assert finish == "length"
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.lists(st.tuples(st.integers(0, 120), st.integers(0, 9), st.integers(1, 150)), min_size=2, max_size=4)
+)
+def test_reuse_changes_no_token(tiny: Loaded, edits: list[tuple[int, int, int]]) -> None:
+    """A document edited at some place again and again: warm answers equal cold ones."""
+    slot, prompt = new_slot(tiny), texts(130)
+    for place, typed, kept_behind in edits:
+        prompt = prompt[:place] + [typed] * (typed % 3) + prompt[place : place + kept_behind] or [1]
+        assert run(tiny, slot, prompt, 6)[0] == greedy(tiny.network, prompt, 6)
+        assert slot.tokens[: len(prompt)] == prompt
+
+
+def test_only_what_follows_an_edit_is_computed(tiny: Loaded) -> None:
+    slot = new_slot(tiny)
+    run(tiny, slot, texts(100), 5)
+    assert slot.keep([*texts(60), 7]) == 60
+    run(tiny, slot, texts(100), 1)
+    assert slot.keep(texts(100)) == 99  # the last token's logits are wanted
+
+
+def test_a_long_prompt_is_interrupted_between_chunks(tiny: Loaded) -> None:
+    slot, prompt = new_slot(tiny), texts(3 * PREFILL_CHUNK)
+    asked: list[bool] = []
+
+    def cancelled() -> bool:
+        asked.append(True)
+        return len(asked) > 2
+
+    steps, finish = run(tiny, slot, prompt, 5, cancelled=cancelled)
+    assert (steps, finish) == ([None, None], "cancelled")
+    assert slot.tokens == prompt[: 2 * PREFILL_CHUNK]
+    assert run(tiny, slot, prompt, 5)[0][-5:] == greedy(tiny.network, prompt, 5)
+
+
+def test_cancelling_takes_one_step_and_leaves_the_cache_good(tiny: Loaded) -> None:
+    slot, wanted = new_slot(tiny), greedy(tiny.network, texts(40), 12)
+    steps: Ids = []
+    ids = generate(tiny.network, slot, texts(40), 12, (), 384, lambda: len(steps) == 4)
+    with pytest.raises(StopIteration, match="cancelled"):
+        while True:
+            id_ = next(ids)
+            assert id_ is not None
+            steps.append(id_)
+    assert steps == wanted[:4]
+    assert slot.tokens == texts(40) + wanted[:3]
+    assert run(tiny, slot, texts(40), 12)[0] == wanted
+
+
+def test_stops_are_not_shown(tiny: Loaded) -> None:
+    wanted = greedy(tiny.network, texts(40), 8)
+    steps, finish = run(tiny, new_slot(tiny), texts(40), 8, stops=(wanted[3],))
+    assert (steps, finish) == (wanted[: wanted.index(wanted[3])], "stop")
+
+
+def test_the_context_ends_a_completion(tiny: Loaded) -> None:
+    n_context = tiny.network.context
+    steps, finish = run(tiny, new_slot(tiny), texts(n_context - 3), 64)
+    assert finish == "length"
+    assert len([id_ for id_ in steps if id_ is not None]) == 4
+
+
+def test_a_document_keeps_its_slot(tiny: Loaded) -> None:
+    slots = Slots(tiny.network.new_cache, tiny.network.context, n_slots=2)
+    a, b = slots.lend("a", [1]), slots.lend("b", [1])
+    slots.give_back(a)
+    slots.give_back(b)
+    assert slots.lend("b", [2]) is b
+    slots.give_back(b)
+    assert slots.lend("c", [3]) is a  # the least recently used
+    slots.give_back(a)
+    b.tokens = texts(64)
+    assert slots.lend("", texts(64)) is b  # the one with most to reuse
+    slots.give_back(b)
+    assert slots.lend("d", texts(10)) is a  # a few equal tokens are not worth it

@@ -1,0 +1,124 @@
+"""Model folders, good and bad: each fault is one sentence."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from midfill_model import nf4, synthetic, weights
+from midfill_model.config import ModelError, read_config
+
+from .reference import YARN, ours, write_tiny
+
+
+def edit(folder: Path, **changes: Any) -> None:
+    path = folder / "config.json"
+    raw = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({key: value for key, value in raw.items() if value is not ...}))
+
+
+def rewrite(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors")
+
+
+def truncate(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+NORM = "model.norm.weight"
+FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
+    "no config": (lambda f: (f / "config.json").unlink(), "config.json is missing"),
+    "config not JSON": (lambda f: (f / "config.json").write_text("{"), "not valid JSON"),
+    "config a list": (lambda f: (f / "config.json").write_text("[]"), "does not hold a JSON object"),
+    "another architecture": (lambda f: edit(f, model_type="llama"), "describes a 'llama' model"),
+    "a key missing": (lambda f: edit(f, kv_lora_rank=...), "kv_lora_rank must be a whole number, not None"),
+    "a key of another type": (lambda f: edit(f, rms_norm_eps="x"), "rms_norm_eps must be a number, not 'x'"),
+    "query LoRA": (lambda f: edit(f, q_lora_rank=64), "q_lora_rank = 64 is not supported"),
+    "another rope": (lambda f: edit(f, rope_scaling={"type": "linear"}), "rope scaling 'linear'"),
+    "no weights": (lambda f: (f / "model.safetensors").unlink(), "model.safetensors is missing"),
+    "truncated weights": (truncate, "damaged or truncated"),
+    "a tensor missing": (lambda f: rewrite(f, lambda t: t.__delitem__(NORM)), f"lacks the tensor {NORM}"),
+    "another shape": (lambda f: edit(f, hidden_size=128), r"has the shape \[384, 64\], but"),
+    "a shard missing": (
+        lambda f: (f / "model.safetensors.index.json").write_text('{"weight_map": {"x": "y.safetensors"}}'),
+        "y.safetensors is missing",
+    ),
+}
+
+
+@pytest.mark.parametrize(("break_it", "message"), FAULTS.values(), ids=FAULTS.keys())
+def test_a_fault_is_one_clear_sentence(
+    tmp_path: Path, tiny_folder: Path, break_it: Callable[[Path], None], message: str
+) -> None:
+    folder = shutil.copytree(tiny_folder, tmp_path / "model")
+    break_it(folder)
+    with pytest.raises(ModelError, match=message) as error:
+        ours(folder)
+    assert str(folder) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_nf4_weights_compute_what_their_values_say(tmp_path: Path) -> None:
+    """All matrices but the router in NF4, against the same values stored in full."""
+    full, packed = (write_tiny(tmp_path / name) for name in ("full", "packed"))
+    tensors = load_file(full / "model.safetensors")
+    stored = {}
+    for name, weight in tensors.items():
+        if weight.ndim == 2 and "mlp.gate.weight" not in name:
+            stored[name], stored[f"{name}.absmax"] = nf4.quantize(weight)
+            tensors[name] = nf4.dequantize(
+                stored[name], stored[f"{name}.absmax"], weight.shape, torch.float32
+            )
+        else:
+            stored[name] = weight.bfloat16().float()
+            tensors[name] = stored[name].clone()
+    save_file(tensors, full / "model.safetensors")
+    save_file(stored, packed / "model.safetensors")
+    ids = torch.arange(50)
+    logits = [network.forward(ids, network.new_cache(50), 0) for network in (ours(full), ours(packed))]
+    assert torch.equal(*logits)
+
+
+def test_shards_and_progress(tmp_path: Path, tiny_folder: Path) -> None:
+    sharded = tmp_path / "sharded"
+    synthetic.write_checkpoint(synthetic.TINY, sharded, shard_bytes=100_000)
+    assert len(list(sharded.glob("model-*.safetensors"))) > 2
+    seen: list[float] = []
+    one, other = ours(tiny_folder), weights.load(sharded, read_config(sharded), 64, "cpu", seen.append)
+    ids = torch.arange(20)
+    assert torch.equal(*(n.forward(ids, n.new_cache(20), 0) for n in (one, other)))
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+
+
+def test_a_name_becomes_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert weights.resolve("auto") == weights.resolve("demo")
+    assert weights.resolve(str(tmp_path)) == tmp_path
+    with pytest.raises(ModelError, match="There is no model folder"):
+        weights.resolve(str(tmp_path / "none"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ModelError, match="lite model is not on this machine"):
+        weights.resolve("lite")
+    snapshot = tmp_path / "models--deepseek-ai--DeepSeek-Coder-V2-Lite-Base" / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}")
+    assert weights.resolve("lite") == snapshot
+
+
+def test_lites_scale_of_the_softmax(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(synthetic.LITE))
+    assert read_config(tmp_path).softmax_scale == pytest.approx(192**-0.5 * 1.58963, rel=1e-5)
+    (tmp_path / "config.json").write_text(
+        json.dumps(synthetic.TINY | {"rope_parameters": YARN | {"rope_theta": 5e4}})
+    )
+    config = read_config(tmp_path)
+    assert config.yarn
+    assert (config.rope_theta, config.yarn.factor) == (5e4, 8)
