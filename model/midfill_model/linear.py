@@ -15,7 +15,7 @@ _TYPICAL_TOKENS = 256  # what oneDNN chooses its blocking for; one token at a ti
 def pack(weight: Tensor) -> Linear:
     """`weight` [rows, columns] as a function.
 
-    On x86 oneDNN's own layout is 1.3 times as fast in prefill as MKL with the plain one, and in decode it uses
+    On x86 oneDNN's own layout is 1.3 times as fast in prefill as MKL with the plain one, and in decode uses
     more than one core, which MKL does not (measured on Zen 4; torch.compile packs the same way).
     """
     if weight.device.type == "cpu" and torch._C._has_mkldnn:

@@ -2,8 +2,8 @@
 
 import os
 
-# Before torch is loaded: waiting threads that spin make a shared machine many times slower.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Before torch is loaded, as midfill_model.api does it: threads that spin make a shared machine far slower.
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 from pathlib import Path
 
