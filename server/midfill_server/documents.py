@@ -97,8 +97,9 @@ class Documents:
 
 def split_lines(text: str) -> list[str]:
     """Lines with their ends, and what follows the last end (perhaps nothing). Never empty."""
-    lines = _LINE.findall(text)
-    lines.append(text[max(text.rfind("\n"), text.rfind("\r")) + 1 :])
+    last = max(text.rfind("\n"), text.rfind("\r")) + 1
+    lines = _LINE.findall(text, 0, last)  # never behind the last end, where each try would read to the end
+    lines.append(text[last:])
     return lines
 
 

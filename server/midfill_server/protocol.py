@@ -93,7 +93,9 @@ class Protocol(LanguageServerProtocol):
         return self._converter.unstructure(value)
 
     def refuse(self, msg_id: Any, error: JsonRpcException) -> None:
-        self._send_response(msg_id, error=error.to_response_error())
+        """Answer with an error. Without a readable id it is null, which lsprotocol would leave out."""
+        error_body = {"code": error.code, "message": error.message}
+        self._send_data({"jsonrpc": "2.0", "id": msg_id, "error": error_body})
 
     def _take_request(self, message: dict[str, Any]) -> None:
         msg_id, method = message["id"], message["method"]

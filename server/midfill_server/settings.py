@@ -46,6 +46,8 @@ def read_settings(options: object) -> tuple[Settings, list[str]]:
         return Settings(), ["the settings are not an object"]
     settings, complaints = Settings(), []
     for key, value in options.items():
+        if key in EDITORS_OWN:
+            continue
         if (rule := RULES.get(key)) is None:
             complaints.append(f"{key} is not a setting")
         elif complaint := rule(value):
@@ -88,6 +90,8 @@ def _one_of(*allowed: str) -> _Kind:
 
 _BOOLEAN = _Kind("true or false", bool)
 _TEXT_OR_NULL = _Kind("a text or null", (str, type(None)))
+
+EDITORS_OWN = ("trace",)  # vscode-languageclient keeps `midfill.trace.server` in the same section
 
 RULES: dict[str, _Kind] = {
     "enabled": _BOOLEAN,

@@ -133,7 +133,7 @@ def _indent(line: str) -> int:
 
 
 def _closes_block(line: str) -> bool:
-    return line.lstrip().startswith((")", "]", "}", "end"))
+    return bool(re.match(r"\s*(?:[)\]}]|end\b)", line))
 
 
 def _unmatched(text: str, closer: str) -> int:

@@ -1,0 +1,168 @@
+"""The cursor is drawn in the text: ║ is where the completion goes."""
+
+import pytest
+
+from midfill_model.fim import CONTROL, EOS, FIM_HOLE
+from midfill_server.context import Window
+from midfill_server.trim import is_final, trim, whole_lines
+
+
+def window(drawn: str, multiline: bool = True) -> Window:
+    prefix, _, suffix = drawn.partition("║")
+    return Window(prefix, suffix, multiline)
+
+
+def check(drawn: str, written: str, shown: str, multiline: bool = True) -> None:
+    assert trim(written, window(drawn, multiline)) == shown
+
+
+# one line or a block
+
+
+def test_only_one_line_where_text_follows_on_the_line() -> None:
+    check("x = ║ + z\n", "y\nw = 1\n", "y")
+
+
+def test_several_lines_where_only_closers_follow() -> None:
+    check("call(║)\n", "\n    a,\n    b,\n", "\n    a,\n    b,")
+
+
+def test_a_line_that_has_begun_takes_its_body_along() -> None:
+    check(
+        "def f(║\n",
+        "a, b):\n    c = a + b\n    return c\n\n\ndef g():\n",
+        "a, b):\n    c = a + b\n    return c",
+    )
+
+
+def test_a_line_that_has_begun_ends_where_the_indent_returns() -> None:
+    check("    if x║\n", " > 1:\n        y()\n    z()\n", " > 1:\n        y()")
+
+
+def test_the_line_that_closes_a_block_belongs_to_it() -> None:
+    check("function f(║\n", "a) {\n  return a\n}\nf(1)\n", "a) {\n  return a\n}")
+
+
+def test_a_line_that_closes_and_opens_goes_on() -> None:
+    check("if (a║\n", ") {\n  b\n} else {\n  c\n}\nd\n", ") {\n  b\n} else {\n  c\n}")
+
+
+def test_a_block_on_an_empty_line_ends_at_a_blank_line() -> None:
+    check("def f():\n    ║\n", "a = 1\n    return a\n\n    never()\n", "a = 1\n    return a")
+
+
+def test_a_block_on_an_empty_line_ends_where_the_indent_ends() -> None:
+    check("def f():\n    ║\n", "return 1\n\ndef g():\n", "return 1")
+    check("def f():\n║\n", "    return 1\nclass C:\n", "    return 1")
+
+
+def test_a_finished_line_may_be_followed_by_new_ones() -> None:
+    check("x = 1║\n", "\ny = 2\nz = 3\n\nw = 4\n", "\ny = 2\nz = 3")
+
+
+def test_one_line_when_the_user_wants_no_more() -> None:
+    check("def f(║\n", "a):\n    return a\n", "a):", multiline=False)
+
+
+# duplicates
+
+
+@pytest.mark.parametrize(
+    ("drawn", "written", "shown"),
+    [
+        ("print(║)\n", '"hello")', '"hello"'),
+        ("print(║)\n", "f(x))", "f(x)"),
+        ("print(║)\n", "f(x)", "f(x)"),
+        ("a[║]\n", "i[0]] = 1", "i[0]"),
+        ("print(║)\n", '":)"', '":)"'),
+        ('name = "║"\n', 'Ada"', "Ada"),
+        ("x = ║ + z\n", "y + z", "y"),
+        ("for ║ in rows:\n", "row in rows:", "row"),
+    ],
+)
+def test_the_rest_of_the_line_is_not_repeated(drawn: str, written: str, shown: str) -> None:
+    check(drawn, written, shown)
+
+
+def test_following_lines_are_not_repeated() -> None:
+    check("a = 1\n║\nc = 3\nd = 4\n", "b = 2\nc = 3\nd = 4", "b = 2")
+    check("a = 1\n║\n\nc = 3\n", "c = 3", "")
+
+
+def test_a_closing_line_is_dropped_only_when_it_closes_too_much() -> None:
+    check("f(() => {\n  if (a) {\n    ║\n}\n", "b()\n}", "b()")
+    check("{\n  ║\n}\n", "{\n  b\n  }", "{\n  b\n  }")
+
+
+# what must never be seen
+
+
+@pytest.mark.parametrize("mark", CONTROL)
+def test_control_tokens_never_reach_the_editor(mark: str) -> None:
+    check("x = ║", f"1{mark}garbage", "1")
+    for n in range(2, len(mark)):
+        check("x = ║", f"1{mark[:n]}", "1")
+
+
+def test_a_less_than_sign_is_not_a_control_token() -> None:
+    check("if x ║", "< y", "< y")
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n", "\t\n  \n", EOS, FIM_HOLE])
+def test_nothing_but_blanks_is_nothing(blank: str) -> None:
+    check("x = ║", blank, "")
+
+
+def test_trailing_blanks_are_dropped() -> None:
+    check("x = ║", "1  \t", "1")
+
+
+def test_line_ends_of_any_kind_are_understood() -> None:
+    check("def f():\n    ║\n", "a = 1\r\n    b = 2\r\n\r\n", "a = 1\n    b = 2")
+
+
+# while it grows
+
+
+@pytest.mark.parametrize(
+    ("drawn", "written", "final"),
+    [
+        ("x = ║ + z", "y", False),
+        ("x = ║ + z", "y\n", True),
+        ("def f():\n    ║\n", "a = 1\n    ", False),
+        ("def f():\n    ║\n", "a = 1\n    b", False),
+        ("def f():\n    ║\n", "a = 1\n\n", True),
+        ("def f():\n    ║\n", "a = 1\nd", True),
+        ("f(║\n", "a, {\n  b\n}", False),
+        ("f(║\n", "a, {\n  b\n})\n", True),
+        ("x = ║", f"1{EOS}", True),
+    ],
+)
+def test_decoding_stops_as_soon_as_the_item_is_final(drawn: str, written: str, final: bool) -> None:
+    assert is_final(written, window(drawn)) is final
+
+
+@pytest.mark.parametrize(
+    ("drawn", "written"),
+    [
+        ("def f(║\n\nf(1)\n", "a, b):\n    c = a + b\n    return c\n\n\ndef g():\n"),
+        ("def f():\n    ║\n\nf()\n", "a = 1\n    b = 2\n    return a\n\nf()\n"),
+        ("print(║)\n", "f(x), g(y))\n"),
+    ],
+)
+def test_what_was_shown_while_growing_stays(drawn: str, written: str) -> None:
+    place, shown = window(drawn), ""
+    for n in range(len(written) + 1):
+        growing = trim(whole_lines(written[:n]), place)
+        assert growing.startswith(shown)
+        shown = growing
+        if is_final(written[:n], place):
+            break
+    assert trim(written, place).startswith(shown)
+
+
+def test_a_line_cut_by_the_token_limit_is_not_offered() -> None:
+    assert whole_lines("a = 1\nb = 2\nc =") == "a = 1\nb = 2"
+    assert whole_lines("a = 1\nb = 2\n") == "a = 1\nb = 2"
+    assert whole_lines("a = fo") == "a = fo"
+    assert whole_lines("\n    a = fo") == "\n    a = fo"
