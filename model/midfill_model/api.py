@@ -7,7 +7,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ from socket import socket
 from typing import Any
 
 import uvicorn
+from starlette.applications import Starlette
 
 from . import runtime
 
@@ -46,15 +47,7 @@ def _serve(options: argparse.Namespace, folder: Path) -> None:
     with runtime.tcp_socket(options.port or 0) if over_tcp else runtime.unix_socket(folder) as listener:
         engine = Engine(load_model(options.model, options.device, options.threads), options.slots)
         api = Api(engine, {"id": name, "device": options.device}, token, stop=lambda: server.stop())
-        server = _Server(
-            uvicorn.Config(
-                api.app(),
-                log_config=None,
-                access_log=False,
-                lifespan="off",
-                timeout_graceful_shutdown=2,
-            )
-        )
+        server = _Server(api.app(), before_shutdown=engine.cancel_all)
         engine.start()
         with runtime.address_card(folder, _card(name, folder, listener, token)):
             server.run(sockets=[listener])
@@ -67,12 +60,21 @@ def _tame_waiting_threads() -> None:
     By default they spin for milliseconds. When others use the cores too, as an editor's other servers do,
     that makes a forward pass ten to a hundred times slower; on a quiet machine the short spin costs nothing.
     """
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # GNU's OpenMP
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # GNU's OpenMP
     os.environ.setdefault("KMP_BLOCKTIME", "0")  # LLVM's, on macOS; milliseconds
 
 
 class _Server(uvicorn.Server):
     """uvicorn, but SIGTERM ends it like any other stop: everything cleaned up, exit code 0."""
+
+    def __init__(self, app: Starlette, before_shutdown: Callable[[], None]) -> None:
+        silent: dict[str, Any] = {"log_config": None, "access_log": False}
+        super().__init__(uvicorn.Config(app, lifespan="off", timeout_graceful_shutdown=2, **silent))
+        self._before_shutdown = before_shutdown
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        self._before_shutdown()
+        await super().shutdown(sockets)
 
     def stop(self, *_: object) -> None:
         self.should_exit = True

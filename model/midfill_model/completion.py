@@ -118,34 +118,30 @@ class Completion:
             cancelled=lambda: ticket.cancelled,
         )
 
-    def step(self) -> bool:
-        """Run the network once at most; tell what came of it; return whether there is more to do."""
+    def step(self) -> Done | None:
+        """Run the network once at most and emit the text that came of it; Done when that was the end."""
         try:
             id_ = next(self._ids)
         except StopIteration as end:
-            self._finish(end.value)
-            return False
-        return id_ is None or self._push(id_)
+            self._emit(self._stops.finish())
+            return Done(end.value, self._timings())
+        return None if id_ is None else self._push(id_)
 
     def close(self) -> None:
         """Give the slot back, whatever happened."""
         self._ids.close()
         self._slots.give_back(self._slot)
 
-    def _push(self, id_: int) -> bool:
+    def _push(self, id_: int) -> Done | None:
         self._first_token = self._first_token or time.perf_counter()
         self._n_completed += 1
         text, stopped = self._stops.push(self._text.push(id_))
+        self._emit(text)
+        return Done("stop", self._timings()) if stopped else None
+
+    def _emit(self, text: str) -> None:
         if text:
             self.ticket.emit(Delta(text))
-        if stopped:
-            self.ticket.emit(Done("stop", self._timings()))
-        return not stopped
-
-    def _finish(self, finish: Finish) -> None:
-        if rest := self._stops.finish():
-            self.ticket.emit(Delta(rest))
-        self.ticket.emit(Done(finish, self._timings()))
 
     def _timings(self) -> Timings:
         now, submitted = time.perf_counter(), self.ticket.submitted

@@ -118,10 +118,13 @@ def _remember(c: Config, w: Attention, inputs: Tensor, rotation: Tensor, latents
 def _attend_latent(
     c: Config, w: Attention, plain: Tensor, rotated: Tensor, latents: Tensor, mask: Tensor | None
 ) -> Tensor:
-    """Queries go down to the latents: R + r numbers are read per position, nothing is expanded."""
+    """Queries go down to the latents, which all heads share: so heads are simply more queries."""
     queries = torch.cat((plain.transpose(0, 1) @ w.key, rotated.transpose(0, 1)), dim=-1)  # [H, T, R+r]
-    shared = latents.expand(len(queries), -1, -1)  # [H, S, R+r] every head reads the same rows
-    mixed = _softmax_attention(queries, shared, shared, mask, c.softmax_scale)[..., : c.kv_lora_rank]
+    rows = None if mask is None else mask.repeat(len(queries), 1)  # [H*T, S]
+    mixed = _softmax_attention(
+        queries.flatten(0, 1)[None], latents[None], latents[None], rows, c.softmax_scale
+    )
+    mixed = mixed.view(queries.shape)[..., : c.kv_lora_rank]  # [H, T, R]
     return (mixed @ w.value.mT).transpose(0, 1).flatten(1)  # [T, H*v]
 
 

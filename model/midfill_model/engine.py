@@ -12,7 +12,7 @@ import torch
 
 from . import weights
 from .cache import Slots
-from .completion import Completion, Emit, Failed, Loaded, Request, RequestError, Ticket
+from .completion import Completion, Done, Emit, Failed, Loaded, Request, RequestError, Ticket, Timings
 from .config import ModelError, read_config
 from .tokens import Tokenizer
 
@@ -43,8 +43,8 @@ class Engine:
         self._load = load
         self._n_slots = n_slots
         self._inbox: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()  # None: stop
-        self._newest: dict[str, Ticket] = {}  # by slot
-        self._lock = threading.Lock()  # guards _newest and n_requests
+        self._unfinished: set[Ticket] = set()
+        self._lock = threading.Lock()  # guards _unfinished and n_requests
         self._thread = threading.Thread(target=self._run, name="generation", daemon=True)
 
     def start(self) -> None:
@@ -55,12 +55,17 @@ class Engine:
         ticket = Ticket(request, emit)
         with self._lock:
             self.n_requests += 1
-            if request.slot:
-                if older := self._newest.get(request.slot):
+            for older in self._unfinished:
+                if request.slot and older.request.slot == request.slot:
                     older.cancel()
-                self._newest[request.slot] = ticket
+            self._unfinished.add(ticket)
         self._inbox.put(ticket)
         return ticket
+
+    def cancel_all(self) -> None:
+        with self._lock:
+            for ticket in self._unfinished:
+                ticket.cancel()
 
     def stop(self, timeout: float) -> None:
         """End the thread after the step that it is in."""
@@ -86,8 +91,7 @@ class Engine:
     def _refuse_all(self, message: str) -> None:
         self._set(State("failed", 0.0, message))
         while ticket := self._inbox.get():
-            self._end(ticket)
-            ticket.emit(Failed(message, "engine"))
+            self._end(ticket, Failed(message, "engine"))
 
     def _serve(self, loaded: Loaded) -> None:
         slots = Slots(loaded.network.new_cache, loaded.network.context, self._n_slots)
@@ -116,29 +120,33 @@ class Engine:
         return ticket
 
     def _start(self, ticket: Ticket, loaded: Loaded, slots: Slots) -> Completion | None:
+        if ticket.cancelled:
+            self._end(ticket, Done("cancelled", Timings()))
+            return None
         try:
             return Completion(ticket, loaded, slots)
         except RequestError as error:
-            self._end(ticket)
-            ticket.emit(Failed(str(error), "request"))
+            self._end(ticket, Failed(str(error), "request"))
             return None
 
     def _step(self, completion: Completion) -> bool:
         """One step of one request; whether it goes on."""
+        end: Done | Failed | None
         try:
-            if completion.step():
-                return True
+            end = completion.step()
         except Exception as error:  # one request fails, out of memory say; the engine goes on
             log.exception("generation failed")
-            completion.ticket.emit(Failed(f"Generation failed ({type(error).__name__}).", "engine"))
+            end = Failed(f"Generation failed ({type(error).__name__}).", "engine")
+        if end is None:
+            return True
         completion.close()
-        self._end(completion.ticket)
+        self._end(completion.ticket, end)
         return False
 
-    def _end(self, ticket: Ticket) -> None:
+    def _end(self, ticket: Ticket, event: Done | Failed) -> None:
         with self._lock:
-            if self._newest.get(ticket.request.slot) is ticket:
-                del self._newest[ticket.request.slot]
+            self._unfinished.remove(ticket)
+        ticket.emit(event)
 
 
 def load_model(model: str, device: str, n_threads: int) -> Load:

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import socket
-import stat
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -49,8 +48,8 @@ def runtime_folder(given: str | None) -> Path:
         owner = folder.stat()
         if owner.st_uid != os.getuid():
             raise RuntimeFolderError(_use_another(folder, "belongs to another user"))
-        if stat.S_IMODE(owner.st_mode) & 0o077:
-            folder.chmod(0o700)
+        if owner.st_mode & 0o022:
+            raise RuntimeFolderError(_use_another(folder, "can be written by others"))
     return folder
 
 

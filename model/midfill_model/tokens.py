@@ -9,6 +9,8 @@ import tokenizers
 from . import fim
 from .config import ModelError, read_json
 
+_LONGEST_TOKEN = 32  # characters; code has about 4 on average
+
 
 class Tokenizer:
     """The byte-level BPE vocabulary of one model folder, with its FIM ids checked."""
@@ -39,6 +41,9 @@ class Tokenizer:
 
     def fim_prompt(self, prefix: str, suffix: str, prefix_budget: int, suffix_budget: int) -> list[int]:
         """The fill-in-the-middle prompt; budgets in tokens."""
+        # Of a huge text only what may fit is encoded, cut where it does not move with every keystroke either.
+        prefix = prefix[fim.anchored_start(len(prefix), _LONGEST_TOKEN * prefix_budget) :]
+        suffix = suffix[: _LONGEST_TOKEN * suffix_budget]
         return fim.assemble(
             self.encode(prefix),
             self.encode(suffix),

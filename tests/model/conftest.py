@@ -3,7 +3,7 @@
 import os
 
 # Before torch is loaded, as midfill_model.api does it: threads that spin make a shared machine far slower.
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 from pathlib import Path
 
