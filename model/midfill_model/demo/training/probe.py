@@ -11,7 +11,7 @@ from torch import Tensor
 from midfill_model.demo.training.network import Network, Packed
 from midfill_model.demo.training.samples import BEGIN, BOS, END, EOS, HOLE, Corpus, Encode
 
-HOLES = 512
+HOLES = 256
 PREFIX, SUFFIX, LONGEST_LINE = 512, 96, 40  # tokens
 
 
