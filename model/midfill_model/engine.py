@@ -127,16 +127,17 @@ class Engine:
             return Completion(ticket, loaded, slots)
         except RequestError as error:
             self._end(ticket, Failed(str(error), "request"))
-            return None
+        except Exception as error:
+            self._end(ticket, _broken("A request could not be started", error))
+        return None
 
     def _step(self, completion: Completion) -> bool:
         """One step of one request; whether it goes on."""
         end: Done | Failed | None
         try:
             end = completion.step()
-        except Exception as error:  # one request fails, out of memory say; the engine goes on
-            log.exception("generation failed")
-            end = Failed(f"Generation failed ({type(error).__name__}).", "engine")
+        except Exception as error:
+            end = _broken("Generation failed", error)
         if end is None:
             return True
         completion.close()
@@ -147,6 +148,12 @@ class Engine:
         with self._lock:
             self._unfinished.remove(ticket)
         ticket.emit(event)
+
+
+def _broken(what: str, error: Exception) -> Failed:
+    """One request fails, out of memory say; the engine goes on."""
+    log.exception(what)
+    return Failed(f"{what} ({type(error).__name__}).", "engine")
 
 
 def load_model(model: str, device: str, n_threads: int) -> Load:

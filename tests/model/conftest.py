@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from midfill_model.completion import Loaded
+from midfill_model.reference import ours
 from midfill_model.tokens import Tokenizer
 from midfill_model.weights import resolve
 
-from .reference import ours, write_tiny
+from .tiny import write_tiny
 
 
 @pytest.fixture(scope="session")

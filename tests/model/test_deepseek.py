@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from midfill_model.deepseek import DeepseekV2
+from midfill_model.reference import ours, theirs
 
-from .reference import YARN, ours, theirs, write_tiny
+from .tiny import YARN, write_tiny
 
 SHAPES: dict[str, dict[str, Any]] = {
     "plain": {},

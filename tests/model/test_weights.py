@@ -12,8 +12,9 @@ from safetensors.torch import load_file, save_file
 
 from midfill_model import nf4, synthetic, weights
 from midfill_model.config import ModelError, read_config
+from midfill_model.reference import ours
 
-from .reference import YARN, ours, write_tiny
+from .tiny import YARN, write_tiny
 
 
 def edit(folder: Path, **changes: Any) -> None:
