@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from . import fim
+from .tokens import BYTE_OF
 
 _COMMON: dict[str, Any] = {
     "architectures": ["DeepseekV2ForCausalLM"],
@@ -194,8 +195,6 @@ def _size(shape: tuple[int, ...]) -> int:
 
 def _byte_tokenizer(bos: int) -> dict[str, Any]:
     """A vocabulary without merges: each byte is a token; the control tokens stand from bos on."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    rest = [chr(0x100 + i) for i in range(0x100 - len(printable))]
     control = (fim.BOS, fim.EOS, fim.FIM_HOLE, fim.FIM_BEGIN, fim.FIM_END)
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": False}
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
@@ -206,7 +205,7 @@ def _byte_tokenizer(bos: int) -> dict[str, Any]:
         "decoder": byte_level,
         "model": {
             "type": "BPE",
-            "vocab": {c: i for i, c in enumerate([*map(chr, printable), *rest])},
+            "vocab": {c: i for i, c in enumerate(BYTE_OF)},
             "merges": [],
         },
     }

@@ -64,7 +64,7 @@ class Tokenizer:
 
     def _read_bytes(self, id_: int) -> bytes:
         token = self._bpe.id_to_token(id_)
-        return bytes(_BYTE_OF[character] for character in token) if token else b""
+        return bytes(BYTE_OF[character] for character in token) if token else b""
 
 
 class Detokenizer:
@@ -128,4 +128,4 @@ def _byte_alphabet() -> dict[str, int]:
     return {chr(b): b for b in printable} | {chr(0x100 + i): b for i, b in enumerate(others)}
 
 
-_BYTE_OF = _byte_alphabet()
+BYTE_OF = _byte_alphabet()

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from midfill_model import fim, synthetic
+from midfill_model.tokens import BYTE_OF
 
 PROMPT = {"prompt": "def add(a, b):\n    return ", "suffix": "\n", "max_tokens": 8, "slot": "a"}
 
@@ -139,9 +140,7 @@ async def test_ids_and_text_are_the_same_prompt(http: httpx.AsyncClient) -> None
 
 
 def encode(text: str) -> list[int]:
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    order = [*printable, *(byte for byte in range(0x100) if byte not in printable)]
-    return [order.index(byte) for byte in text.encode()]
+    return [list(BYTE_OF.values()).index(byte) for byte in text.encode()]
 
 
 async def test_delimiters_in_the_text_are_text(http: httpx.AsyncClient) -> None:
