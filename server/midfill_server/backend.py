@@ -167,6 +167,8 @@ def refusal(status: int, body: bytes) -> BackendError:
         message = str(json.loads(body)["error"]["message"])
     except (ValueError, KeyError, TypeError):
         message = {401: "the key is missing or wrong", 404: "wrong address"}.get(status, "no reason given")
+    if status == 503:  # the engine has a sentence for its own state, the same as in its /health
+        return BackendError(message)
     return BackendError(f"The engine refused the request ({status}): {message[:300]}")
 
 

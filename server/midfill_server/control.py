@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
 import time
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
+from midfill_server import resident
 from midfill_server.backend import BackendError
 from midfill_server.resident import find, registered, runtime_folder
-
-STOP_SECONDS = 15.0
 
 __all__ = ["BackendError", "in_words", "state", "stop"]
 
@@ -62,13 +57,7 @@ async def stop() -> str:
     backend, record = await find(folder), registered(folder)
     if backend is None or record is None:
         return "No engine is running."
-    await backend.shutdown()
-    await backend.close()
-    deadline = time.monotonic() + STOP_SECONDS
-    while _runs(folder):
-        if time.monotonic() > deadline:
-            raise BackendError(f"The engine (process {record['pid']}) does not stop; end that process")
-        await asyncio.sleep(0.05)
+    await resident.stop(folder, backend)
     return f"The engine (process {record['pid']}) has stopped."
 
 
@@ -77,17 +66,3 @@ def in_words(state: dict[str, Any]) -> str:
         return "No engine is running; the next completion starts one."
     words = f"{state['state']}: model {state['model']} on {state['device']}, process {state['pid']}"
     return f"{words}, up {state['uptime_s']:.0f} s, {state['requests']} requests. {state['message']}".strip()
-
-
-def _runs(folder: Path) -> bool:
-    """The engine holds its lock as long as it lives; its pid says less (a zombie has one too)."""
-    if sys.platform == "win32":
-        return registered(folder) is not None
-    import fcntl
-
-    with suppress(FileNotFoundError), open(folder / "engine.lock") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False

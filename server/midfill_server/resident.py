@@ -14,7 +14,7 @@ import sys
 import time
 import warnings
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import Any
 from midfill_server.backend import Address, Backend, BackendError, Chunk, Order
 
 LISTEN_SECONDS = 60.0  # from the start of an engine until it listens; loading comes later
+STOP_SECONDS = 15.0
 POLL_SECONDS = 0.05
 RETRY_SECONDS = 20.0  # an engine that failed is not started again by the next keystroke
 
@@ -104,7 +105,9 @@ class Resident:
     async def _find_or_start(self) -> Backend:
         folder = runtime_folder()
         if (found := await find(folder)) is not None:
-            return found
+            if await _works(found):
+                return found
+            await stop(folder, found)  # it could not load its model, which may be mended by now
         self._report(Status(State.STARTING, "Starting the engine"))
         self._process = start(folder, self.model)
         deadline = time.monotonic() + LISTEN_SECONDS
@@ -112,8 +115,10 @@ class Resident:
             await asyncio.sleep(POLL_SECONDS)
             if (found := await find(folder)) is not None:
                 return found
-            if self._process.poll():  # 0: another engine was faster, and will be found
+            if code := self._process.poll():
                 raise BackendError(f"The engine stopped while starting: {last_words(folder)}")
+            if code == 0:  # another engine holds the lock: it will be found, or it was on its way out
+                self._process = start(folder, self.model)
         raise BackendError(
             f"The engine did not start within {LISTEN_SECONDS:.0f} seconds: see {folder / LOG}"
         )
@@ -177,6 +182,27 @@ def _system_folder() -> str:
         return platformdirs.user_runtime_dir("midfill", appauthor=False)
 
 
+async def _works(backend: Backend) -> bool:
+    try:
+        return status_of(await backend.health()).state is not State.FAILED
+    except BackendError:
+        return False
+
+
+def _locked(folder: Path) -> bool:
+    """Whether an engine lives: it holds its lock from its first moment to its last."""
+    if sys.platform == "win32":
+        return registered(folder) is not None
+    import fcntl
+
+    with suppress(FileNotFoundError), open(folder / "engine.lock") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def registered(folder: Path) -> dict[str, Any] | None:
     """What the running engine wrote about itself; None when there is no such file, or half of one."""
     try:
@@ -199,6 +225,17 @@ async def find(folder: Path) -> Backend | None:
         await backend.close()
         return None
     return backend
+
+
+async def stop(folder: Path, backend: Backend) -> None:
+    """Ask the engine to stop, and wait until it has. Raises BackendError."""
+    await backend.shutdown()
+    await backend.close()
+    deadline = time.monotonic() + STOP_SECONDS
+    while _locked(folder):  # the lock says more than the pid, which a zombie has too
+        if time.monotonic() > deadline:
+            raise BackendError("The engine does not stop; end its process (see `midfill status`)")
+        await asyncio.sleep(POLL_SECONDS)
 
 
 def start(folder: Path, model: str) -> subprocess.Popen[bytes]:

@@ -1,0 +1,119 @@
+"""One engine for all servers: started on demand, healed, and never silently missing."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from midfill_server.editor import Editor
+
+from .conftest import CLI, MODEL, PATIENCE, PROGRAM, Engine, end_of, environment
+
+URI = "file:///a.py"
+
+
+def running_engines(folder: Path) -> int:
+    listed = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    return listed.count(f"--runtime-dir {folder}")
+
+
+async def complete(editor: Editor, text: str = PROGRAM) -> str:
+    editor.open(URI, text)
+    async with asyncio.timeout(PATIENCE):
+        return await editor.complete(URI, *end_of(text)).text()
+
+
+async def test_two_servers_that_start_at_once_share_one_engine(own_folder: Path) -> None:
+    async with (
+        Editor(environment=environment(own_folder)) as one,
+        Editor(environment=environment(own_folder)) as two,
+    ):
+        await asyncio.gather(one.initialize({"model": MODEL}), two.initialize({"model": MODEL}))
+        first, second = await asyncio.gather(complete(one), complete(two))
+        assert first and first == second
+        assert running_engines(own_folder) == 1
+
+
+async def test_the_state_is_told_while_the_engine_starts(own_folder: Path) -> None:
+    async with Editor(environment=environment(own_folder)) as editor:
+        capabilities = {"textDocument": {"inlineCompletion": {}}, "window": {"workDoneProgress": True}}
+        await editor.initialize({"model": MODEL}, capabilities)
+        assert await complete(editor)
+        ready = await editor.notified("midfill/status", lambda it: it["state"] == "ready")
+        assert ready["model"]
+        states = [it["params"]["state"] for it in editor.notifications if it["method"] == "midfill/status"]
+        assert states[0] == "starting"
+        bars = [it["params"]["value"]["kind"] for it in editor.notifications if it["method"] == "$/progress"]
+        assert (bars[0], bars[-1], bars.count("begin")) == ("begin", "end", 1)
+
+
+async def test_a_killed_engine_comes_back(own_folder: Path) -> None:
+    engine = Engine(own_folder)
+    async with Editor(environment=environment(own_folder)) as editor:
+        await editor.initialize({"model": MODEL})
+        assert await complete(editor)
+        first = engine.pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)  # leaves its socket and engine.json behind
+        assert await complete(editor, PROGRAM + "pass\n        ")
+        assert engine.pid not in (None, first)
+
+
+async def test_a_stale_socket_is_no_obstacle(own_folder: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(own_folder / "engine.sock"))
+    path = own_folder / "engine.sock"
+    (own_folder / "engine.json").write_text(f'{{"pid": 1, "url": "http://localhost", "socket": "{path}"}}')
+    async with Editor(environment=environment(own_folder)) as editor:
+        await editor.initialize({"model": MODEL})
+        assert await complete(editor)
+
+
+@pytest.mark.parametrize("rubbish", ["{", '{"pid": 1}'])
+async def test_an_unreadable_record_is_no_obstacle(own_folder: Path, rubbish: str) -> None:
+    (own_folder / "engine.json").write_text(rubbish)
+    async with Editor(environment=environment(own_folder)) as editor:
+        await editor.initialize({"model": MODEL})
+        assert await complete(editor)
+
+
+async def failing(editor: Editor, options: dict[str, object]) -> str:
+    """The one message of a server whose engine cannot work, after three requests."""
+    await editor.initialize(options)
+    for _ in range(3):
+        assert await complete(editor) == ""
+    await editor.notified("midfill/status", lambda it: it["state"] == "failed")
+    (message,) = [it["params"]["message"] for it in editor.notifications if "window/show" in it["method"]]
+    assert "Traceback" not in message
+    return str(message)
+
+
+async def test_a_runtime_folder_that_cannot_be_used_is_one_message(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    async with Editor(environment=environment(tmp_path / "file" / "folder")) as editor:
+        assert "MIDFILL_RUNTIME_DIR" in await failing(editor, {"model": MODEL})
+
+
+async def test_a_missing_model_is_one_message_and_can_be_mended(own_folder: Path, tmp_path: Path) -> None:
+    async with Editor(environment=environment(own_folder)) as editor:
+        assert str(tmp_path / "no-model") in await failing(editor, {"model": str(tmp_path / "no-model")})
+        editor.notify("workspace/didChangeConfiguration", {"settings": {"model": MODEL}})
+        assert await complete(editor)
+
+
+async def test_a_server_of_ones_own_that_does_not_answer_is_one_message(own_folder: Path) -> None:
+    async with Editor(environment=environment(own_folder)) as editor:
+        options: dict[str, object] = {"url": "http://127.0.0.1:9/v1", "model": "x"}
+        assert "http://127.0.0.1:9/v1" in await failing(editor, options)
+    assert Engine(own_folder).pid is None
+
+
+def test_stop_and_status_without_an_engine(own_folder: Path) -> None:
+    for command in (["stop"], ["status"]):
+        done = subprocess.run([*CLI, *command], env=environment(own_folder), capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "No engine is running" in done.stdout
