@@ -11,8 +11,8 @@ def pack(weight: Tensor) -> Linear:
     """`weight` [rows, columns] as a function.
 
     Kept transposed: for a single token MKL then uses every core (twice as fast as the checkpoint's layout on
-    two cores of Zen 4), and for many it makes no difference. oneDNN's own layout is a little faster still, but
-    compiles a kernel for each new number of tokens, which with experts is each call.
+    two cores of Zen 4), for many it makes no difference. oneDNN's own layout is a little faster still, but it
+    compiles a kernel for each new number of tokens: with experts, at each call.
     """
     columns = weight.t().contiguous()
 
