@@ -58,8 +58,8 @@ def _tame_waiting_threads() -> None:
     """Before torch is loaded: its idle threads shall spin for some microseconds only, then sleep.
 
     By default they spin for milliseconds. When others use the cores too, as an editor's other servers do,
-    that makes a forward pass ten to a hundred times slower. The short spin costs a tenth of the decode speed on
-    a quiet machine.
+    that makes a forward pass ten to a hundred times slower. The short spin costs a tenth of the decode speed
+    on a quiet machine.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # GNU's OpenMP
     os.environ.setdefault("KMP_BLOCKTIME", "0")  # LLVM's, on macOS; milliseconds

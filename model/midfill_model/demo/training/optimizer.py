@@ -30,6 +30,8 @@ class Optimizer:
             if is_matrix(name, p):
                 self.batches[p.shape[-2], p.shape[-1]].append(name)
         self.steps = 0
+        on_gpu = next(iter(self.master.values())).is_cuda
+        self._round = torch.compile(round_to_nf4, dynamic=False) if on_gpu else round_to_nf4
 
     @torch.no_grad()
     def step(self, speed: float, four_bit: bool) -> None:
@@ -64,7 +66,7 @@ class Optimizer:
             self.work[name].copy_(master)
         if four_bit:
             names = [name for name in self.master if is_stored_in_4_bit(name)]
-            rounded = round_to_nf4(torch.cat([self.master[name].flatten() for name in names]))
+            rounded = self._round(torch.cat([self.master[name].flatten() for name in names]))
             for name, part in zip(names, rounded.split([self.master[n].numel() for n in names]), strict=True):
                 self.work[name].copy_(part.view_as(self.master[name]))
 
@@ -90,7 +92,6 @@ def orthogonal(batch: Tensor) -> Tensor:
     return turned.float()
 
 
-@torch.compile(dynamic=False)
 def round_to_nf4(weight: Tensor) -> Tensor:
     """What flat weights read as once they have been stored in blocks of 64 at 4 bits."""
     blocks = weight.reshape(-1, nf4.BLOCK)

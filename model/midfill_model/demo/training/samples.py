@@ -14,6 +14,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from tokenizers import Tokenizer
 
@@ -38,17 +39,9 @@ class Corpus:
     """The files of one split, mapped into memory; picks pieces in proportion to their size."""
 
     def __init__(self, path: Path) -> None:
-        self.file = path.open("rb")
-        self.map = mmap.mmap(self.file.fileno(), 0, access=mmap.ACCESS_READ)
-        self.ends = list(self._ends())
-
-    def _ends(self) -> Iterator[int]:
-        offset, mark = 0, END_OF_FILE.encode()
-        while chunk := self.file.read(1 << 24):
-            at = -1
-            while (at := chunk.find(mark, at + 1)) >= 0:  # a map's own find is far slower than that of bytes
-                yield offset + at
-            offset += len(chunk)
+        with path.open("rb") as file:
+            self.map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self.ends = list(_ends_of_files(file))
 
     def piece(self, at: int) -> str:
         """The file that holds byte `at`: all of it, or PIECE characters around `at`."""
@@ -155,6 +148,15 @@ def _block_end(text: str, line_end: int, indent: int) -> int:
             break
         end = following
     return end - (len(text[line_end:end]) - len(text[line_end:end].rstrip()))
+
+
+def _ends_of_files(file: BinaryIO) -> Iterator[int]:
+    offset, mark = 0, END_OF_FILE.encode()
+    while chunk := file.read(1 << 24):
+        at = -1
+        while (at := chunk.find(mark, at + 1)) >= 0:  # a map's own find is far slower than that of bytes
+            yield offset + at
+        offset += len(chunk)
 
 
 class Encode:
