@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from midfill_server.backend import Chunk, Order
 from midfill_server.context import Window
 from midfill_server.recent import Recent, rest_of, typed_since
-from midfill_server.trim import is_final, one_line_only, trim, whole_lines
+from midfill_server.trim import is_final, one_line_only, settled, trim, whole_lines
 
 Stream = Callable[[Order], AsyncGenerator[Chunk]]
 
@@ -50,12 +51,13 @@ class Completer:
         """
         flight = self._take_over(ask)
         me = self._supersede(ask.uri)
+        due = time.monotonic() + ask.debounce
         try:
             while True:
                 if (known := self.recent.find(ask.uri, ask.window)) is not None:
                     return known
                 if flight is None:
-                    await asyncio.sleep(ask.debounce)
+                    await asyncio.sleep(max(0.0, due - time.monotonic()))
                     flight = self._take_off(ask)
                 if (text := await flight.follow(ask.window, grow)) is not None:
                     return text
@@ -142,7 +144,7 @@ class Flight:
         """The rest of the item behind `window`'s cursor; None when the item and the user part."""
         shown = ""
         while not self._over:
-            rest = rest_of(trim(whole_lines(self._raw), self.window), self.window, window)
+            rest = rest_of(settled(self._raw, self.window), self.window, window)
             if rest and rest != shown:
                 grow(shown := rest)
             await self._news.wait()

@@ -19,6 +19,14 @@ def trim(text: str, window: Window) -> str:
     return text
 
 
+def settled(text: str, window: Window) -> str:
+    """What can be shown of a text that still grows: nothing that would soon have to be taken back."""
+    shown = trim(whole_lines(text), window)
+    rest = window.line_rest.strip()
+    overlaps = (n for n in range(min(len(rest), len(shown)), 0, -1) if shown.endswith(rest[:n]))
+    return shown[: len(shown) - next(overlaps, 0)].rstrip()
+
+
 def is_final(text: str, window: Window) -> bool:
     """True when nothing that the model may still write can change the outcome."""
     if any(mark in text for mark in CONTROL):

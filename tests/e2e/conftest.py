@@ -124,8 +124,8 @@ def end_of(text: str) -> tuple[int, int]:
     return text.count("\n"), len(text) - text.rfind("\n") - 1
 
 
-async def mid_stream(editor: Editor, name: str) -> tuple[str, Pending]:
-    """(uri, request) of a completion that is being written right now, whatever the model has to say."""
+async def mid_stream(editor: Editor, name: str) -> tuple[str, Pending, asyncio.Future[str]]:
+    """(uri, request, its answer) of a completion that is being written right now, whatever the model has to say."""
     for n in range(20):
         uri = f"file:///{name}{n}.py"
         text = PROGRAM + f"# {n}\n        "
@@ -137,6 +137,5 @@ async def mid_stream(editor: Editor, name: str) -> tuple[str, Pending]:
         await asyncio.wait([answer, first], return_when=asyncio.FIRST_COMPLETED)
         first.cancel()
         if not answer.done():
-            pending.answer = answer  # type: ignore[attr-defined]
-            return uri, pending
+            return uri, pending, answer
     raise AssertionError("every completion was over before it could be caught")

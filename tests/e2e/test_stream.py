@@ -36,26 +36,26 @@ async def test_the_answer_is_empty_when_partial_results_were_sent(editor: Editor
 
 
 async def test_cancelling_mid_stream_frees_the_engine(editor: Editor, engine: Engine) -> None:
-    _, pending = await mid_stream(editor, "cancel")
+    _, pending, answer = await mid_stream(editor, "cancel")
     pending.cancel()
     with pytest.raises(AnswerError) as refused:
-        await pending.answer  # type: ignore[attr-defined]
+        await answer
     assert refused.value.code == -32800
     await engine.idle()
 
 
 async def test_an_edit_that_disagrees_makes_the_request_stale(editor: Editor, engine: Engine) -> None:
     """Neovim never cancels: it types on, and would show a late answer at the old place."""
-    uri, pending = await mid_stream(editor, "stale")
+    uri, _, answer = await mid_stream(editor, "stale")
     editor.insert(uri, 0, 0, "# other\n")
     with pytest.raises(AnswerError) as refused:
-        await pending.answer  # type: ignore[attr-defined]
+        await answer
     assert refused.value.code == -32800
     await engine.idle()
 
 
 async def test_typing_along_keeps_the_generation(editor: Editor, engine: Engine) -> None:
-    uri, pending = await mid_stream(editor, "along")
+    uri, pending, answer = await mid_stream(editor, "along")
     before = await engine.generations()
     text = PROGRAM + f"# {uri[len('file:///along') : -3]}\n        "
     line, column = end_of(text)
@@ -63,16 +63,16 @@ async def test_typing_along_keeps_the_generation(editor: Editor, engine: Engine)
     editor.insert(uri, line, column, first)
     rest = await editor.complete(uri, line, column + 1, explicit=False).text()
     with pytest.raises(AnswerError):
-        await pending.answer  # type: ignore[attr-defined]
+        await answer
     assert await engine.generations() == before
     assert rest and (first + rest).startswith(pending.partials[-1])
 
 
 async def test_closing_the_file_frees_the_engine(editor: Editor, engine: Engine) -> None:
-    uri, pending = await mid_stream(editor, "close")
+    uri, _, answer = await mid_stream(editor, "close")
     editor.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
     with pytest.raises(AnswerError):
-        await pending.answer  # type: ignore[attr-defined]
+        await answer
     await engine.idle()
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from midfill_model.fim import CONTROL, EOS, FIM_HOLE
 from midfill_server.context import Window
-from midfill_server.trim import is_final, trim, whole_lines
+from midfill_server.trim import is_final, settled, trim, whole_lines
 
 
 def window(drawn: str, multiline: bool = True) -> Window:
@@ -148,12 +148,14 @@ def test_decoding_stops_as_soon_as_the_item_is_final(drawn: str, written: str, f
         ("def f(║\n\nf(1)\n", "a, b):\n    c = a + b\n    return c\n\n\ndef g():\n"),
         ("def f():\n    ║\n\nf()\n", "a = 1\n    b = 2\n    return a\n\nf()\n"),
         ("print(║)\n", "f(x), g(y))\n"),
+        ("    for║ v in values:\n", " v in values:\n"),
+        ("x = ║ + z\n", "y + z\n"),
     ],
 )
 def test_what_was_shown_while_growing_stays(drawn: str, written: str) -> None:
     place, shown = window(drawn), ""
     for n in range(len(written) + 1):
-        growing = trim(whole_lines(written[:n]), place)
+        growing = settled(written[:n], place)
         assert growing.startswith(shown)
         shown = growing
         if is_final(written[:n], place):
