@@ -125,7 +125,7 @@ def end_of(text: str) -> tuple[int, int]:
 
 
 async def mid_stream(editor: Editor, name: str) -> tuple[str, Pending, asyncio.Future[str]]:
-    """(uri, request, its answer) of a completion that is being written right now, whatever the model has to say."""
+    """(uri, request, its answer) of a completion that is being written right now, whatever it says."""
     for n in range(20):
         uri = f"file:///{name}{n}.py"
         text = PROGRAM + f"# {n}\n        "
