@@ -47,7 +47,11 @@ def _serve(options: argparse.Namespace, folder: Path) -> None:
     with runtime.tcp_socket(options.port or 0) if over_tcp else runtime.unix_socket(folder) as listener:
         engine = Engine(load_model(options.model, options.device, options.threads), options.slots)
         api = Api(engine, {"id": name, "device": options.device}, token, stop=lambda: server.stop())
-        server = _Server(api.app(), before_shutdown=engine.cancel_all)
+        server = _Server(
+            api.app(),
+            before_shutdown=engine.cancel_all,
+            is_over=lambda: engine.resting_seconds() > 60 * options.idle_minutes,
+        )
         engine.start()
         with runtime.address_card(folder, _card(name, folder, listener, token)):
             server.run(sockets=[listener])
@@ -68,14 +72,21 @@ def _tame_waiting_threads() -> None:
 class _Server(uvicorn.Server):
     """uvicorn, but SIGTERM ends it like any other stop: everything cleaned up, exit code 0."""
 
-    def __init__(self, app: Starlette, before_shutdown: Callable[[], None]) -> None:
+    def __init__(
+        self, app: Starlette, before_shutdown: Callable[[], None], is_over: Callable[[], bool]
+    ) -> None:
         silent: dict[str, Any] = {"log_config": None, "access_log": False}
         super().__init__(uvicorn.Config(app, lifespan="off", timeout_graceful_shutdown=2, **silent))
         self._before_shutdown = before_shutdown
+        self._is_over = is_over
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         self._before_shutdown()
         await super().shutdown(sockets)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Every 0.1 s: whether to end. A model that nobody uses gives its memory back; the next key starts it."""
+        return await super().on_tick(counter) or self._is_over()
 
     def stop(self, *_: object) -> None:
         self.should_exit = True
@@ -113,6 +124,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=_n_cpus(), help="CPU threads (%(default)s)")
     parser.add_argument("--slots", type=int, default=4, help="documents whose KV cache is kept (%(default)s)")
+    parser.add_argument("--idle-minutes", type=float, default=60, help="end after so long without a request")
     return parser.parse_args(argv)
 
 

@@ -3,6 +3,7 @@
 import logging
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ class Engine:
         self.state = State()
         self.n_requests = 0
         self.busy = False
+        self._resting_since = time.monotonic()
         self._load = load
         self._n_slots = n_slots
         self._inbox: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()  # None: stop
@@ -49,6 +51,10 @@ class Engine:
 
     def start(self) -> None:
         self._thread.start()
+
+    def resting_seconds(self) -> float:
+        """How long there has been nothing to do."""
+        return 0.0 if self.busy else time.monotonic() - self._resting_since
 
     def submit(self, request: Request, emit: Emit) -> Ticket:
         """Queue a request; an older one of the same slot is cancelled. One Done or Failed will come."""
@@ -114,7 +120,9 @@ class Engine:
             active = [completion for completion in active if self._step(completion)]
 
     def _next_ticket(self) -> Ticket | None:
-        self.busy = not self._inbox.empty()
+        if self._inbox.empty():
+            self._resting_since = time.monotonic()
+            self.busy = False
         ticket = self._inbox.get()
         self.busy = True
         return ticket

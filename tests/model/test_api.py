@@ -243,6 +243,13 @@ async def test_tcp_wants_the_token_and_shutdown_ends_it(tmp_path: Path, tiny_fol
     assert not (tmp_path / "engine.json").exists()
 
 
+def test_an_engine_that_nobody_uses_gives_its_memory_back(tmp_path: Path, tiny_folder: Path) -> None:
+    process = start(tmp_path, tiny_folder, "--idle-minutes", "0.01")
+    assert process.communicate(timeout=60)[1] == ""
+    assert process.returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["engine.lock"]
+
+
 async def test_a_bad_model_is_a_state_and_not_a_crash(tmp_path: Path) -> None:
     process = start(tmp_path, tmp_path / "none")
     async with client(wait_for_card(tmp_path, process)) as http:
