@@ -4,8 +4,8 @@ TORCH ?= 2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 
-# A file nobody has opened before, in the middle of a function; any FILE:LINE:COL will do.
-AT ?= server/midfill_server/documents.py:1:1
+# The end of a file that is not finished; any FILE:LINE:COL will do.
+AT ?= model/midfill_model/demo/unfinished.py:28:1
 
 .PHONY: demo test lint fmt bench clean
 

@@ -85,7 +85,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
-        """Every 0.1 s: whether to end. A model that nobody uses gives its memory back; the next key starts it."""
+        """Every 0.1 s: whether to end. A model that nobody uses gives its memory back; a key starts it."""
         return await super().on_tick(counter) or self._is_over()
 
     def stop(self, *_: object) -> None:

@@ -137,7 +137,16 @@ def _attend_expanded(
     plain_keys, values = expanded.split_with_sizes((c.qk_nope_head_dim, c.v_head_dim), -1)
     keys = torch.cat((plain_keys, turned.expand(len(expanded), -1, -1)), dim=-1)  # [H, S, n+r]
     queries = torch.cat((plain, rotated), dim=-1).transpose(0, 1)  # [H, T, n+r]
-    return _softmax_attention(queries, keys, values, mask, c.softmax_scale).transpose(0, 1).flatten(1)
+    from_start = len(plain) == len(latents)  # then half of the scores need not even be computed
+    mixed = F.scaled_dot_product_attention(
+        queries[None],
+        keys[None],
+        values[None],
+        attn_mask=None if from_start else mask,
+        is_causal=from_start,
+        scale=c.softmax_scale,
+    )
+    return mixed[0].transpose(0, 1).flatten(1)
 
 
 def _expansion_pays_from(c: Config) -> float:

@@ -1,7 +1,9 @@
 """The one generation thread: loads the model, then serves requests in turn, step by step."""
 
 import logging
+import os
 import queue
+import sys
 import threading
 import time
 from collections import deque
@@ -164,11 +166,19 @@ def _broken(what: str, error: Exception) -> Failed:
     return Failed(f"{what} ({type(error).__name__}).", "engine")
 
 
+def _let_others_go_first() -> None:
+    """On Linux: this thread, and those that torch starts from it, give way to the editor and to a cancel."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+
+
 def load_model(model: str, device: str, n_threads: int) -> Load:
     """How the engine's thread will load `auto`, `demo`, `lite` or a folder."""
 
     def load(progress: Callable[[float], None]) -> Loaded:
-        torch.set_num_threads(n_threads)
+        if device == "cpu":
+            torch.set_num_threads(n_threads)
+            _let_others_go_first()
         folder = weights.resolve(model)
         config = read_config(folder)
         tokenizer = Tokenizer(folder)

@@ -9,7 +9,7 @@ from .cache import Slot
 from .deepseek import DeepseekV2
 
 Finish = Literal["stop", "length", "cancelled"]
-PREFILL_CHUNK = 256  # tokens between two looks at `cancelled`
+PREFILL_CHUNK = 512  # tokens between two looks at `cancelled`
 
 
 def generate(

@@ -87,6 +87,7 @@ class Api:
                 "pid": os.getpid(),
                 "version": version("midfill"),
                 "busy": self._engine.busy,
+                "resting_seconds": self._engine.resting_seconds(),
                 "requests": self._engine.n_requests,
             }
         )

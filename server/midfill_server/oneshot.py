@@ -13,6 +13,8 @@ from typing import Any
 
 from midfill_server.editor import Editor, Json
 
+LINES_BEFORE = 6  # the terminal shows so much of the file above the cursor
+
 
 class UsageError(Exception):
     """What the user asked for makes no sense; the message says what would."""
@@ -30,6 +32,7 @@ class Spot:
 def main(where: str, model: str, as_json: bool) -> int:
     spot = read_spot(where)
     text = read_text(spot)
+    check_inside(spot, text)
     if as_json:
         outcome = asyncio.run(complete(spot, text, model, _Silent()))
         print(json.dumps(outcome))
@@ -86,6 +89,18 @@ def read_text(spot: Spot) -> str:
         raise UsageError(f"cannot read {spot.path}: {error.strerror}") from error
 
 
+def check_inside(spot: Spot, text: str) -> None:
+    lines = lines_of(text)
+    if spot.line > len(lines):
+        raise UsageError(f"{spot.path} has {len(lines)} lines; line {spot.line} is outside")
+    if spot.column > (last := len(lines[spot.line - 1]) + 1):
+        raise UsageError(f"line {spot.line} of {spot.path} ends at column {last}; {spot.column} is outside")
+
+
+def lines_of(text: str) -> list[str]:
+    return re.split(r"\r\n|\r|\n", text)
+
+
 @dataclass(slots=True)
 class _Times:
     initialize_ms: float = 0.0
@@ -103,14 +118,14 @@ class _Silent:
 
 
 class _Terminal(_Silent):
-    """Prints the cursor's line, then the ghost text behind it, only what is new of it each time."""
+    """Prints the lines up to the cursor, then the ghost text behind it, only what is new of it each time."""
 
     def __init__(self, text: str, spot: Spot) -> None:
-        lines = re.split(r"\r\n|\r|\n", text)
-        line = lines[spot.line - 1] if spot.line <= len(lines) else ""
+        before = lines_of(text)[max(spot.line - 1 - LINES_BEFORE, 0) : spot.line]
+        before[-1] = before[-1][: spot.column - 1]
         self._shown = ""
         self._dim, self._plain = ("\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "")
-        print(line[: spot.column - 1], end=self._dim, flush=True)
+        print("\n".join(before), end=self._dim, flush=True)
 
     def show(self, text: str) -> None:
         if not text.startswith(self._shown):  # the final text is shorter, or another one

@@ -1,4 +1,7 @@
+import json
+import re
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,3 +67,11 @@ def test_no_settings_raise(options: Any) -> None:
     settings, complaints = read_settings(options)
     assert isinstance(settings, Settings)
     assert all(isinstance(complaint, str) for complaint in complaints)
+
+
+def test_the_readme_names_every_setting() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    rows = [line.split(" | ") for line in readme.splitlines() if line.startswith("| `")]
+    named = {key: row[1] for row in rows for key in re.findall(r"`(\w+)`", row[0])}
+    defaults = {camel_case(it.name): f"`{json.dumps(it.default)}`" for it in fields(Settings)}
+    assert named == defaults
