@@ -39,6 +39,8 @@ class Announcer:
             self._send(status)
             if status.state is State.FAILED:
                 self.warn_once(status.message, lsp.MessageType.Error)
+            elif status.warning:
+                self.warn_once(status.warning)
 
     def note_once(self, message: str) -> None:
         """Why there is nothing to show in some document: in the status, without a pop-up."""

@@ -15,7 +15,7 @@ import time
 import warnings
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,8 @@ class Status:
     message: str = ""
     model: str | None = None
     progress: float = 0.0
+    warning: str = ""
+    """What the user should be told although it works."""
 
 
 class Resident:
@@ -95,6 +97,8 @@ class Resident:
         """Settings changed: from now on that model, and a failed engine may be tried again."""
         self._failure = None
         self.model = model
+        if self._backend is not None:  # one engine for all windows: it is not replaced, but said
+            self._watching = asyncio.create_task(self._watch(self._backend))
 
     async def close(self) -> None:
         if self._watching is not None:
@@ -138,7 +142,7 @@ class Resident:
                 await self._forget(backend)
                 self._fail(BackendError(status.message))
                 return
-            self._report(status)
+            self._report(replace(status, warning=_other_model(status.model, self.model)))
             if status.state is State.READY:
                 return
             await asyncio.sleep(5 * POLL_SECONDS)
@@ -261,6 +265,13 @@ def last_words(folder: Path) -> str:
     except OSError:
         lines = []
     return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+def _other_model(running: str | None, wanted: str) -> str:
+    name = wanted if wanted in ("auto", "demo", "lite") else Path(wanted).name
+    if name in ("auto", running) or running is None:
+        return ""
+    return f"The engine runs the model {running}, not {name}; after `midfill stop` the next key starts {name}"
 
 
 def status_of(health: dict[str, Any]) -> Status:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import midfill_model
 from midfill_server.editor import Editor
 
 from .conftest import CLI, MODEL, PATIENCE, PROGRAM, Engine, end_of, environment
@@ -103,6 +104,18 @@ async def test_a_missing_model_is_one_message_and_can_be_mended(own_folder: Path
         assert str(tmp_path / "no-model") in await failing(editor, {"model": str(tmp_path / "no-model")})
         editor.notify("workspace/didChangeConfiguration", {"settings": {"model": MODEL}})
         assert await complete(editor)
+
+
+async def test_another_model_than_the_one_that_runs_is_one_message(own_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").symlink_to(Path(midfill_model.__file__).parent / "demo" / "weights")
+    async with Editor(environment=environment(own_folder)) as first:
+        await first.initialize({"model": "demo"})
+        assert await complete(first)
+        async with Editor(environment=environment(own_folder)) as second:
+            await second.initialize({"model": str(tmp_path / "other")})
+            assert await complete(second)
+            told = await second.notified("window/showMessage")
+    assert "demo" in told["message"] and "other" in told["message"]
 
 
 async def test_a_server_of_ones_own_that_does_not_answer_is_one_message(own_folder: Path) -> None:
