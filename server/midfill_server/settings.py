@@ -40,7 +40,7 @@ def read_settings(options: object) -> tuple[Settings, list[str]]:
     """Settings and complaints from what the editor sent: the options, alone or inside {"midfill": …}."""
     if isinstance(options, Mapping) and isinstance(options.get("midfill"), Mapping):
         options = options["midfill"]
-    if options is None:
+    if options is None or options == []:  # an empty table of Lua is sent as a list
         return Settings(), []
     if not isinstance(options, Mapping):
         return Settings(), ["the settings are not an object"]

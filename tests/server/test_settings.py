@@ -12,7 +12,7 @@ from midfill_server.settings import RULES, Settings, camel_case, read_settings
 
 
 def test_nothing_said_means_the_defaults() -> None:
-    assert read_settings(None) == read_settings({}) == (Settings(), [])
+    assert read_settings(None) == read_settings({}) == read_settings([]) == (Settings(), [])
 
 
 def test_values_are_taken_over_with_or_without_the_section() -> None:

@@ -7,5 +7,5 @@
 return {
   cmd = { 'midfill', 'serve' },
   root_markers = { '.git' },
-  init_options = {}, -- the settings of the README, such as { debounceMs = 50 }
+  -- init_options = { debounceMs = 50 }, -- the settings of the README
 }
