@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from midfill_server.backend import Backend, Order
+from midfill_server.backend import Backend, BackendError, Order
 from midfill_server.editor import AnswerError, Editor
 from midfill_server.resident import Resident
 
@@ -52,19 +52,20 @@ class Figure:
 
 
 def main(argv: list[str]) -> int:
+    """Print the figures: 0, or 1 and one sentence when there is nothing to measure."""
     options = _parse(argv)
-    with tempfile.TemporaryDirectory(prefix="midfill-bench-") as folder:
-        os.environ["MIDFILL_RUNTIME_DIR"] = folder
-        os.chmod(folder, 0o700)
-        samples = asyncio.run(_measure(options.model, options.runs))
+    try:
+        with tempfile.TemporaryDirectory(prefix="midfill-bench-") as folder:
+            os.environ["MIDFILL_RUNTIME_DIR"] = folder
+            samples = asyncio.run(_measure(options.model, options.runs))
+        against = _against(options.model) if options.against else None
+    except BackendError as error:
+        print(f"midfill bench: {error}", file=sys.stderr)
+        return 1
     figures = {name: _figure(values) for name, values in samples.items()}
-    against = _against(options.model) if options.against else None
     if options.json:
-        print(
-            json.dumps(
-                {"machine": _machine(), **{n: asdict(f) for n, f in figures.items()}, **(against or {})}
-            )
-        )
+        named = {name: asdict(figure) for name, figure in figures.items()}
+        print(json.dumps({"machine": _machine(), **named, **(against or {})}))
     else:
         _print_table(figures, against)
     return 0
@@ -220,7 +221,9 @@ def _stretches() -> list[tuple[str, str]]:
 def _against(model: str) -> dict[str, dict[str, float]]:
     """transformers' generate and ours, in turn, in a process of their own: the front never loads torch."""
     command = [sys.executable, "-I", "-m", "midfill_model.reference", model]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BackendError(f"transformers did not run: {done.stderr.strip().splitlines()[-1]}")
     found: dict[str, dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -228,7 +231,7 @@ def _against(model: str) -> dict[str, dict[str, float]]:
 async def _when_ready(backend: Backend) -> None:
     health = await _until(backend, lambda health: health["status"] != "loading")
     if health["status"] != "ready":
-        raise SystemExit(f"midfill bench: {health['message']}")
+        raise BackendError(health["message"])
 
 
 async def _until(backend: Backend, reached: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:

@@ -261,7 +261,7 @@ def start(folder: Path, model: str) -> subprocess.Popen[bytes]:
 def last_words(folder: Path) -> str:
     """The last line of the engine's log: it leaves with one sentence that says why."""
     try:
-        lines = (folder / LOG).read_text("utf-8", "replace").split("\n")
+        lines = (folder / LOG).read_text("utf-8", "replace").replace("midfill: ", "").split("\n")
     except OSError:
         lines = []
     return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "it said nothing")

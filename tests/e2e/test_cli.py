@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from midfill_server.bench import TARGETS
+
 from .conftest import CLI, MODEL, PROGRAM, end_of, environment
 
 
@@ -77,6 +79,20 @@ def test_wrong_usage_is_one_sentence_and_exit_code_2(own_folder: Path, arguments
 def test_a_failing_engine_is_exit_code_1(own_folder: Path, program: str) -> None:
     done = midfill(own_folder, "complete", program, "--model", "/nowhere/model")
     assert done.returncode == 1
+    assert "/nowhere/model" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_bench_measures_every_figure(own_folder: Path) -> None:
+    done = midfill(own_folder, "bench", "--model", MODEL, "--runs", "1", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    figures = json.loads(done.stdout)
+    assert figures.keys() == {"machine", *TARGETS}
+    assert all(figures[name]["n"] == 1 for name in TARGETS)
+
+
+def test_bench_without_a_model_is_one_sentence(own_folder: Path) -> None:
+    done = midfill(own_folder, "bench", "--model", "/nowhere/model", "--runs", "1")
+    assert (done.returncode, done.stdout) == (1, "")
     assert "/nowhere/model" in done.stderr and "Traceback" not in done.stderr
 
 
