@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcException
-from pytest_lsp import ClientServerConfig, LanguageClient
+from pytest_lsp import ClientServerConfig, LanguageClient, make_test_lsp_client
 
 from midfill_server.editor import SERVER
 
@@ -25,7 +26,9 @@ CAPABILITIES = lsp.ClientCapabilities(
 
 @pytest.fixture
 async def client(shared_folder: Path) -> AsyncIterator[LanguageClient]:
-    config = ClientServerConfig(server_command=list(SERVER), server_env=environment(shared_folder))
+    config = ClientServerConfig(
+        server_command=list(SERVER), server_env=environment(shared_folder), client_factory=streaming_client
+    )
     client: Any = await config.start()
     options = {"model": MODEL, "debounceMs": 200}
     result = await client.initialize_session(
@@ -34,6 +37,22 @@ async def client(shared_folder: Path) -> AsyncIterator[LanguageClient]:
     client.result = result
     yield client
     await client.shutdown_session()
+
+
+def streaming_client() -> LanguageClient:
+    """pytest-lsp's client, which by itself takes every `$/progress` for a progress bar."""
+    client: Any = make_test_lsp_client()
+    client.partials = {}
+    bar = client.protocol.fm.features.pop(lsp.PROGRESS)
+
+    @client.feature(lsp.PROGRESS)  # type: ignore[untyped-decorator]
+    def progress(params: Any) -> None:
+        if isinstance(params.value, list):
+            client.partials.setdefault(params.token, []).append(params.value)
+        else:
+            bar(params)
+
+    return client  # type: ignore[no-any-return]
 
 
 def open_program(client: LanguageClient, uri: str, text: str = PROGRAM) -> lsp.Position:
@@ -75,6 +94,26 @@ async def test_an_item_is_a_plain_text_with_an_empty_range(client: LanguageClien
     assert isinstance(item.insert_text, str)
     assert item.insert_text.strip()
     assert item.range == lsp.Range(at, at)
+
+
+async def test_a_completion_is_streamed(client: Any, engine: Engine) -> None:
+    uri, token = "file:///stream.py", "growing"
+    at = open_program(client, uri)
+    client.protocol.get_message_type = lambda _: None  # lsprotocol's type would drop the token
+    answer = client.protocol.send_request_async(
+        lsp.TEXT_DOCUMENT_INLINE_COMPLETION,
+        {
+            "textDocument": {"uri": uri},
+            "position": {"line": at.line, "character": at.character},
+            "context": {"triggerKind": 1},
+            "partialResultToken": token,
+        },
+    )
+    assert await answer == []
+    texts = [items[0].insertText for items in client.partials[token]]
+    assert len(texts) >= 3
+    assert all(later.startswith(earlier) for earlier, later in pairwise(texts[:-1]))
+    assert await engine.generations() >= 1
 
 
 async def test_what_was_typed_through_needs_no_generation(client: LanguageClient, engine: Engine) -> None:
