@@ -250,13 +250,14 @@ def _menu_item(documents: Documents, params: lsp.CompletionParams, text: str) ->
     """Kind Text, because Helix indents snippets twice. The label is what the menu shows, and filters by."""
     document = documents.get(params.text_document.uri)
     line, end = document.locate(params.position, documents.encoding) if document else (0, 0)
-    word = re.search(r"\w*\Z", document.lines[line][:end] if document else "")
+    found = re.search(r"\w*\Z", document.lines[line][:end] if document else "")
+    word = found[0] if found else ""
     first_line = text.strip().partition("\n")[0].strip()
     return lsp.CompletionItem(
-        label=first_line,
+        label=first_line if text[0].isspace() else word + first_line,
         kind=lsp.CompletionItemKind.Text,
         detail="Midfill",
-        filter_text=(word[0] if word else "") + first_line,
+        filter_text=word + first_line,
         sort_text="\uffff",
         insert_text_mode=lsp.InsertTextMode.AsIs,
         text_edit=lsp.TextEdit(lsp.Range(params.position, params.position), text),

@@ -185,6 +185,12 @@ async def test_the_menu_is_only_for_editors_without_ghost_text(
             assert found["isIncomplete"] is True
             assert (item["kind"], item["textEdit"]["range"]) == (1, {"start": here, "end": here})
             assert item["textEdit"]["newText"].strip()
+            editor.insert("file:///menu.py", line, column, "if amou")
+            params["position"] = {"line": line, "character": column + len("if amou")}
+            (item,) = (await editor.request("textDocument/completion", params))["items"]
+            assert (
+                item["label"] == item["filterText"] == "amou" + item["textEdit"]["newText"].partition("\n")[0]
+            )
 
 
 async def test_every_request_of_many_documents_is_answered_once(editor: Editor) -> None:
