@@ -71,7 +71,8 @@ def test_no_settings_raise(options: Any) -> None:
 
 def test_the_readme_names_every_setting() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-    rows = [line.split(" | ") for line in readme.splitlines() if line.startswith("| `")]
+    section = readme.partition("## Settings")[2].partition("\n## ")[0]
+    rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| `")]
     named = {key: row[1] for row in rows for key in re.findall(r"`(\w+)`", row[0])}
     defaults = {camel_case(it.name): f"`{json.dumps(it.default)}`" for it in fields(Settings)}
     assert named == defaults
