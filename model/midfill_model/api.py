@@ -45,8 +45,8 @@ def _serve(options: argparse.Namespace, folder: Path) -> None:
     token = secrets.token_urlsafe(32) if over_tcp else None
     name = _short_name(options.model)
     with runtime.tcp_socket(options.port or 0) if over_tcp else runtime.unix_socket(folder) as listener:
-        engine = Engine(load_model(options.model, options.device, options.threads), options.slots)
-        api = Api(engine, {"id": name, "device": options.device}, token, stop=lambda: server.stop())
+        engine = Engine(load_model(options.model, options.threads), options.slots)
+        api = Api(engine, {"id": name, "device": "cpu"}, token, stop=lambda: server.stop())
         server = _Server(
             api.app(),
             before_shutdown=engine.cancel_all,
@@ -121,7 +121,6 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--model", default="auto", help="auto, demo, lite, or a model folder")
     parser.add_argument("--runtime-dir", metavar="DIR", help="where the socket and engine.json go")
     parser.add_argument("--port", type=int, help="localhost TCP with a token, instead of a Unix socket")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=_n_cpus(), help="CPU threads (%(default)s)")
     parser.add_argument("--slots", type=int, default=4, help="documents whose KV cache is kept (%(default)s)")
     parser.add_argument("--idle-minutes", type=float, default=60, help="end after so long without a request")

@@ -172,23 +172,23 @@ def _let_others_go_first() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
-def load_model(model: str, device: str, n_threads: int) -> Load:
+def load_model(model: str, n_threads: int) -> Load:
     """How the engine's thread will load `auto`, `demo`, `lite` or a folder."""
 
     def load(progress: Callable[[float], None]) -> Loaded:
-        if device == "cpu":
-            torch.set_num_threads(n_threads)
-            _let_others_go_first()
+        torch.set_num_threads(n_threads)
+        _let_others_go_first()
         folder = weights.resolve(model)
         config = read_config(folder)
+        weights.check_memory(folder, weights.physical_memory())
         tokenizer = Tokenizer(folder)
         if tokenizer.size > config.vocab_size:
             raise ModelError(
                 f"{folder}: the tokenizer knows more ids than the model; the files do not belong together."
             )
         context = min(config.max_position_embeddings, _LONGEST_CONTEXT)
-        network = weights.load(folder, config, context, device, progress)
-        warm_up = torch.zeros(64, dtype=torch.long, device=device)
+        network = weights.load(folder, config, context, progress)
+        warm_up = torch.zeros(64, dtype=torch.long)
         for ids in (warm_up, warm_up[:1]):  # the first run of each path sets up kernels and threads
             network.forward(ids, network.new_cache(len(warm_up)), 0)
         budgets = (3072, 512) if context == _LONGEST_CONTEXT else (1024, 128)

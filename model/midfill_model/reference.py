@@ -37,7 +37,7 @@ def theirs(folder: Path) -> Any:
 
 
 def ours(folder: Path, context: int = CONTEXT) -> DeepseekV2:
-    return weights.load(folder, read_config(folder), context, "cpu", lambda _: None)
+    return weights.load(folder, read_config(folder), context, lambda _: None)
 
 
 def _read(checkpoint: weights.Checkpoint, name: str, shape: tuple[int, ...]) -> Tensor:

@@ -1,6 +1,7 @@
 """A model folder in the hub's format, read tensor by tensor; NF4 tensors are expanded on the way."""
 
 import os
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,8 +32,8 @@ def resolve(model: str) -> Path:
     return folder.resolve()
 
 
-def load(folder: Path, config: Config, context: int, device: str, progress: Progress) -> DeepseekV2:
-    """The network with fp32 weights on `device`, for at most `context` positions."""
+def load(folder: Path, config: Config, context: int, progress: Progress) -> DeepseekV2:
+    """The network with fp32 weights, for at most `context` positions."""
     with Checkpoint(folder) as checkpoint:
         n_read = 0
 
@@ -40,9 +41,27 @@ def load(folder: Path, config: Config, context: int, device: str, progress: Prog
             nonlocal n_read
             n_read += 1
             progress(n_read / checkpoint.n_weights)
-            return checkpoint.read(name, shape).to(device)
+            return checkpoint.read(name, shape)
 
         return DeepseekV2(config, fetch, context)
+
+
+def check_memory(folder: Path, n_bytes: int) -> None:
+    """Refuse what does not fit into `n_bytes`, before anything is read: 16-bit weights double in fp32."""
+    n_needed = 2 * sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    if n_needed > n_bytes:
+        raise ModelError(
+            f"{folder} needs about {n_needed / 1e9:.0f} GB of memory in fp32, and this machine has "
+            f"{n_bytes / 1e9:.0f}; use --model demo."
+        )
+
+
+def physical_memory() -> int:
+    """Bytes; no limit where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return sys.maxsize
 
 
 class Checkpoint:

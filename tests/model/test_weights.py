@@ -93,7 +93,7 @@ def test_shards_and_progress(tmp_path: Path, tiny_folder: Path) -> None:
     synthetic.write_checkpoint(synthetic.TINY, sharded, shard_bytes=100_000)
     assert len(list(sharded.glob("model-*.safetensors"))) > 2
     seen: list[float] = []
-    one, other = ours(tiny_folder), weights.load(sharded, read_config(sharded), 64, "cpu", seen.append)
+    one, other = ours(tiny_folder), weights.load(sharded, read_config(sharded), 64, seen.append)
     ids = torch.arange(20)
     torch.testing.assert_close(*(n.forward(ids, n.new_cache(20), 0) for n in (one, other)))
     assert seen == sorted(seen)
@@ -123,3 +123,9 @@ def test_lites_scale_of_the_softmax(tmp_path: Path) -> None:
     config = read_config(tmp_path)
     assert config.yarn
     assert (config.rope_theta, config.yarn.factor) == (5e4, 8)
+
+
+def test_a_model_that_cannot_fit_is_refused_before_it_is_read(tiny_folder: Path) -> None:
+    weights.check_memory(tiny_folder, weights.physical_memory())
+    with pytest.raises(ModelError, match="GB of memory in fp32"):
+        weights.check_memory(tiny_folder, 1000)
