@@ -19,6 +19,7 @@ from pathlib import Path
 from midfill_model import reference, weights
 from midfill_model.cache import Slot
 from midfill_model.demo.training.corpus import END_OF_FILE
+from midfill_model.demo.training.samples import line_end
 from midfill_model.generate import generate
 from midfill_model.tokens import Detokenizer, Tokenizer
 
@@ -98,11 +99,6 @@ def whole_line(text: str, chance: random.Random) -> tuple[int, int]:
     start = text.rfind("\n", 0, chance.randrange(len(text))) + 1
     end = line_end(text, start)
     return start + len(text[start:end]) - len(text[start:end].lstrip()), end
-
-
-def line_end(text: str, start: int) -> int:
-    end = text.find("\n", start)
-    return len(text) if end < 0 else end
 
 
 def python_files(split: Path) -> list[str]:

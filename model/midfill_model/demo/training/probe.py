@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from midfill_model.demo.training.network import Network, Packed
-from midfill_model.demo.training.samples import BEGIN, BOS, END, EOS, HOLE, Corpus, Encode
+from midfill_model.demo.training.samples import BEGIN, BOS, END, EOS, HOLE, Corpus, Encode, line_end
 
 HOLES = 256
 PREFIX, SUFFIX, LONGEST_LINE = 512, 96, 40  # tokens
@@ -57,8 +57,7 @@ def token_to_line_end(text: str, encode: Encode, chance: random.Random) -> tuple
     """A random token boundary of the file, and the end of the line it is in."""
     offsets = encode.tokenizer.encode(text).offsets
     start = offsets[chance.randrange(len(offsets))][0] if offsets else 0
-    end = text.find("\n", start)
-    return start, len(text) if end < 0 else end
+    return start, line_end(text, start)
 
 
 def forward(network: Network, documents: list[list[int]], device: torch.device) -> tuple[Tensor, list[int]]:

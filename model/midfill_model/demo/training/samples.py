@@ -113,41 +113,42 @@ def hole(text: str, budget: int, chance: random.Random) -> tuple[int, int]:
     """Where the middle is, as people meet it: the rest of a line, lines, a block, a few words."""
     start = chance.randrange(len(text))
     kind = chance.random()
-    line_end = _find(text, "\n", start)
+    end = line_end(text, start)
     if kind < 0.45:  # from the cursor to the end of the line
-        return start, line_end
+        return start, end
     line = text.rfind("\n", 0, start) + 1
-    indent = len(text[line:line_end]) - len(text[line:line_end].lstrip())
+    indent = len(text[line:end]) - len(text[line:end].lstrip())
     if kind < 0.60:  # one line or a few, after their indentation
-        first = line + indent if line + indent < line_end else line
-        return first, _lines_on(text, line_end, chance.choice((0, 0, 1, 2, 4)))
+        first = line + indent if line + indent < end else line
+        return first, _lines_on(text, end, chance.choice((0, 0, 1, 2, 4)))
     if kind < 0.75:  # the rest of the line and some lines after it
-        return start, _lines_on(text, line_end, chance.choice((1, 2, 3, 6)))
+        return start, _lines_on(text, end, chance.choice((1, 2, 3, 6)))
     if kind < 0.87:  # the rest of the block: until a line is indented less
-        return start, min(_block_end(text, line_end, indent), start + budget * 2)
+        return start, min(_block_end(text, end, indent), start + budget * 2)
     return start, min(len(text), start + 1 + int(chance.expovariate(1 / 40)))  # a span inside anything
 
 
-def _find(text: str, what: str, start: int) -> int:
-    found = text.find(what, start)
-    return len(text) if found < 0 else found
+def line_end(text: str, start: int) -> int:
+    """Where the line that holds `start` ends, or the text."""
+    end = text.find("\n", start)
+    return len(text) if end < 0 else end
 
 
-def _lines_on(text: str, line_end: int, count: int) -> int:
+def _lines_on(text: str, end: int, count: int) -> int:
     for _ in range(count):
-        line_end = _find(text, "\n", line_end + 1)
-    return line_end
+        end = line_end(text, end + 1)
+    return end
 
 
-def _block_end(text: str, line_end: int, indent: int) -> int:
-    end = line_end
+def _block_end(text: str, first_end: int, indent: int) -> int:
+    end = first_end
     while end < len(text):
-        following = _find(text, "\n", end + 1)
+        following = line_end(text, end + 1)
         line = text[end + 1 : following]
         if line.strip() and len(line) - len(line.lstrip()) < indent:
             break
         end = following
-    return end - (len(text[line_end:end]) - len(text[line_end:end].rstrip()))
+    return end - (len(text[first_end:end]) - len(text[first_end:end].rstrip()))
 
 
 def _ends_of_files(file: BinaryIO) -> Iterator[int]:
