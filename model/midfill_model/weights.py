@@ -1,9 +1,11 @@
 """A model folder in the hub's format, read tensor by tensor; NF4 tensors are expanded on the way."""
 
+import math
 import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +18,8 @@ from .config import Config, ModelError, read_json
 from .deepseek import DeepseekV2
 
 Progress = Callable[[float], None]  # 0.0 … 1.0
+
+_KINDS = ("BF16", "F16", "F32")
 
 _LITE = "models--deepseek-ai--DeepSeek-Coder-V2-Lite-Base"
 
@@ -64,6 +68,14 @@ def physical_memory() -> int:
         return sys.maxsize
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A weight as a file holds it."""
+
+    values: Tensor  # of its own shape and a float type, or uint8 [numel/2, 1]: NF4
+    absmax: Tensor | None  # fp32 [numel/64], with NF4
+
+
 class Checkpoint:
     """The safetensors files of a folder. All are opened, and so their lengths checked, before one is read."""
 
@@ -86,31 +98,51 @@ class Checkpoint:
     def __exit__(self, *_: object) -> None:
         self._files.close()
 
+    def check(self, name: str, shape: tuple[int, ...]) -> None:
+        """Compare what the file's header says of a weight with what config.json promises; no data is read."""
+        found, kind = self._header(name)
+        if kind == "U8":
+            absmax, absmax_kind = self._header(f"{name}.absmax")
+            if absmax_kind != "F32":
+                raise ModelError(
+                    f"{self._folder}: {name} is quantised twice; store it without double quantisation."
+                )
+            size = math.prod(shape)
+            if math.prod(found) * 2 != size or math.prod(absmax) * nf4.BLOCK != size:
+                raise self._mismatch(name, (math.prod(found) * 2,), shape)
+        elif kind not in _KINDS:
+            raise ModelError(
+                f"{self._folder}: {name} is stored as {kind}; Midfill reads 16 and 32 bit floats and NF4, "
+                "so download a model in one of these."
+            )
+        elif found != shape:
+            raise self._mismatch(name, found, shape)
+
+    def stored(self, name: str) -> Stored:
+        """One weight as it lies in the file. It is mapped: reading happens when its bytes are touched."""
+        values = self._tensor(name)
+        return Stored(values, self._tensor(f"{name}.absmax") if values.dtype == torch.uint8 else None)
+
     def read(self, name: str, shape: tuple[int, ...]) -> Tensor:
         """One weight in fp32, its shape checked against what config.json promises."""
-        stored = self._tensor(name)
-        if stored.dtype == torch.uint8:
-            return self._read_nf4(name, stored, shape)
-        if stored.shape != shape:
-            raise self._mismatch(name, tuple(stored.shape), shape)
-        return stored.float()
+        self.check(name, shape)
+        stored = self.stored(name)
+        if stored.absmax is None:
+            return stored.values.float()
+        return nf4.dequantize(stored.values, stored.absmax, shape, torch.float32)
 
-    def _read_nf4(self, name: str, packed: Tensor, shape: tuple[int, ...]) -> Tensor:
-        absmax = self._tensor(f"{name}.absmax")
-        size = torch.Size(shape).numel()
-        if packed.numel() * 2 != size or absmax.numel() * nf4.BLOCK != size:
-            raise self._mismatch(name, (packed.numel() * 2,), shape)
-        if absmax.dtype != torch.float32:
-            raise ModelError(
-                f"{self._folder}: {name} is quantised twice; store it without double quantisation."
-            )
-        return nf4.dequantize(packed, absmax, shape, torch.float32)
+    def _header(self, name: str) -> tuple[tuple[int, ...], str]:
+        entry = self._holder(name).get_slice(name)
+        return tuple(entry.get_shape()), entry.get_dtype()
 
     def _tensor(self, name: str) -> Tensor:
+        tensor: Tensor = self._holder(name).get_tensor(name)
+        return tensor
+
+    def _holder(self, name: str) -> Any:
         if (file := self._holders.get(name)) is None:
             raise ModelError(f"{self._folder} lacks the tensor {name}; download the model again.")
-        tensor: Tensor = file.get_tensor(name)
-        return tensor
+        return file
 
     def _mismatch(self, name: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> ModelError:
         return ModelError(

@@ -1,0 +1,41 @@
+"""Small random models whose matrices all have whole blocks of 64: what the fused weights need."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from midfill_model import synthetic
+from midfill_model.config import Config, read_config
+from midfill_model.deepseek import DeepseekV2
+from midfill_model.gpu.fuse import dequantised, fuse
+from midfill_model.gpu.fused import FusedWeights
+from midfill_model.weights import Checkpoint
+
+SMALL = synthetic.TINY | {
+    "hidden_size": 128,
+    "kv_lora_rank": 64,
+    "v_head_dim": 32,
+    "tie_word_embeddings": False,
+    "torch_dtype": "bfloat16",
+}
+
+
+def write_small(folder: Path, shard_bytes: int = 200_000, **changes: Any) -> Path:
+    """In several shards, as on the hub."""
+    synthetic.write_checkpoint(SMALL | changes, folder, shard_bytes=shard_bytes)
+    return folder
+
+
+def fused(
+    folder: Path, device: str = "cpu", real: torch.dtype = torch.float32
+) -> tuple[Config, FusedWeights]:
+    config = read_config(folder)
+    with Checkpoint(folder) as checkpoint:
+        return config, fuse(config, checkpoint, torch.device(device), real, lambda _: None)
+
+
+def plain_twin(weights: FusedWeights, config: Config, context: int) -> DeepseekV2:
+    """The plain network with exactly the values that the fused weights stand for, in fp32."""
+    return DeepseekV2(replace(config, tie_word_embeddings=False), dequantised(weights, config), context)
