@@ -83,14 +83,18 @@ class Checkpoint:
         self._folder = folder
         self._files = ExitStack()
         self._holders: dict[str, Any] = {}  # tensor name -> open file
+        self.paths = _weight_files(folder)
         try:
-            for path in _weight_files(folder):
+            for path in self.paths:
                 file = self._files.enter_context(_open(path))
                 self._holders |= dict.fromkeys(file.keys(), file)
         except BaseException:
             self._files.close()
             raise
-        self.n_weights = sum(not name.endswith(".absmax") for name in self._holders) or 1
+        self.n_bytes = sum(path.stat().st_size for path in self.paths)
+        n_scales = sum(name.endswith(".absmax") for name in self._holders)
+        self.quantised = n_scales > 0  # at least some of it
+        self.n_weights = len(self._holders) - n_scales or 1
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,162 @@
+"""A model folder as fused weights on a device: from its packed copy, or from its shards; then a copy is kept.
+
+It lies in the user's cache folder or $MIDFILL_CACHE_DIR: `packed/<model>-<folder>/<fingerprint>.safetensors`.
+"""
+
+import hashlib
+import logging
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+import torch
+from torch import Tensor
+
+from midfill_model.config import Config, ModelError
+from midfill_model.weights import Checkpoint, Progress
+
+from . import packed
+from .fuse import check_shapes, fill
+from .fused import FusedWeights, allocate, assert_quantised, named_tensors
+
+log = logging.getLogger(__name__)
+
+_COPY_PAYS_FROM = 1_000_000_000  # bytes of shards; less is quantised in a moment
+_CACHED_TOKENS = 8192  # what the memory must hold beside the weights to be of use
+_WORKING_BYTES = 600 << 20  # activations, dequantised tiles, CUDA graphs
+_SPARE_DISK = 1 << 30  # bytes that a copy leaves free
+
+
+def load_fused(
+    folder: Path,
+    config: Config,
+    device: torch.device,
+    progress: Progress,
+    copy_pays_from: int = _COPY_PAYS_FROM,
+) -> FusedWeights:
+    """The weights of a model folder on `device`: NF4 and bf16 (on a CPU fp32); `progress` goes by bytes.
+
+    ModelError before anything is moved: a missing or truncated shard, a wrong shape, too little memory.
+    Checkpoints of at least `copy_pays_from` bytes are kept as a packed copy, if the disk allows.
+    """
+    real = torch.float32 if device.type == "cpu" else torch.bfloat16
+    with Checkpoint(folder) as checkpoint:
+        check_shapes(config, checkpoint)
+        if device.type == "cuda":
+            check_memory(folder, config, free_memory(device))
+        weights = _allocate(folder, config, device, real)
+        copy = _Copy.of(folder, checkpoint, real)
+        if checkpoint.n_bytes < copy_pays_from or checkpoint.quantised:
+            fill(weights, config, checkpoint, progress)
+            return weights
+        if copy.restore(weights, progress):
+            return weights
+        share = checkpoint.n_bytes / (checkpoint.n_bytes + _n_bytes(weights))
+        fill(weights, config, checkpoint, lambda done: progress(done * share))
+    copy.keep(weights, lambda done: progress(share + done * (1 - share)))
+    progress(1.0)
+    return weights
+
+
+def check_memory(folder: Path, config: Config, n_free: int) -> None:
+    """ModelError if the weights, a small cache and what a step needs do not fit into `n_free` bytes."""
+    weights = _n_bytes(allocate(config, torch.device("meta"), torch.bfloat16))
+    cache = _CACHED_TOKENS * config.num_hidden_layers * config.latent_dim * torch.bfloat16.itemsize
+    needed = weights + cache + _WORKING_BYTES
+    if needed > n_free:
+        raise ModelError(
+            f"{folder} needs {needed / 2**30:.1f} GiB of GPU memory ({weights / 2**30:.1f} of them weights), "
+            f"and {n_free / 2**30:.1f} are free; end what else uses the GPU, or use --model demo."
+        )
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that this process may still allocate on a CUDA device."""
+    free, total = torch.cuda.mem_get_info(device)
+    allocated, reserved = torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device)
+    limit = int(total * torch.cuda.get_per_process_memory_fraction(device))
+    return min(free + reserved, limit) - allocated
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """The packed copy of one model folder in one state."""
+
+    path: Path
+    fingerprint: str
+
+    @staticmethod
+    def of(folder: Path, checkpoint: Checkpoint, real: torch.dtype) -> "_Copy":
+        digest = hashlib.sha256(f"{real}\n".encode() + (folder / "config.json").read_bytes())
+        for path in checkpoint.paths:
+            stat = path.stat()
+            digest.update(f"\n{path.name} {stat.st_size} {stat.st_mtime_ns}".encode())
+        fingerprint = digest.hexdigest()
+        # In the hub's cache a folder is one revision; a newer one takes the place of the copy, too.
+        home = folder.parent.parent if folder.parent.name == "snapshots" else folder
+        place = hashlib.sha256(str(home.absolute()).encode()).hexdigest()[:8]
+        name = f"{home.name.rpartition('--')[2]}-{place}"
+        return _Copy(_cache_folder() / "packed" / name / f"{fingerprint[:16]}.safetensors", fingerprint)
+
+    def restore(self, weights: FusedWeights, progress: Progress) -> bool:
+        """Fill `weights` from the copy; whether it was there and good. A bad one is removed."""
+        if not self.path.exists():
+            return False
+        try:
+            packed.read(self.path, _tensors(weights), self.fingerprint, progress)
+            assert_quantised(weights)
+        except packed.Unusable as reason:
+            log.warning("The packed copy %s is %s; it is built again from the shards.", self.path, reason)
+            _remove(self.path)
+            return False
+        return True
+
+    def keep(self, weights: FusedWeights, progress: Progress) -> None:
+        """Write the copy and remove older ones; where that is not possible, the log says why."""
+        n_bytes = _n_bytes(weights)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            for old in self.path.parent.iterdir():
+                _remove(old)
+            free = shutil.disk_usage(self.path.parent).free
+            if free < n_bytes + _SPARE_DISK:
+                reason = f"it takes {n_bytes / 1e9:.1f} GB, and {free / 1e9:.1f} are free"
+            else:
+                packed.write(self.path, _tensors(weights), self.fingerprint, progress)
+                return
+        except OSError as error:
+            reason = str(error)
+        log.warning(
+            "No packed copy is kept in %s, so each start reads all shards: %s.", self.path.parent, reason
+        )
+
+
+def _allocate(folder: Path, config: Config, device: torch.device, real: torch.dtype) -> FusedWeights:
+    try:
+        return allocate(config, device, real)
+    except torch.OutOfMemoryError:  # another process was faster
+        raise ModelError(
+            f"{folder} does not fit into the GPU's memory; end what else uses the GPU, or use --model demo."
+        ) from None
+
+
+def _cache_folder() -> Path:
+    named = os.environ.get("MIDFILL_CACHE_DIR") or platformdirs.user_cache_dir("midfill", appauthor=False)
+    return Path(named).absolute()
+
+
+def _tensors(weights: FusedWeights) -> dict[str, Tensor]:
+    return dict(named_tensors(weights))
+
+
+def _n_bytes(weights: FusedWeights) -> int:
+    return sum(tensor.nbytes for _, tensor in named_tensors(weights))
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s could not be removed (%s).", path, error.strerror)
