@@ -6,16 +6,19 @@ Proves loading, memory and speed without any real weights. Its text is noise.
 import argparse
 import json
 import math
+import os
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from . import fim
+from .streamed import write_tensors
 from .tokens import BYTE_OF
 
 _COMMON: dict[str, Any] = {
@@ -105,30 +108,59 @@ LITE = _COMMON | {
 
 CONFIGS = {"tiny": TINY, "demo": DEMO, "lite": LITE}
 _SHARD_BYTES = 4 << 30
+_SEEDS_APART = 1_000_003  # more than a checkpoint has tensors
+_N_THREADS = min(8, os.cpu_count() or 1)
 
 
 def write_checkpoint(
-    config: dict[str, Any], folder: Path, seed: int = 0, shard_bytes: int = _SHARD_BYTES
+    config: dict[str, Any],
+    folder: Path,
+    seed: int = 0,
+    shard_bytes: int = _SHARD_BYTES,
+    device: str = "cpu",
+    progress: Callable[[float], None] = lambda _: None,
 ) -> None:
-    """Write config.json, a tokenizer of single bytes and the weights; holds one shard in memory at a time."""
+    """Write config.json, a tokenizer of single bytes and the weights, whose numbers come from `device`.
+
+    Several shards at once, each tensor from a seed of its own; a few tensors are in memory at a time.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     (folder / "tokenizer.json").write_text(json.dumps(_byte_tokenizer(config["bos_token_id"])))
-    generator = torch.Generator().manual_seed(seed)
     dtype: torch.dtype = getattr(torch, config["torch_dtype"])
     shapes = dict(tensor_shapes(config))
-    files = _plan_shards(shapes, dtype.itemsize, shard_bytes)
-    for file in dict.fromkeys(files.values()):
-        names = [name for name, holder in files.items() if holder == file]
-        save_file(
-            {n: _random(n, shapes[n], generator, dtype) for n in names}, folder / file, {"format": "pt"}
-        )
-    if len(set(files.values())) > 1:
-        index = {
-            "metadata": {"total_size": sum(map(_size, shapes.values())) * dtype.itemsize},
-            "weight_map": files,
-        }
+    n_bytes = sum(map(_size, shapes.values())) * dtype.itemsize
+    seeds = {name: seed * _SEEDS_APART + i for i, name in enumerate(shapes)}
+    shards = _plan_shards(shapes, dtype.itemsize, shard_bytes)
+    counted = _Counted(n_bytes, progress)
+
+    def write(file: str) -> None:
+        layout = {name: (dtype, shapes[name]) for name, holder in shards.items() if holder == file}
+        tensors = (_random(name, shapes[name], seeds[name], device).to(dtype) for name in layout)
+        with (folder / file).open("wb") as opened:
+            write_tensors(opened, layout, {"format": "pt"}, tensors, counted)
+
+    files = list(dict.fromkeys(shards.values()))
+    with ThreadPoolExecutor(_N_THREADS) as pool:
+        list(pool.map(write, files))  # the list raises what a thread raised
+    if len(files) > 1:
+        index = {"metadata": {"total_size": n_bytes}, "weight_map": shards}
         (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n")
+
+
+class _Counted:
+    """Bytes that threads write, as a share of all."""
+
+    def __init__(self, n_bytes: int, progress: Callable[[float], None]) -> None:
+        self._n_bytes = n_bytes
+        self._progress = progress
+        self._n_written = 0
+        self._lock = threading.Lock()  # guards _n_written, and that progress only grows
+
+    def __call__(self, n: int) -> None:
+        with self._lock:
+            self._n_written += n
+            self._progress(self._n_written / self._n_bytes)
 
 
 def tensor_shapes(c: dict[str, Any]) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -183,10 +215,10 @@ def _plan_shards(shapes: dict[str, tuple[int, ...]], itemsize: int, shard_bytes:
     }
 
 
-def _random(name: str, shape: tuple[int, ...], generator: torch.Generator, dtype: torch.dtype) -> Tensor:
-    noise = torch.randn(shape, generator=generator)
+def _random(name: str, shape: tuple[int, ...], seed: int, device: str) -> Tensor:
+    noise = torch.randn(shape, generator=torch.Generator(device).manual_seed(seed), device=device)
     # Rows of about unit gain keep a deep random network's logits apart.
-    return (1 + 0.1 * noise if "norm" in name else noise / math.sqrt(shape[-1])).to(dtype)
+    return noise.mul_(0.1).add_(1) if "norm" in name else noise.div_(math.sqrt(shape[-1]))
 
 
 def _size(shape: tuple[int, ...]) -> int:
@@ -211,6 +243,19 @@ def _byte_tokenizer(bos: int) -> dict[str, Any]:
     }
 
 
+def _told_in_tenths() -> Callable[[float], None]:
+    """A line on stderr for each tenth that is done."""
+    told = 0
+
+    def tell(done: float) -> None:
+        nonlocal told
+        if int(done * 10) > told:
+            told = int(done * 10)
+            print(f"{told * 10} % written", file=sys.stderr)
+
+    return tell
+
+
 def main(argv: list[str]) -> int:
     """Write one of the three shapes."""
     parser = argparse.ArgumentParser(prog="python -m midfill_model.synthetic", description=__doc__)
@@ -218,7 +263,11 @@ def main(argv: list[str]) -> int:
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(argv)
-    write_checkpoint(CONFIGS[options.shape], options.folder, options.seed)
+    # A GPU's generator gives other numbers than a CPU's: only where a CPU would take minutes.
+    device = "cuda" if options.shape == "lite" and torch.cuda.is_available() else "cpu"
+    write_checkpoint(
+        CONFIGS[options.shape], options.folder, options.seed, device=device, progress=_told_in_tenths()
+    )
     return 0
 
 

@@ -1,7 +1,6 @@
-"""Tensors of a device in one safetensors file, streamed, each with a checksum that the device computes.
+"""Tensors of a device in one safetensors file, each with a checksum that the device computes.
 
-The format (https://huggingface.co/docs/safetensors): eight bytes with the length of the header, the header as
-JSON, then the bytes of all tensors. Its metadata holds what `read` compares before it believes the rest.
+The file's metadata holds what `read` compares before it believes the rest.
 """
 
 import json
@@ -14,13 +13,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from midfill_model.streamed import kind, write_tensors
 from midfill_model.weights import Progress
 
 from .read_ahead import PIECE_BYTES, read_ahead
 
 _VERSION = "1"  # of what the tensors mean; a file of another version is built again
-_KINDS = {torch.uint8: "U8", torch.float32: "F32", torch.bfloat16: "BF16"}
-_ALIGNMENT = 8  # safetensors wants the data to start at a multiple of eight
 
 
 class Unusable(Exception):
@@ -33,16 +31,20 @@ def write(path: Path, tensors: Mapping[str, Tensor], fingerprint: str, progress:
 
     The name `path` appears only when every byte is on the disk.
     """
-    header = _header(tensors, fingerprint)
+    sums = json.dumps(checksums(tensors))
+    metadata = {"midfill": _VERSION, "fingerprint": fingerprint, "checksums": sums}
+    layout = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}
     n_bytes, n_written = sum(tensor.nbytes for tensor in tensors.values()), 0
+
+    def wrote(n: int) -> None:
+        nonlocal n_written
+        n_written += n
+        progress(n_written / n_bytes)
+
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         with unfinished.open("wb") as file:
-            file.write(len(header).to_bytes(8, "little") + header)
-            for tensor in tensors.values():
-                for piece in _flat_bytes(tensor).split(PIECE_BYTES):
-                    n_written += file.write(piece.cpu().numpy().data)
-                    progress(n_written / n_bytes)
+            write_tensors(file, layout, metadata, tensors.values(), wrote)
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
@@ -88,20 +90,6 @@ def _checksum(tensor: Tensor, factors: Tensor) -> Tensor:
     return total
 
 
-def _header(tensors: Mapping[str, Tensor], fingerprint: str) -> bytes:
-    sums = json.dumps(checksums(tensors))
-    header: dict[str, Any] = {
-        "__metadata__": {"midfill": _VERSION, "fingerprint": fingerprint, "checksums": sums}
-    }
-    end = 0
-    for name, tensor in tensors.items():
-        start, end = end, end + tensor.nbytes
-        shape = list(tensor.shape)
-        header[name] = {"dtype": _KINDS[tensor.dtype], "shape": shape, "data_offsets": [start, end]}
-    text = json.dumps(header).encode()
-    return text + b" " * (-len(text) % _ALIGNMENT)
-
-
 def _claimed_checksums(file: Any, tensors: Mapping[str, Tensor], fingerprint: str) -> dict[str, int]:
     """What the file says of itself, once its version, model, names and shapes are found to be right."""
     metadata: dict[str, str] = file.metadata() or {}
@@ -111,7 +99,7 @@ def _claimed_checksums(file: Any, tensors: Mapping[str, Tensor], fingerprint: st
         raise Unusable("of another model")
     for name, tensor in tensors.items():
         entry = file.get_slice(name)
-        if (entry.get_dtype(), tuple(entry.get_shape())) != (_KINDS[tensor.dtype], tuple(tensor.shape)):
+        if (entry.get_dtype(), tuple(entry.get_shape())) != (kind(tensor.dtype), tuple(tensor.shape)):
             raise Unusable("of another model")
     claimed: dict[str, int] = json.loads(metadata.get("checksums", "{}"))
     return claimed
