@@ -139,6 +139,16 @@ def test_a_wrong_last_tensor_is_found_before_the_first_is_read(folder: Path, tmp
     assert not seen
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("real", [torch.float32, torch.bfloat16])
+def test_a_gpu_gives_the_same_bits(folder: Path, embedded_folder: Path, real: torch.dtype) -> None:
+    for source in (folder, embedded_folder):
+        (_, here), (_, there) = fused(source, "cpu", real), fused(source, "cuda", real)
+        for (name, one), (_, other) in zip(named_tensors(here), named_tensors(there), strict=True):
+            assert other.is_cuda
+            assert torch.equal(one, other.cpu()), name
+
+
 def test_progress_grows_to_one(folder: Path) -> None:
     seen: list[float] = []
     fuse_to_cpu(folder, seen)

@@ -16,11 +16,12 @@ from midfill_model import synthetic
 from midfill_model.config import ModelError, read_config
 from midfill_model.gpu import packed, store
 from midfill_model.gpu.fused import FusedWeights, named_tensors
-from midfill_model.gpu.store import check_memory, load_fused
+from midfill_model.gpu.store import check_memory, free_memory, load_fused
 
 from .small import write_small
 
-CPU = torch.device("cpu")
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
 
 @pytest.fixture
@@ -29,9 +30,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return write_small(tmp_path / "small")
 
 
-def load(folder: Path, seen: list[float] | None = None) -> FusedWeights:
+def load(folder: Path, seen: list[float] | None = None, device: torch.device = CPU) -> FusedWeights:
     progress = (lambda _: None) if seen is None else seen.append
-    return load_fused(folder, read_config(folder), CPU, progress, copy_pays_from=0)
+    return load_fused(folder, read_config(folder), device, progress, copy_pays_from=0)
 
 
 def copies(folder: Path) -> list[Path]:
@@ -223,6 +224,28 @@ def test_too_little_gpu_memory_is_said_with_numbers(tmp_path: Path) -> None:
     check_memory(tmp_path, config, int(9.5 * 2**30))
     with pytest.raises(ModelError, match=r"needs 9\.\d GiB .* \(8\.5 of them weights\), and 8\.0 are free"):
         check_memory(tmp_path, config, 8 << 30)
+
+
+@needs_gpu
+def test_a_gpu_reads_its_copy_and_sees_its_damage(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first = load(folder, device=GPU)
+    assert equal(first, load(folder, device=GPU))
+    assert not caplog.records
+    flip_a_bit(the_copy(folder))
+    assert equal(first, load(folder, device=GPU))
+    assert "damaged (the checksum of" in caplog.text
+
+
+@needs_gpu
+def test_a_memory_limit_of_the_process_counts(folder: Path) -> None:
+    total = torch.cuda.mem_get_info()[1]
+    assert free_memory(GPU) <= total
+    torch.cuda.set_per_process_memory_fraction((500 << 20) / total)
+    try:
+        with pytest.raises(ModelError, match=r"needs 0\.6 GiB of GPU memory .* 0\.\d are free"):
+            load(folder, device=GPU)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
 
 
 FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {

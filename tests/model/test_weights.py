@@ -125,6 +125,23 @@ def test_lites_scale_of_the_softmax(tmp_path: Path) -> None:
     assert (config.rope_theta, config.yarn.factor) == (5e4, 8)
 
 
+def test_other_models_of_the_family_are_read(tmp_path: Path) -> None:
+    """DeepSeek-V2-Lite and the Instruct models: keys that only training used, and one group of experts."""
+    unused = {"aux_loss_alpha": 0.001, "seq_aux": True, "ep_size": 1, "pretraining_tp": 1, "use_cache": True}
+    groups = {"n_group": 1, "topk_group": 1, "moe_layer_freq": 1, "attention_dropout": 0.0}
+    for name, raw in (("lite", synthetic.LITE), ("v2-lite", synthetic.LITE | unused | groups)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps(raw))
+    assert read_config(tmp_path / "lite") == read_config(tmp_path / "v2-lite")
+
+
+def test_a_tensor_that_cannot_be_read_is_named(tmp_path: Path, tiny_folder: Path) -> None:
+    folder = shutil.copytree(tiny_folder, tmp_path / "model")
+    rewrite(folder, lambda t: t.update({NORM: t[NORM].to(torch.float8_e4m3fn)}))
+    with pytest.raises(ModelError, match=f"{NORM} is stored as F8_E4M3; Midfill reads 16 and 32 bit"):
+        ours(folder)
+
+
 def test_a_model_that_cannot_fit_is_refused_before_it_is_read(tiny_folder: Path) -> None:
     weights.check_memory(tiny_folder, weights.physical_memory())
     with pytest.raises(ModelError, match="GB of memory in fp32"):
