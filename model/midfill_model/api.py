@@ -38,15 +38,17 @@ def main(argv: list[str]) -> int:
 
 def _serve(options: argparse.Namespace, folder: Path) -> None:
     _tame_waiting_threads()
-    from .engine import Engine, load_model
+    from .engine import Engine
+    from .loading import load_model
     from .routes import Api
 
     over_tcp = options.port is not None or sys.platform == "win32"
     token = secrets.token_urlsafe(32) if over_tcp else None
     name = _short_name(options.model)
     with runtime.tcp_socket(options.port or 0) if over_tcp else runtime.unix_socket(folder) as listener:
-        engine = Engine(load_model(options.model, options.threads), options.slots)
-        api = Api(engine, {"id": name, "device": "cpu"}, token, stop=lambda: server.stop())
+        load = load_model(options.model, options.threads, options.device)
+        engine = Engine(load, options.slots, options.cache_mb << 20)
+        api = Api(engine, {"id": name}, token, stop=lambda: server.stop())
         server = _Server(
             api.app(),
             before_shutdown=engine.cancel_all,
@@ -122,7 +124,15 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--runtime-dir", metavar="DIR", help="where the socket and engine.json go")
     parser.add_argument("--port", type=int, help="localhost TCP with a token, instead of a Unix socket")
     parser.add_argument("--threads", type=int, default=_n_cpus(), help="CPU threads (%(default)s)")
-    parser.add_argument("--slots", type=int, default=4, help="documents whose KV cache is kept (%(default)s)")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU for large models"
+    )
+    parser.add_argument(
+        "--slots", type=int, default=16, help="documents whose KV cache is kept (%(default)s)"
+    )
+    parser.add_argument(
+        "--cache-mb", type=int, default=512, help="memory for those; the oldest go first (%(default)s)"
+    )
     parser.add_argument("--idle-minutes", type=float, default=60, help="end after so long without a request")
     return parser.parse_args(argv)
 

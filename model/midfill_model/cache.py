@@ -12,12 +12,20 @@ _FIRST_CAPACITY = 512
 class Slot:
     """The computed tokens of one document. `latents[:, :len(tokens)]` always belongs to exactly `tokens`."""
 
-    def __init__(self, new_cache: NewCache, limit: int) -> None:
+    def __init__(
+        self, new_cache: NewCache, limit: int, make_room: Callable[[int], None] = lambda _: None
+    ) -> None:
         self.key = ""
         self.tokens: list[int] = []
-        self.latents = new_cache(min(_FIRST_CAPACITY, limit))  # [layers, capacity, R + r]
+        self.latents = new_cache(0)  # [layers, capacity, R + r]
         self._new_cache = new_cache
         self._limit = limit
+        self._make_room = make_room  # told before the latents grow, by how many tokens
+
+    @property
+    def capacity(self) -> int:
+        """Tokens that the latents have room for."""
+        return self.latents.shape[1]
 
     def keep(self, prompt: Sequence[int]) -> int:
         """Drop what does not begin `prompt`; return how many of its tokens need no computing.
@@ -30,23 +38,41 @@ class Slot:
 
     def reserve(self, length: int) -> None:
         """Make room for `length` tokens, in powers of two up to the limit."""
-        capacity = self.latents.shape[1]
-        if length <= capacity:
+        if length <= self.capacity:
             return
-        grown = self._new_cache(min(1 << (length - 1).bit_length(), self._limit))
+        capacity = min(max(_FIRST_CAPACITY, 1 << (length - 1).bit_length()), self._limit)
+        self._make_room(capacity - self.capacity)
+        grown = self._new_cache(capacity)
         grown[:, : len(self.tokens)] = self.latents[:, : len(self.tokens)]
         self.latents = grown
 
+    def clear(self) -> None:
+        """Give the memory back, and what was computed with it."""
+        self.key = ""
+        self.tokens = []
+        self.latents = self._new_cache(0)
+
 
 class Slots:
-    """A few slots, least recently used first. A slot that is lent belongs to one request."""
+    """A few slots, least recently used first. A slot that is lent belongs to one request.
 
-    def __init__(self, new_cache: NewCache, limit: int, n_slots: int) -> None:
-        self._free = [Slot(new_cache, limit) for _ in range(n_slots)]
+    Together they hold at most `budget` tokens, unless lent ones alone need more: a free slot gives its memory
+    up before another grows.
+    """
+
+    def __init__(self, new_cache: NewCache, limit: int, n_slots: int, budget: int) -> None:
+        self._every = [Slot(new_cache, limit, self._make_room) for _ in range(n_slots)]
+        self._free = list(self._every)
+        self._budget = budget
 
     def __len__(self) -> int:
         """How many are free."""
         return len(self._free)
+
+    @property
+    def capacity(self) -> int:
+        """Tokens that all slots have room for."""
+        return sum(slot.capacity for slot in self._every)
 
     def lend(self, key: str, prompt: Sequence[int]) -> Slot:
         """The slot of the same document, else the one with most to reuse, else the least recently used."""
@@ -59,6 +85,12 @@ class Slots:
 
     def give_back(self, slot: Slot) -> None:
         self._free.append(slot)
+
+    def _make_room(self, n_tokens: int) -> None:
+        for slot in self._free:
+            if self.capacity + n_tokens <= self._budget:
+                return
+            slot.clear()
 
 
 def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from .cache import Slots
-from .deepseek import DeepseekV2
 from .generate import Finish, generate
+from .network import Network
 from .tokens import Detokenizer, StopStrings, Tokenizer
 
 
@@ -18,7 +18,7 @@ class Loaded:
     """A model ready to run."""
 
     folder: Path
-    network: DeepseekV2
+    network: Network
     tokenizer: Tokenizer
     prefix_tokens: int  # default budgets of a fill-in-the-middle prompt
     suffix_tokens: int

@@ -5,7 +5,7 @@ D hidden size, H heads, R latent, r rotated, n plain and v value size of a head,
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -54,6 +54,9 @@ class Layer:
 class DeepseekV2:
     """The weights and `forward`. What requests leave behind is in the latent cache, which callers own."""
 
+    weights_dtype = "float32"
+    prefill_chunk = 512
+
     def __init__(self, config: Config, fetch: Fetch, context: int) -> None:
         c = config
         self.config = config
@@ -69,11 +72,26 @@ class DeepseekV2:
         self.norm = counted("model.norm.weight", c.hidden_size)  # [D]
         tied = c.tie_word_embeddings
         self.head = pack(self.embedding if tied else counted("lm_head.weight", c.vocab_size, c.hidden_size))
-        self.rotations = _rotations(c, context).to(self.embedding.device)  # [context, r/2]
+        self.rotations = rotations(c, context).to(self.embedding.device)  # [context, r/2]
 
     def new_cache(self, length: int) -> Tensor:
         """Room for `length` tokens: [layers, length, R + r]."""
         return self.embedding.new_empty(self.config.num_hidden_layers, length, self.config.latent_dim)
+
+    @property
+    def device(self) -> torch.device:
+        return self.embedding.device
+
+    def next_id(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> int:
+        """Compute `ids` after the `start` tokens that `cache` holds; the best next id below `vocabulary`."""
+        logits = self.forward(torch.tensor(ids, device=self.device), cache, start)
+        return int(logits[:vocabulary].argmax())
+
+    def warm_up(self) -> None:
+        """The first run of each path sets up kernels and threads."""
+        cache = self.new_cache(64)
+        for n in (64, 1):
+            self.next_id([0] * n, cache, 0, 1)
 
     @torch.inference_mode()
     def forward(self, ids: Tensor, cache: Tensor, start: int, every_logit: bool = False) -> Tensor:
@@ -201,7 +219,7 @@ def _rotate(x: Tensor, rotation: Tensor) -> Tensor:
     return torch.view_as_real(pairs * rotation).flatten(-2)
 
 
-def _rotations(c: Config, context: int) -> Tensor:
+def rotations(c: Config, context: int) -> Tensor:
     """cos + i·sin of every position and pair, complex [context, r/2]; stretched when the config says yarn."""
     pair = torch.arange(0, c.qk_rope_head_dim, 2) / c.qk_rope_head_dim  # [r/2]
     frequency = 1.0 / c.rope_theta**pair

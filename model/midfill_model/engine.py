@@ -1,29 +1,19 @@
 """The one generation thread: loads the model, then serves requests in turn, step by step."""
 
 import logging
-import os
 import queue
-import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-
-from . import weights
 from .cache import Slots
 from .completion import Completion, Done, Emit, Failed, Loaded, Request, RequestError, Ticket, Timings
-from .config import ModelError, read_config
-from .tokens import Tokenizer
+from .config import ModelError
+from .loading import Load
 
 log = logging.getLogger(__name__)
-
-_LONGEST_CONTEXT = 16_384  # tokens; a model may know more, an editor's prompt is far shorter
-
-Load = Callable[[Callable[[float], None]], Loaded]  # tells its progress, 0.0 … 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +29,14 @@ class State:
 class Engine:
     """Owns the model. Every method may be called from every thread."""
 
-    def __init__(self, load: Load, n_slots: int) -> None:
+    def __init__(self, load: Load, n_slots: int, cache_bytes: int) -> None:
         self.state = State()
         self.n_requests = 0
         self.busy = False
         self._resting_since = time.monotonic()
         self._load = load
         self._n_slots = n_slots
+        self._cache_bytes = cache_bytes
         self._inbox: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()  # None: stop
         self._unfinished: set[Ticket] = set()
         self._lock = threading.Lock()  # guards _unfinished and n_requests
@@ -102,7 +93,9 @@ class Engine:
             self._end(ticket, Failed(message, "engine"))
 
     def _serve(self, loaded: Loaded) -> None:
-        slots = Slots(loaded.network.new_cache, loaded.network.context, self._n_slots)
+        network = loaded.network
+        budget = self._cache_bytes // network.new_cache(1).nbytes  # tokens
+        slots = Slots(network.new_cache, network.context, self._n_slots, budget)
         waiting: deque[Ticket] = deque()
         active: list[Completion] = []
         while True:
@@ -164,34 +157,3 @@ def _broken(what: str, error: Exception) -> Failed:
     """One request fails, out of memory say; the engine goes on."""
     log.exception(what)
     return Failed(f"{what} ({type(error).__name__}).", "engine")
-
-
-def _let_others_go_first() -> None:
-    """On Linux: this thread, and those that torch starts from it, give way to the editor and to a cancel."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
-
-
-def load_model(model: str, n_threads: int) -> Load:
-    """How the engine's thread will load `auto`, `demo`, `lite` or a folder."""
-
-    def load(progress: Callable[[float], None]) -> Loaded:
-        torch.set_num_threads(n_threads)
-        _let_others_go_first()
-        folder = weights.resolve(model)
-        config = read_config(folder)
-        weights.check_memory(folder, weights.physical_memory())
-        tokenizer = Tokenizer(folder)
-        if tokenizer.size > config.vocab_size:
-            raise ModelError(
-                f"{folder}: the tokenizer knows more ids than the model; the files do not belong together."
-            )
-        context = min(config.max_position_embeddings, _LONGEST_CONTEXT)
-        network = weights.load(folder, config, context, progress)
-        warm_up = torch.zeros(64, dtype=torch.long)
-        for ids in (warm_up, warm_up[:1]):  # the first run of each path sets up kernels and threads
-            network.forward(ids, network.new_cache(len(warm_up)), 0)
-        budgets = (3072, 512) if context == _LONGEST_CONTEXT else (1024, 128)
-        return Loaded(folder, network, tokenizer, *budgets)
-
-    return load

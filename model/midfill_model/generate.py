@@ -3,17 +3,14 @@
 from collections.abc import Callable, Container, Generator, Sequence
 from typing import Literal
 
-import torch
-
 from .cache import Slot
-from .deepseek import DeepseekV2
+from .network import Network
 
 Finish = Literal["stop", "length", "cancelled"]
-PREFILL_CHUNK = 512  # tokens between two looks at `cancelled`
 
 
 def generate(
-    network: DeepseekV2,
+    network: Network,
     slot: Slot,
     prompt: Sequence[int],
     max_tokens: int,
@@ -28,17 +25,17 @@ def generate(
     """
     pending = list(prompt[slot.keep(prompt) :])
     for _ in range(max_tokens):
-        while len(pending) > PREFILL_CHUNK:
+        while len(pending) > network.prefill_chunk:
             if cancelled():
                 return "cancelled"
-            _advance(network, slot, pending[:PREFILL_CHUNK])
-            del pending[:PREFILL_CHUNK]
+            _advance(network, slot, pending[: network.prefill_chunk], vocabulary)
+            del pending[: network.prefill_chunk]
             yield None
         if cancelled():
             return "cancelled"
         if len(slot.tokens) + len(pending) > network.context:
             return "length"
-        chosen = int(_advance(network, slot, pending)[:vocabulary].argmax())
+        chosen = _advance(network, slot, pending, vocabulary)
         if chosen in stops:
             return "stop"
         yield chosen
@@ -46,10 +43,10 @@ def generate(
     return "length"
 
 
-def _advance(network: DeepseekV2, slot: Slot, ids: list[int]) -> torch.Tensor:
-    """Compute `ids` after what the slot holds; the last one's logits [V]."""
+def _advance(network: Network, slot: Slot, ids: list[int], vocabulary: int) -> int:
+    """Compute `ids` after what the slot holds; the next id."""
     start = len(slot.tokens)
     slot.reserve(start + len(ids))
-    logits = network.forward(torch.tensor(ids, device=slot.latents.device), slot.latents, start)
+    best = network.next_id(ids, slot.latents, start, vocabulary)
     slot.tokens += ids
-    return logits
+    return best

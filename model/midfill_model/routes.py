@@ -19,6 +19,7 @@ from starlette.routing import Route
 from . import wire
 from .completion import Delta, Event, Failed, Ticket
 from .engine import Engine
+from .loading import device_name
 
 _LONGEST_BODY = 8 << 20  # bytes
 
@@ -74,7 +75,8 @@ class Api:
                 "fim": True,
                 "fim_trained": loaded.network.config.fim_trained,
                 "parameters": loaded.network.n_parameters,
-                "dtype": str(loaded.network.embedding.dtype).removeprefix("torch."),
+                "dtype": loaded.network.weights_dtype,
+                "device": device_name(loaded.network.device),
                 "context": loaded.network.context,
             }
         )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from midfill_model.cache import Slot, Slots
 from midfill_model.completion import Loaded
-from midfill_model.generate import PREFILL_CHUNK, generate
+from midfill_model.generate import generate
 
 from .test_deepseek import greedy
 
@@ -68,7 +68,8 @@ def test_only_what_follows_an_edit_is_computed(tiny: Loaded) -> None:
 
 
 def test_a_long_prompt_is_interrupted_between_chunks(tiny: Loaded) -> None:
-    slot, prompt = new_slot(tiny), texts(3 * PREFILL_CHUNK)
+    chunk = tiny.network.prefill_chunk
+    slot, prompt = new_slot(tiny), texts(3 * chunk)
     asked: list[bool] = []
 
     def cancelled() -> bool:
@@ -77,7 +78,7 @@ def test_a_long_prompt_is_interrupted_between_chunks(tiny: Loaded) -> None:
 
     steps, finish = run(tiny, slot, prompt, 5, cancelled=cancelled)
     assert (steps, finish) == ([None, None], "cancelled")
-    assert slot.tokens == prompt[: 2 * PREFILL_CHUNK]
+    assert slot.tokens == prompt[: 2 * chunk]
     assert run(tiny, slot, prompt, 5)[0][-5:] == greedy(tiny.network, prompt, 5)
 
 
@@ -109,7 +110,7 @@ def test_the_context_ends_a_completion(tiny: Loaded) -> None:
 
 
 def test_a_document_keeps_its_slot(tiny: Loaded) -> None:
-    slots = Slots(tiny.network.new_cache, tiny.network.context, n_slots=2)
+    slots = Slots(tiny.network.new_cache, tiny.network.context, n_slots=2, budget=10_000)
     a, b = slots.lend("a", [1]), slots.lend("b", [1])
     slots.give_back(a)
     slots.give_back(b)
@@ -121,3 +122,38 @@ def test_a_document_keeps_its_slot(tiny: Loaded) -> None:
     assert slots.lend("", texts(64)) is b  # the one with most to reuse
     slots.give_back(b)
     assert slots.lend("d", texts(10)) is a  # a few equal tokens are not worth it
+
+
+def test_the_oldest_documents_give_their_memory_to_newer_ones(tiny: Loaded) -> None:
+    slots = Slots(tiny.network.new_cache, tiny.network.context, n_slots=4, budget=1200)
+    first = {name: run_in_a_slot(slots, tiny, name) for name in ("a", "b")}
+    assert slots.capacity == 1024  # two of 512
+    first["c"] = run_in_a_slot(slots, tiny, "c")
+    assert slots.capacity == 1024
+    assert run_in_a_slot(slots, tiny, "b") == first["b"]  # it kept its slot, or was computed again: the same
+    assert run_in_a_slot(slots, tiny, "a") == first["a"] == greedy(tiny.network, texts(90), 5)
+
+
+def run_in_a_slot(slots: Slots, tiny: Loaded, key: str) -> list[int | None]:
+    slot = slots.lend(key, texts(90))
+    steps, _ = run(tiny, slot, texts(90), 5)
+    slots.give_back(slot)
+    return steps
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 1024)), max_size=12), st.integers(0, 3000)
+)
+def test_slots_stay_within_their_budget(tiny: Loaded, uses: list[tuple[str, int]], budget: int) -> None:
+    slots = Slots(tiny.network.new_cache, tiny.network.context, n_slots=3, budget=budget)
+    for key, length in uses:
+        slot = slots.lend(key, [1])
+        slot.keep([1])
+        slot.reserve(length)
+        slot.tokens = texts(length)
+        assert slots.capacity <= max(
+            budget, slot.capacity
+        )  # the one that is used may always have what it needs
+        assert slot.capacity >= length
+        slots.give_back(slot)

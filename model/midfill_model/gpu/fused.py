@@ -28,6 +28,13 @@ class Nf4:
         """One matrix of a stack, or some rows of a matrix; a view."""
         return Nf4(self.packed[index], self.absmax[index])
 
+    def reshaped(self, rows: int, columns: int) -> "Nf4":
+        """The same memory as one matrix; one of the two sizes may be -1."""
+        return Nf4(
+            self.packed.view(rows, columns // 2 if columns > 0 else -1),
+            self.absmax.view(rows, columns // BLOCK if columns > 0 else -1),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class FusedAttention:
@@ -47,7 +54,7 @@ class FusedMlp:
 class FusedMoe:
     router: Tensor  # [E, D]
     experts: FusedMlp  # stacked
-    shared: FusedMlp
+    shared: FusedMlp  # right behind the others in memory: kernels count on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +178,14 @@ def _layer(c: Config, index: int, room: _Room) -> FusedLayer:
     if index < c.first_k_dense_replace:
         mlp = room.mlp(hidden, c.intermediate_size)
     else:
+        every = room.mlp(hidden, inner, c.n_routed_experts + c.n_shared_experts)
         mlp = FusedMoe(
             router=room.real(c.n_routed_experts, hidden),
-            experts=room.mlp(hidden, inner, c.n_routed_experts),
-            shared=room.mlp(hidden, inner * c.n_shared_experts),
+            experts=FusedMlp(*(w.part(slice(c.n_routed_experts)) for w in (every.gate_up, every.down))),
+            shared=FusedMlp(
+                every.gate_up.part(slice(c.n_routed_experts, None)).reshaped(-1, hidden),
+                every.down.part(slice(c.n_routed_experts, None)).reshaped(hidden, -1),
+            ),
         )
     return FusedLayer(room.real(hidden), attention, room.real(hidden), mlp)
 

@@ -1,0 +1,170 @@
+"""Up to T tokens through the network at once, over static buffers: one CUDA graph serves every request."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import prefill_kernels as kernels
+from . import step_kernels
+from .layers import Experts, Layer, Network, Words
+from .step import STATE, _power_of_two
+
+
+class Prefill:
+    """The buffers of T tokens, and the launches that fill them."""
+
+    def __init__(self, network: Network, anchor: Tensor, n_tokens: int) -> None:
+        c, device = network.config, network.device
+        self.network = network
+        self.n_tokens = n_tokens
+        self._anchor = anchor
+        half = network.cache_type
+        heads, rank, width = c.num_attention_heads, c.kv_lora_rank, c.hidden_size
+        slots = c.num_experts_per_tok + c.n_shared_experts
+        n_pairs = n_tokens * slots
+        n_experts = c.n_routed_experts + c.n_shared_experts
+        inner = max(layer.experts.slots * layer.experts.inner for layer in network.layers)
+        rows = n_tokens * heads
+        self._splits = _splits(rows) if network.fast else 1
+
+        def room(*shape: int, dtype: torch.dtype = half) -> Tensor:
+            return torch.zeros(shape, dtype=dtype, device=device)
+
+        self.hidden = room(n_tokens, width, dtype=torch.float32)
+        self._normed = room(n_tokens, width)
+        self._inputs = room(n_tokens, c.latent_dim + heads * c.qk_head_dim)
+        self._key_value = room(heads, c.qk_nope_head_dim + c.v_head_dim, rank)
+        self._queries = room(n_tokens, heads, c.latent_dim)
+        self._mixed = room(n_tokens, heads, rank)
+        self._parts = room(self._splits, rows, rank, dtype=torch.float32) if self._splits > 1 else self._mixed
+        self._lse = room(self._splits, rows, 2, dtype=torch.float32)
+        self._attended = room(n_tokens, heads, c.v_head_dim)
+        self._scores = room(n_tokens, max(1, c.n_routed_experts), dtype=torch.float32)
+        self._chosen = room(n_pairs, dtype=torch.int32)
+        self._weights = room(n_pairs, dtype=torch.float32)
+        self._pairs = room(n_experts, n_pairs, dtype=torch.int32)
+        self._count = room(n_experts, dtype=torch.int32)
+        self._activations = room(n_tokens * inner)
+        self._expert_out = room(n_pairs, width)
+        # How many tokens an expert gets decides how wide a tile pays.
+        self._tile = 16 if n_tokens <= 128 else 64 if n_tokens <= 512 else 128
+        n_tiles = n_pairs // self._tile + n_experts + 1
+        self._tile_expert = room(n_tiles, dtype=torch.int32)
+        self._tile_first = room(n_tiles, dtype=torch.int32)
+
+    def run(self, state: Tensor) -> None:
+        """`state` [STATE + T]: the request, then its ids. Leaves the last layer's residuals in `hidden`."""
+        network = self.network
+        self.hidden.copy_(network.embedding[state[STATE:]])
+        slots = 0  # of the layer before, whose output is still in parts
+        for index, layer in enumerate(network.layers):
+            self._norm(layer.norm, slots, state)
+            self._attend(index, layer, state)
+            self._norm(layer.mlp_norm, 0, state)
+            self._mix(layer.experts, state)
+            slots = layer.experts.slots
+        self._norm(network.norm, slots, state)
+
+    def _norm(self, gamma: Tensor, slots: int, state: Tensor) -> None:
+        width = self.network.config.hidden_size
+        kernels.norm_rows[(self.n_tokens,)](
+            self.hidden, self._expert_out, gamma, self._normed, state, self.network.config.rms_norm_eps,
+            SLOTS=slots, D=width, BLOCK=_power_of_two(width), num_warps=8,
+        )  # fmt: skip
+
+    def _attend(self, index: int, layer: Layer, state: Tensor) -> None:
+        c, network, anchor = self.network.config, self.network, self._anchor
+        heads, rank, rope, plain = (
+            c.num_attention_heads,
+            c.kv_lora_rank,
+            c.qk_rope_head_dim,
+            c.qk_nope_head_dim,
+        )
+        unit = 16 // anchor.element_size()
+        self._multiply(self._normed, layer.inputs, self._inputs, add=False)
+        kernels.turn_rows[(self.n_tokens,)](
+            self._inputs, layer.latent_norm, network.cos, network.sin, state, anchor, index, self._queries,
+            heads, R=rank, ROPE=rope, PLAIN=plain, BH=_power_of_two(heads), UNIT=unit, num_warps=4,
+        )  # fmt: skip
+        n_rows = heads * (plain + c.v_head_dim)
+        kernels.expand[(n_rows // 16, rank // 64)](
+            layer.key_value.words, layer.key_value.absmax, network.code, self._key_value,
+            K=rank, BN=16, FAST=network.fast, num_warps=4,
+        )  # fmt: skip
+        keys, values = self._key_value.split_with_sizes((plain, c.v_head_dim), 1)  # [H, n, R], [H, v, R]
+        queries = self._inputs[:, c.latent_dim :].view(self.n_tokens, heads, -1)[..., :plain]
+        self._queries[..., :rank] = (queries.transpose(0, 1) @ keys).transpose(0, 1)
+        rows = self.n_tokens * heads
+        block = 64 if network.fast else 16
+        kernels.attend_rows[(-(-rows // block), self._splits)](
+            self._queries, state, anchor, index, c.softmax_scale, self._parts, self._lse, rows, heads,
+            R=rank, ROPE=rope, BM=block, BS=32, SPLITS=self._splits, UNIT=unit, FAST=network.fast,
+            num_warps=8 if network.fast else 4, num_stages=2,
+        )  # fmt: skip
+        if self._splits > 1:
+            step_kernels.combine[(rows, 1)](
+                self._parts, self._lse, self._mixed, rows, R=rank, SPLITS=self._splits, BLOCK=rank, PDL=False
+            )
+        self._attended.copy_((self._mixed.transpose(0, 1) @ values.mT).transpose(0, 1))
+        self._multiply(self._attended.view(self.n_tokens, -1), layer.output, self.hidden, add=True)
+
+    def _multiply(self, x: Tensor, matrix: Words, out: Tensor, add: bool) -> None:
+        rows, blocks = matrix.absmax.shape
+        tile = self._tiles(64 * blocks, 64 if self.n_tokens > 128 else self._tile)
+        kernels.multiply[(-(-rows // tile["BN"]), -(-self.n_tokens // tile["BM"]))](
+            x, matrix.words, matrix.absmax, self.network.code, out, out, self.n_tokens, rows,
+            K=64 * blocks, ADD=add, **tile,
+        )  # fmt: skip
+
+    def _mix(self, e: Experts, state: Tensor) -> None:
+        network, n_tokens = self.network, self.n_tokens
+        c, width, n_pairs = network.config, network.config.hidden_size, self.n_tokens * e.slots
+        n_experts = e.n_routed + e.n_shared
+        if e.n_routed:
+            torch.mm(self._normed.float(), e.router.T, out=self._scores)
+        step_kernels.choose[(n_tokens,)](
+            self._scores, state, self._chosen, self._weights, c.routed_scaling_factor, E=e.n_routed,
+            TOP=e.n_chosen, SHARED=e.n_shared, EXPERTS=_power_of_two(max(2, e.n_routed)),
+            SLOTS=_power_of_two(e.slots),
+            PDL=False,
+        )  # fmt: skip
+        kernels.gather_pairs[(n_experts,)](self._chosen, self._pairs, self._count, n_pairs, BLOCK=1024)
+        n_tiles = n_pairs // self._tile + n_experts
+        kernels.lay_out_tiles[(-(-n_tiles // 64),)](
+            self._count, self._tile_expert, self._tile_first, n_experts, n_tiles,
+            EXPERTS=_power_of_two(max(2, n_experts)), BM=self._tile, BLOCK=64,
+        )  # fmt: skip
+        where = (self._tile_expert, self._tile_first, self._count, self._pairs)
+        tile = self._tiles(width, self._tile, two=True)
+        kernels.gate_up_pairs[(-(-e.inner // tile["BN"]), n_tiles)](
+            self._normed, e.gate_up.words, e.gate_up.absmax, network.code, *where, self._weights,
+            self._activations, n_pairs, e.inner, step_kernels.ACTIVATION_SCALE.value, E=e.n_routed,
+            SLOTS=e.slots, SHARED=e.n_shared, K=width, **tile,
+        )  # fmt: skip
+        tile = self._tiles(e.inner, self._tile)
+        kernels.down_pairs[(-(-width // tile["BN"]), n_tiles)](
+            self._activations, e.down.words, e.down.absmax, network.code, *where, self._expert_out, n_pairs,
+            width, 1 / step_kernels.ACTIVATION_SCALE.value, E=e.n_routed, SHARED=e.n_shared, K=e.inner,
+            **tile,
+        )  # fmt: skip
+
+    def _tiles(self, columns: int, n_rows: int, two: bool = False) -> dict[str, Any]:
+        """Tile sizes that were fastest on Hopper; with `two`, a program keeps two products."""
+        if not self.network.fast:
+            return {"BM": n_rows, "BN": 16, "BK": 64, "SWAP": n_rows <= 64, "FAST": False, "STAGES": 1}
+        wide = columns % 128 == 0 and n_rows == 16
+        return {
+            "BM": n_rows,
+            "BN": 64 if two or n_rows == 16 else 128,
+            "BK": 128 if wide else 64,
+            "SWAP": n_rows <= 64,
+            "FAST": True,
+            "STAGES": 3,
+            "num_warps": 8 if n_rows == 128 else 4,
+        }
+
+
+def _splits(rows: int) -> int:
+    """Shares of the positions: few (token, head) rows alone would leave most of a GPU idle."""
+    return max(1, min(8, 1 << (8192 // rows).bit_length() >> 1))

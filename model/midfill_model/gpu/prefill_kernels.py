@@ -1,0 +1,326 @@
+"""The kernels of many tokens: 4-bit tiles are expanded on their way into the matrix units, never in memory.
+
+Everything that depends on the request (where its cache lies, how many tokens there are) is read from `state` on
+the device: {cache address, cache capacity, start, vocabulary, tokens}. So a CUDA graph serves every request that
+has at most its number T of tokens; rows behind the last token are computed as zeros and go to no expert.
+
+Shapes: T tokens, D hidden, H heads, R latent, r rotated, E routed experts, I inner size, K columns,
+P = T * slots pairs of a token and one of its experts.
+"""
+
+import triton
+import triton.language as tl
+
+from .codebook import tile
+
+
+@triton.jit
+def norm_rows(
+    h_ptr,
+    parts_ptr,
+    gamma_ptr,
+    normed_ptr,
+    state_ptr,
+    eps,
+    SLOTS: tl.constexpr,
+    D: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
+    """h [T, D] += the SLOTS parts of each token [T, SLOTS, D]; normed = norm(h) * gamma, zeros behind the last."""
+    token = tl.program_id(0).to(tl.int64)
+    column = tl.arange(0, BLOCK)
+    ok = column < D
+    h = tl.load(h_ptr + token * D + column, mask=ok, other=0.0)
+    for slot in tl.static_range(SLOTS):
+        h += tl.load(parts_ptr + (token * SLOTS + slot) * D + column, mask=ok, other=0.0).to(tl.float32)
+    if SLOTS > 0:
+        tl.store(h_ptr + token * D + column, h, mask=ok)
+    gamma = tl.load(gamma_ptr + column, mask=ok, other=0.0).to(tl.float32)
+    normed = h * tl.rsqrt(tl.sum(h * h, 0) / D + eps) * gamma
+    normed = tl.where(token < tl.load(state_ptr + 4), normed, 0.0)
+    tl.store(normed_ptr + token * D + column, normed.to(normed_ptr.dtype.element_ty), mask=ok)
+
+
+@triton.jit
+def multiply(
+    x_ptr, w_ptr, absmax_ptr, code_ptr, y_ptr, h_ptr, T, N,
+    K: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, SWAP: tl.constexpr,
+    ADD: tl.constexpr, FAST: tl.constexpr, STAGES: tl.constexpr,
+):  # fmt: skip
+    """y [T, N] = x [T, K] · Wᵀ; with ADD it is added to h [T, N] instead."""
+    row = tl.program_id(0) * BN + tl.arange(0, BN)
+    token = tl.program_id(1) * BM + tl.arange(0, BM)
+    fits = row < N
+    weights = tl.where(fits, row, 0).to(tl.int64)
+    inside = token < T
+    sums = _product(
+        x_ptr + tl.where(inside, token, 0).to(tl.int64) * K, w_ptr + weights * (K // 8),
+        absmax_ptr + weights * (K // 64), code_ptr, K, BM, BN, BK, SWAP, FAST, STAGES,
+    )  # fmt: skip
+    out = token[:, None].to(tl.int64) * N + row[None, :]
+    ok = inside[:, None] & fits[None, :]
+    if ADD:
+        tl.store(h_ptr + out, tl.load(h_ptr + out, mask=ok, other=0.0) + sums, mask=ok)
+    else:
+        tl.store(y_ptr + out, sums.to(y_ptr.dtype.element_ty), mask=ok)
+
+
+@triton.jit
+def _product(
+    x_rows, w_rows, absmax_rows, code_ptr,
+    K: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, SWAP: tl.constexpr, FAST: tl.constexpr,
+    STAGES: tl.constexpr,
+):  # fmt: skip
+    """Pointers to x rows [BM] and to weight rows [BN] -> fp32 [BM, BN].
+
+    SWAP lets the weights' rows fill the matrix units' wide side: faster for few tokens.
+    """
+    precision: tl.constexpr = "tf32" if FAST else "ieee"
+    x_at = x_rows[:, None] + tl.arange(0, BK)[None, :]
+    w_at = w_rows[:, None] + tl.arange(0, BK // 8)[None, :]
+    absmax_at = absmax_rows[:, None] + tl.arange(0, BK // 64)[None, :]
+    sums = _room(BM, BN, SWAP)
+    for _ in tl.range(0, K, BK, num_stages=STAGES):
+        w = tile(tl.load(w_at), tl.load(absmax_at), code_ptr, BN, BK, FAST)
+        sums = _add_product(tl.load(x_at), w, sums, SWAP, precision)
+        x_at += BK
+        w_at += BK // 8
+        absmax_at += BK // 64
+    return tl.trans(sums) if SWAP else sums
+
+
+@triton.jit
+def _room(BM: tl.constexpr, BN: tl.constexpr, SWAP: tl.constexpr):
+    return tl.zeros([BN, BM], tl.float32) if SWAP else tl.zeros([BM, BN], tl.float32)
+
+
+@triton.jit
+def _add_product(x, w, sums, SWAP: tl.constexpr, precision: tl.constexpr):
+    if SWAP:
+        return tl.dot(w, tl.trans(x), sums, input_precision=precision)
+    else:
+        return tl.dot(x, tl.trans(w), sums, input_precision=precision)
+
+
+@triton.jit
+def expand(w_ptr, absmax_ptr, code_ptr, out_ptr, K: tl.constexpr, BN: tl.constexpr, FAST: tl.constexpr):
+    """A whole matrix of 64-column blocks out of its 4 bits: [N, K]."""
+    row = (tl.program_id(0) * BN + tl.arange(0, BN)).to(tl.int64)
+    block = tl.program_id(1)
+    w = tl.load(w_ptr + row[:, None] * (K // 8) + block * 8 + tl.arange(0, 8)[None, :])
+    absmax = tl.load(absmax_ptr + row[:, None] * (K // 64) + block + tl.arange(0, 1)[None, :])
+    values = tile(w, absmax, code_ptr, BN, 64, FAST)
+    out = row[:, None] * K + block * 64 + tl.arange(0, 64)[None, :]
+    tl.store(out_ptr + out, values.to(out_ptr.dtype.element_ty))
+
+
+@triton.jit
+def turn_rows(
+    y_ptr, gamma_ptr, cos_ptr, sin_ptr, state_ptr, cache_ptr, layer, q_ptr, H,
+    R: tl.constexpr, ROPE: tl.constexpr, PLAIN: tl.constexpr, BH: tl.constexpr, UNIT: tl.constexpr,
+):  # fmt: skip
+    """One token of y [T, R + r + H*(n+r)]: its latent row into the cache, its rotated queries into q [T, H, R+r]."""
+    token = tl.program_id(0)
+    if token < tl.load(state_ptr + 4):
+        position = tl.load(state_ptr + 2) + token
+        width = R + ROPE + H * (PLAIN + ROPE)
+        y_ptr += token.to(tl.int64) * width
+        turn = tl.arange(0, ROPE // 2)
+        cos = tl.load(cos_ptr + position * (ROPE // 2) + turn)
+        sin = tl.load(sin_ptr + position * (ROPE // 2) + turn)
+        dtype = cache_ptr.dtype.element_ty
+        row_ptr = (
+            cache_ptr + tl.load(state_ptr) * UNIT + (layer * tl.load(state_ptr + 1) + position) * (R + ROPE)
+        )
+        column = tl.arange(0, R)
+        latent = tl.load(y_ptr + column).to(tl.float32)
+        latent *= tl.rsqrt(tl.sum(latent * latent, 0) / R + 1e-6)
+        latent *= tl.load(gamma_ptr + column).to(tl.float32)
+        tl.store(row_ptr + column, latent.to(dtype))
+        even = tl.load(y_ptr + R + 2 * turn).to(tl.float32)
+        odd = tl.load(y_ptr + R + 2 * turn + 1).to(tl.float32)
+        tl.store(row_ptr + R + 2 * turn, (even * cos - odd * sin).to(dtype))
+        tl.store(row_ptr + R + 2 * turn + 1, (even * sin + odd * cos).to(dtype))
+        head = tl.arange(0, BH)
+        ok = (head < H)[:, None] & (turn >= 0)[None, :]
+        at = R + ROPE + head[:, None] * (PLAIN + ROPE) + PLAIN + 2 * turn[None, :]
+        even = tl.load(y_ptr + at, mask=ok, other=0.0).to(tl.float32)
+        odd = tl.load(y_ptr + at + 1, mask=ok, other=0.0).to(tl.float32)
+        out_ptr = q_ptr + (token.to(tl.int64) * H + head[:, None]) * (R + ROPE) + R + 2 * turn[None, :]
+        dtype = q_ptr.dtype.element_ty
+        tl.store(out_ptr, (even * cos[None, :] - odd * sin[None, :]).to(dtype), mask=ok)
+        tl.store(out_ptr + 1, (even * sin[None, :] + odd * cos[None, :]).to(dtype), mask=ok)
+
+
+@triton.jit
+def attend_rows(
+    q_ptr, state_ptr, cache_ptr, layer, scale, part_ptr, lse_ptr, n_rows, H,
+    R: tl.constexpr, ROPE: tl.constexpr, BM: tl.constexpr, BS: tl.constexpr, SPLITS: tl.constexpr, UNIT: tl.constexpr,
+    FAST: tl.constexpr,
+):  # fmt: skip
+    """Causal attention of q [T, H, R+r] over one share of the cached latents, which are key and value.
+
+    Heads share the latents, so a row is a (token, head). part [SPLITS, T*H, R], lse [SPLITS, T*H, 2].
+    """
+    precision: tl.constexpr = "tf32" if FAST else "ieee"
+    dtype = cache_ptr.dtype.element_ty
+    n_tokens = tl.load(state_ptr + 4).to(tl.int32)
+    start = tl.load(state_ptr + 2).to(tl.int32)
+    first_row = tl.program_id(0) * BM
+    split = tl.program_id(1)
+    row = first_row + tl.arange(0, BM)
+    token = row // H
+    ok = token < n_tokens
+    if first_row // H < n_tokens:
+        latent, rope = tl.arange(0, R), tl.arange(0, ROPE)
+        at = row[:, None].to(tl.int64) * (R + ROPE)
+        q = tl.load(q_ptr + at + latent[None, :], mask=ok[:, None], other=0.0)
+        turned = tl.load(q_ptr + at + R + rope[None, :], mask=ok[:, None], other=0.0)
+        rows_ptr = cache_ptr + tl.load(state_ptr) * UNIT + layer * tl.load(state_ptr + 1) * (R + ROPE)
+        top = tl.full([BM], -1e30, tl.float32)
+        total = tl.zeros([BM], tl.float32)
+        mixed = tl.zeros([BM, R], tl.float32)
+        stop = start + tl.minimum((first_row + BM - 1) // H + 1, n_tokens)
+        share = tl.cdiv(tl.cdiv(stop, SPLITS), BS) * BS
+        stop = tl.minimum(stop, (split + 1) * share)
+        for first in range(split * share, stop, BS):
+            position = first + tl.arange(0, BS)
+            there = position < stop
+            row_ptr = rows_ptr + position[:, None].to(tl.int64) * (R + ROPE)
+            latents = tl.load(row_ptr + latent[None, :], mask=there[:, None], other=0.0)
+            keys = tl.load(row_ptr + R + rope[None, :], mask=there[:, None], other=0.0)
+            scores = tl.dot(q, tl.trans(latents), input_precision=precision)
+            scores = tl.dot(turned, tl.trans(keys), scores, input_precision=precision) * scale
+            seen = there[None, :] & (position[None, :] <= start + token[:, None])
+            scores = tl.where(seen, scores, float("-inf"))
+            higher = tl.maximum(top, tl.max(scores, 1))
+            shrink = tl.exp(top - higher)
+            weights = tl.exp(scores - higher[:, None])
+            total = total * shrink + tl.sum(weights, 1)
+            mixed = tl.dot(weights.to(dtype), latents, mixed * shrink[:, None], input_precision=precision)
+            top = higher
+        out = (split.to(tl.int64) * n_rows + row) * R
+        if SPLITS == 1:
+            mixed = mixed / total[:, None]
+        tl.store(
+            part_ptr + out[:, None] + latent[None, :], mixed.to(part_ptr.dtype.element_ty), mask=ok[:, None]
+        )
+        if SPLITS > 1:
+            tl.store(lse_ptr + (split * n_rows + row) * 2, top, mask=ok)
+            tl.store(lse_ptr + (split * n_rows + row) * 2 + 1, total, mask=ok)
+
+
+@triton.jit
+def gather_pairs(chosen_ptr, pairs_ptr, count_ptr, P, BLOCK: tl.constexpr):
+    """For each expert (program): its pairs, in order, into row `expert` of pairs [experts, P]; how many."""
+    expert = tl.program_id(0)
+    n_found = 0
+    for first in range(0, P, BLOCK):
+        pair = first + tl.arange(0, BLOCK)
+        mine = tl.load(chosen_ptr + pair, mask=pair < P, other=-1) == expert
+        place = n_found + tl.cumsum(mine.to(tl.int32), 0) - 1
+        tl.store(pairs_ptr + expert * P + place, pair, mask=mine)
+        n_found += tl.sum(mine.to(tl.int32), 0)
+    tl.store(count_ptr + expert, n_found)
+
+
+@triton.jit
+def lay_out_tiles(
+    count_ptr, tile_expert_ptr, tile_first_ptr, n_experts, n_tiles, EXPERTS: tl.constexpr, BM: tl.constexpr,
+    BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Cut each expert's pairs into tiles of BM: tile -> expert and place of its first pair; -1 for none."""
+    expert = tl.arange(0, EXPERTS)
+    count = tl.load(count_ptr + expert, mask=expert < n_experts, other=0)
+    n_mine = tl.cdiv(count, BM)
+    stop = tl.cumsum(n_mine, 0)
+    number = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    mine = (number[:, None] >= (stop - n_mine)[None, :]) & (number[:, None] < stop[None, :])
+    found = tl.sum(mine.to(tl.int32), 1) > 0
+    which = tl.sum(tl.where(mine, expert[None, :], 0), 1)
+    first = number - tl.sum(tl.where(mine, (stop - n_mine)[None, :], 0), 1)
+    ok = number < n_tiles
+    tl.store(tile_expert_ptr + number, tl.where(found, which, -1), mask=ok)
+    tl.store(tile_first_ptr + number, first * BM, mask=ok)
+
+
+@triton.jit
+def gate_up_pairs(
+    x_ptr, w_ptr, absmax_ptr, code_ptr, tile_expert_ptr, tile_first_ptr, count_ptr, pairs_ptr, weight_ptr, act_ptr,
+    P, I, act_scale, E: tl.constexpr, SLOTS: tl.constexpr, SHARED: tl.constexpr, K: tl.constexpr, BM: tl.constexpr,
+    BN: tl.constexpr, BK: tl.constexpr, SWAP: tl.constexpr, FAST: tl.constexpr, STAGES: tl.constexpr,
+):  # fmt: skip
+    """act [P, I] = silu(gate) * up * the pair's weight, for one tile of one expert's pairs."""
+    number = tl.program_id(1)
+    expert = tl.load(tile_expert_ptr + number)
+    if expert >= 0:
+        place = tl.load(tile_first_ptr + number) + tl.arange(0, BM)
+        ok = place < tl.load(count_ptr + expert)
+        pair = tl.load(pairs_ptr + expert.to(tl.int64) * P + place, mask=ok, other=0)
+        inner = tl.program_id(0) * BN + tl.arange(0, BN)
+        fits = inner < I
+        routed = expert < E
+        gate = tl.where(routed, expert * 2 * I, E * 2 * I + (expert - E) * I).to(tl.int64)
+        gate_row = gate + tl.where(fits, inner, 0)
+        up_row = gate_row + tl.where(routed, I, SHARED * I)
+        x_rows = x_ptr + (pair // SLOTS).to(tl.int64) * K
+        precision: tl.constexpr = "tf32" if FAST else "ieee"
+        x_at = x_rows[:, None] + tl.arange(0, BK)[None, :]
+        g_at = (w_ptr + gate_row * (K // 8))[:, None] + tl.arange(0, BK // 8)[None, :]
+        u_at = (w_ptr + up_row * (K // 8))[:, None] + tl.arange(0, BK // 8)[None, :]
+        g_max_at = (absmax_ptr + gate_row * (K // 64))[:, None] + tl.arange(0, BK // 64)[None, :]
+        u_max_at = (absmax_ptr + up_row * (K // 64))[:, None] + tl.arange(0, BK // 64)[None, :]
+        gates = _room(BM, BN, SWAP)
+        ups = _room(BM, BN, SWAP)
+        for _ in tl.range(0, K, BK, num_stages=STAGES):
+            x = tl.load(x_at)
+            g = tile(tl.load(g_at), tl.load(g_max_at), code_ptr, BN, BK, FAST)
+            u = tile(tl.load(u_at), tl.load(u_max_at), code_ptr, BN, BK, FAST)
+            gates = _add_product(x, g, gates, SWAP, precision)
+            ups = _add_product(x, u, ups, SWAP, precision)
+            x_at += BK
+            g_at += BK // 8
+            u_at += BK // 8
+            g_max_at += BK // 64
+            u_max_at += BK // 64
+        weight = tl.load(weight_ptr + pair, mask=ok, other=0.0)
+        act = gates / (1.0 + tl.exp(-gates)) * ups
+        act = (tl.trans(act) if SWAP else act) * weight[:, None] * act_scale
+        if FAST:
+            act = tl.minimum(tl.maximum(act, -65504.0), 65504.0)
+        out = pair[:, None].to(tl.int64) * I + inner[None, :]
+        tl.store(act_ptr + out, act.to(act_ptr.dtype.element_ty), mask=ok[:, None] & fits[None, :])
+
+
+@triton.jit
+def down_pairs(
+    x_ptr, w_ptr, absmax_ptr, code_ptr, tile_expert_ptr, tile_first_ptr, count_ptr, pairs_ptr, out_ptr, P, D, scale,
+    E: tl.constexpr, SHARED: tl.constexpr, K: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
+    SWAP: tl.constexpr, FAST: tl.constexpr, STAGES: tl.constexpr,
+):  # fmt: skip
+    """out [P, D] = the expert's down [D, K] applied to x [P, K], for one tile of one expert's pairs."""
+    number = tl.program_id(1)
+    expert = tl.load(tile_expert_ptr + number)
+    if expert >= 0:
+        place = tl.load(tile_first_ptr + number) + tl.arange(0, BM)
+        ok = place < tl.load(count_ptr + expert)
+        pair = tl.load(pairs_ptr + expert.to(tl.int64) * P + place, mask=ok, other=0)
+        row = tl.program_id(0) * BN + tl.arange(0, BN)
+        fits = row < D
+        row = tl.where(fits, row, 0).to(tl.int64)
+        B: tl.constexpr = K // 64
+        if E > 0:
+            routed = expert < E
+            stride = tl.where(routed, B, SHARED * B)
+            offset = tl.where(
+                routed, expert.to(tl.int64) * D * B, (D * B).to(tl.int64) * E + (expert - E) * B
+            )
+            block = row * stride + offset
+        else:
+            block = row * B
+        sums = _product(
+            x_ptr + pair.to(tl.int64) * K, w_ptr + block * 8, absmax_ptr + block, code_ptr,
+            K, BM, BN, BK, SWAP, FAST, STAGES,
+        )  # fmt: skip
+        out = pair[:, None].to(tl.int64) * D + row[None, :]
+        tl.store(out_ptr + out, (sums * scale).to(out_ptr.dtype.element_ty), mask=ok[:, None] & fits[None, :])

@@ -1,0 +1,417 @@
+"""The kernels of one token: every matrix is read once, straight from its 4-bit form.
+
+Vectors that a matrix is applied to lie in plane order or pair order (codebook.py). A kernel may be launched while
+the one before it still runs (PDL, Hopper): it loads its weights first, where it knows which, and then waits.
+
+Shapes: D hidden, H heads, R latent, r rotated, n plain and v value size of a head, I inner size, K columns.
+"""
+
+import triton
+import triton.language as tl
+
+from .codebook import dot_words, eight_values, in_pairs, pairs, pairs_of_planes
+
+ACTIVATION_SCALE = tl.constexpr(1 / 64)
+"""Products of gate and up can leave the range of fp16: they are stored so much smaller, which is exact."""
+
+
+@triton.jit
+def _launch_next(PDL: tl.constexpr):
+    if PDL:
+        tl.extra.cuda.gdc_launch_dependents()
+
+
+@triton.jit
+def _wait(PDL: tl.constexpr):
+    if PDL:
+        tl.extra.cuda.gdc_wait()
+
+
+@triton.jit
+def _root_mean_square(ssq_ptr, n_parts, eps, D: tl.constexpr, PARTS: tl.constexpr):
+    part = tl.arange(0, PARTS)
+    total = tl.sum(tl.load(ssq_ptr + part, mask=part < n_parts, other=0.0), 0)
+    return tl.rsqrt(total / D + eps)
+
+
+@triton.jit
+def enter(
+    rows_ptr,
+    row_ptr,
+    gamma_ptr,
+    h_ptr,
+    x_ptr,
+    ssq_ptr,
+    D: tl.constexpr,
+    BLOCK: tl.constexpr,
+    PDL: tl.constexpr,
+):
+    """Row `*row_ptr` of a table [*, D] becomes the residual h; x = h * gamma in plane order; sums of squares."""
+    _wait(PDL)
+    part = tl.program_id(0)
+    column = part * BLOCK + tl.arange(0, BLOCK)
+    ok = column < D
+    row = tl.load(row_ptr).to(tl.int64)
+    h = tl.load(rows_ptr + row * D + column, mask=ok, other=0.0).to(tl.float32)
+    gamma = tl.load(gamma_ptr + column, mask=ok, other=0.0).to(tl.float32)
+    _launch_next(PDL)
+    tl.store(h_ptr + column, h, mask=ok)
+    tl.store(x_ptr + (column % 8) * (D // 8) + column // 8, h * gamma, mask=ok)
+    tl.store(ssq_ptr + part, tl.sum(h * h, 0))
+
+
+@triton.jit
+def project(
+    x_ptr, ssq_ptr, n_parts, eps, w_ptr, absmax_ptr, code_ptr, y_ptr, N,
+    K: tl.constexpr, PARTS: tl.constexpr, BN: tl.constexpr, NB: tl.constexpr, FAST: tl.constexpr, PDL: tl.constexpr,
+):  # fmt: skip
+    """y [N] = W [N, K] · x / rms."""
+    W: tl.constexpr = K // 8
+    B: tl.constexpr = K // 64
+    row = tl.program_id(0).to(tl.int64) * BN + tl.arange(0, BN)
+    fits = row < N
+    row = tl.where(fits, row, 0)
+    sums = tl.zeros([BN, NB], tl.float32)
+    for first in tl.static_range(0, B, NB):
+        block = first + tl.arange(0, NB)
+        there = block < B
+        word = block[:, None] * 8 + tl.arange(0, 8)[None, :]
+        ok = there[:, None] & (word >= 0)
+        w = tl.load(w_ptr + row[:, None, None] * W + word[None], mask=ok[None], other=0)
+        absmax = tl.load(absmax_ptr + row[:, None] * B + block[None, :], mask=there[None, :], other=0.0)
+        if first == 0:
+            _wait(PDL)
+            rms = _root_mean_square(ssq_ptr, n_parts, eps, K, PARTS)
+        x0, x1, x2, x3, x4, x5, x6, x7 = pairs_of_planes(x_ptr, word, ok, rms, W, FAST)
+        sums += tl.sum(dot_words(w, x0, x1, x2, x3, x4, x5, x6, x7, code_ptr, FAST), 2) * absmax
+    _launch_next(PDL)
+    tl.store(y_ptr + row, tl.sum(sums, 1), mask=fits)
+
+
+@triton.jit
+def absorb(
+    y_ptr, gamma_ptr, w_ptr, absmax_ptr, code_ptr, cos_ptr, sin_ptr, state_ptr, cache_ptr, layer, scale, q_ptr,
+    R: tl.constexpr, ROPE: tl.constexpr, PLAIN: tl.constexpr, VALUE: tl.constexpr, PARTS: tl.constexpr,
+    UNIT: tl.constexpr, FAST: tl.constexpr, PDL: tl.constexpr,
+):  # fmt: skip
+    """Queries q [H, R + r], times `scale`, go down to the latents; the token's latent row goes into the cache.
+
+    y holds latent, rotated key and the heads' queries. Program (h, part) takes one part of R; (h, PARTS) rotates.
+    """
+    head, part = tl.program_id(0), tl.program_id(1)
+    query_ptr = y_ptr + R + ROPE + head * (PLAIN + ROPE)
+    out_ptr = q_ptr + head * (R + ROPE)
+    if part < PARTS:
+        WORDS: tl.constexpr = R // 8 // PARTS
+        plain = tl.arange(0, PLAIN)
+        word = part * WORDS + tl.arange(0, WORDS)
+        row = head * (PLAIN + VALUE) + plain
+        w = tl.load(w_ptr + row[:, None] * (R // 8) + word[None, :])
+        absmax = tl.load(absmax_ptr + row[:, None] * (R // 64) + word[None, :] // 8)
+        _wait(PDL)
+        factor = absmax * tl.load(query_ptr + plain)[:, None] * scale
+        dtype = q_ptr.dtype.element_ty
+        v0, v1, v2, v3, v4, v5, v6, v7 = eight_values(w, code_ptr, FAST)
+        tl.store(out_ptr + word * 8, tl.sum(v0 * factor, 0).to(dtype))
+        tl.store(out_ptr + word * 8 + 1, tl.sum(v1 * factor, 0).to(dtype))
+        tl.store(out_ptr + word * 8 + 2, tl.sum(v2 * factor, 0).to(dtype))
+        tl.store(out_ptr + word * 8 + 3, tl.sum(v3 * factor, 0).to(dtype))
+        tl.store(out_ptr + word * 8 + 4, tl.sum(v4 * factor, 0).to(dtype))
+        tl.store(out_ptr + word * 8 + 5, tl.sum(v5 * factor, 0).to(dtype))
+        tl.store(out_ptr + word * 8 + 6, tl.sum(v6 * factor, 0).to(dtype))
+        tl.store(out_ptr + word * 8 + 7, tl.sum(v7 * factor, 0).to(dtype))
+    else:
+        _wait(PDL)
+        position = tl.load(state_ptr + 2)
+        turn = tl.arange(0, ROPE // 2)
+        cos = tl.load(cos_ptr + position * (ROPE // 2) + turn)
+        sin = tl.load(sin_ptr + position * (ROPE // 2) + turn)
+        even = tl.load(query_ptr + PLAIN + 2 * turn) * scale
+        odd = tl.load(query_ptr + PLAIN + 2 * turn + 1) * scale
+        tl.store(out_ptr + R + 2 * turn, (even * cos - odd * sin).to(q_ptr.dtype.element_ty))
+        tl.store(out_ptr + R + 2 * turn + 1, (even * sin + odd * cos).to(q_ptr.dtype.element_ty))
+        if head == 0:
+            dtype = cache_ptr.dtype.element_ty
+            offset = tl.load(state_ptr) * UNIT + (layer * tl.load(state_ptr + 1) + position) * (R + ROPE)
+            column = tl.arange(0, R)
+            latent = tl.load(y_ptr + column)
+            latent *= tl.rsqrt(tl.sum(latent * latent, 0) / R + 1e-6)
+            latent *= tl.load(gamma_ptr + column).to(tl.float32)
+            tl.store(cache_ptr + offset + column, latent.to(dtype))
+            even = tl.load(y_ptr + R + 2 * turn)
+            odd = tl.load(y_ptr + R + 2 * turn + 1)
+            tl.store(cache_ptr + offset + R + 2 * turn, (even * cos - odd * sin).to(dtype))
+            tl.store(cache_ptr + offset + R + 2 * turn + 1, (even * sin + odd * cos).to(dtype))
+    _launch_next(PDL)
+
+
+@triton.jit
+def attend(
+    q_ptr, state_ptr, cache_ptr, layer, part_ptr, lse_ptr, H,
+    R: tl.constexpr, ROPE: tl.constexpr, BH: tl.constexpr, BS: tl.constexpr, SPLITS: tl.constexpr,
+    UNIT: tl.constexpr, FAST: tl.constexpr, PDL: tl.constexpr,
+):  # fmt: skip
+    """One share of the positions: softmax-weighted latents [SPLITS, H, R] in pair order, maximum and sum of each."""
+    precision: tl.constexpr = "tf32" if FAST else "ieee"
+    _wait(PDL)
+    dtype = cache_ptr.dtype.element_ty
+    split = tl.program_id(0)
+    n_positions = (tl.load(state_ptr + 2) + 1).to(tl.int32)
+    share = tl.cdiv(tl.cdiv(n_positions, SPLITS), BS) * BS
+    head, latent, rope = tl.arange(0, BH), tl.arange(0, R), tl.arange(0, ROPE)
+    real = head < H
+    q = tl.load(q_ptr + head[:, None] * (R + ROPE) + latent[None, :], mask=real[:, None], other=0.0)
+    turned = tl.load(q_ptr + head[:, None] * (R + ROPE) + R + rope[None, :], mask=real[:, None], other=0.0)
+    rows_ptr = cache_ptr + tl.load(state_ptr) * UNIT + layer * tl.load(state_ptr + 1) * (R + ROPE)
+    top = tl.full([BH], -1e30, tl.float32)
+    total = tl.zeros([BH], tl.float32)
+    mixed = tl.zeros([BH, R], tl.float32)
+    stop = tl.minimum((split + 1) * share, n_positions)
+    for first in range(split * share, stop, BS):
+        position = first + tl.arange(0, BS)
+        ok = position < stop
+        row_ptr = rows_ptr + position[:, None].to(tl.int64) * (R + ROPE)
+        latents = tl.load(row_ptr + latent[None, :], mask=ok[:, None], other=0.0)
+        keys = tl.load(row_ptr + R + rope[None, :], mask=ok[:, None], other=0.0)
+        scores = tl.dot(q, tl.trans(latents), input_precision=precision)
+        scores = tl.dot(turned, tl.trans(keys), scores, input_precision=precision)
+        scores = tl.where(ok[None, :], scores, float("-inf"))
+        higher = tl.maximum(top, tl.max(scores, 1))
+        shrink = tl.exp(top - higher)
+        weights = tl.exp(scores - higher[:, None])
+        total = total * shrink + tl.sum(weights, 1)
+        mixed = mixed * shrink[:, None]
+        mixed = tl.dot(weights.to(dtype), latents, mixed, input_precision=precision)
+        top = higher
+    _launch_next(PDL)
+    out = (split * H + head[:, None]) * R + in_pairs(latent, R)[None, :]
+    if split * share < stop:
+        tl.store(part_ptr + out, mixed, mask=real[:, None])
+    tl.store(lse_ptr + (split * H + head) * 2, top, mask=real)
+    tl.store(lse_ptr + (split * H + head) * 2 + 1, total, mask=real)
+
+
+@triton.jit
+def combine(
+    part_ptr,
+    lse_ptr,
+    mixed_ptr,
+    H,
+    R: tl.constexpr,
+    SPLITS: tl.constexpr,
+    BLOCK: tl.constexpr,
+    PDL: tl.constexpr,
+):
+    """The shares of all splits -> mixed [H, R], in the order they are in."""
+    _wait(PDL)
+    head = tl.program_id(0)
+    column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    split = tl.arange(0, SPLITS)
+    top = tl.load(lse_ptr + (split * H + head) * 2)
+    total = tl.load(lse_ptr + (split * H + head) * 2 + 1)
+    weight = tl.exp(top - tl.max(top, 0))
+    weight = weight / tl.sum(weight * total, 0)
+    used = total > 0
+    parts = tl.load(
+        part_ptr + (split[:, None] * H + head) * R + column[None, :], mask=used[:, None], other=0.0
+    )
+    _launch_next(PDL)
+    tl.store(
+        mixed_ptr + head * R + column,
+        tl.sum(parts * tl.where(used, weight, 0.0)[:, None], 0).to(mixed_ptr.dtype.element_ty),
+    )
+
+
+@triton.jit
+def values(
+    mixed_ptr, w_ptr, absmax_ptr, code_ptr, out_ptr, H,
+    R: tl.constexpr, PLAIN: tl.constexpr, VALUE: tl.constexpr, BN: tl.constexpr, NB: tl.constexpr,
+    FAST: tl.constexpr, PDL: tl.constexpr,
+):  # fmt: skip
+    """Each head's mixed latents [R] up to its values [v]: out [H*v], in pair order."""
+    W: tl.constexpr = R // 8
+    head = tl.program_id(0)
+    value = tl.program_id(1) * BN + tl.arange(0, BN)
+    row = head * (PLAIN + VALUE) + PLAIN + value
+    block = tl.arange(0, NB)
+    there = block < R // 64
+    word = block[:, None] * 8 + tl.arange(0, 8)[None, :]
+    ok = there[:, None] & (word >= 0)
+    w = tl.load(w_ptr + row[:, None, None] * W + word[None], mask=ok[None], other=0)
+    absmax = tl.load(absmax_ptr + row[:, None] * (R // 64) + block[None, :], mask=there[None, :], other=0.0)
+    _wait(PDL)
+    x_ptr = mixed_ptr + head * (R // 2 if FAST else R)
+    x0, x1, x2, x3, x4, x5, x6, x7 = pairs(x_ptr, word, ok, W, FAST)
+    products = dot_words(w, x0, x1, x2, x3, x4, x5, x6, x7, code_ptr, FAST)
+    out = tl.sum(tl.sum(products, 2) * absmax, 1)
+    _launch_next(PDL)
+    column = head * VALUE + value
+    tl.store(out_ptr + in_pairs(column, H * VALUE), out.to(out_ptr.dtype.element_ty))
+
+
+@triton.jit
+def route(
+    x_ptr, ssq_ptr, n_parts, eps, router_ptr, normed_ptr, logits_ptr, E,
+    D: tl.constexpr, PARTS: tl.constexpr, BLOCK: tl.constexpr, BE: tl.constexpr, PDL: tl.constexpr,
+):  # fmt: skip
+    """Logits of the experts (router in plane order); program 0 also stores the normed input, in pair order."""
+    expert = tl.program_id(0) * BE + tl.arange(0, BE)
+    column = tl.arange(0, BLOCK)
+    inside = column < D
+    ok = (expert < E)[:, None] & inside[None, :]
+    router = tl.load(router_ptr + expert[:, None] * D + column[None, :], mask=ok, other=0.0).to(tl.float32)
+    _wait(PDL)
+    rms = _root_mean_square(ssq_ptr, n_parts, eps, D, PARTS)
+    x = tl.load(x_ptr + column, mask=inside, other=0.0) * rms
+    if tl.program_id(0) == 0:
+        true = column % (D // 8) * 8 + column // (D // 8)
+        tl.store(normed_ptr + in_pairs(true, D), x.to(normed_ptr.dtype.element_ty), mask=inside)
+    _launch_next(PDL)
+    tl.store(logits_ptr + expert, tl.sum(router * x[None, :], 1), mask=expert < E)
+
+
+@triton.jit
+def choose(
+    logits_ptr, state_ptr, chosen_ptr, weight_ptr, routed_scale,
+    E: tl.constexpr, TOP: tl.constexpr, SHARED: tl.constexpr, EXPERTS: tl.constexpr, SLOTS: tl.constexpr,
+    PDL: tl.constexpr,
+):  # fmt: skip
+    """Per token: the TOP experts and their weights, then the SHARED ones behind the E routed; -1 behind the last."""
+    _wait(PDL)
+    token = tl.program_id(0)
+    i = tl.arange(0, EXPERTS)
+    logit = tl.load(logits_ptr + token * E + i, mask=i < E, other=float("-inf"))
+    other = tl.load(logits_ptr + token * E + i, mask=i < E, other=float("-inf"))
+    before = (other[None, :] > logit[:, None]) | (
+        (other[None, :] == logit[:, None]) & (i[None, :] < i[:, None])
+    )
+    rank = tl.sum(before.to(tl.int32), 1)
+    odds = tl.exp(logit - tl.max(logit, 0))
+    weight = odds / tl.sum(odds, 0) * routed_scale
+    _launch_next(PDL)
+    there = token < tl.load(state_ptr + 4)
+    tl.store(chosen_ptr + token * (TOP + SHARED) + rank, tl.where(there, i, -1), mask=rank < TOP)
+    tl.store(weight_ptr + token * (TOP + SHARED) + rank, weight, mask=rank < TOP)
+    slot = tl.arange(0, SLOTS)
+    shared = (slot >= TOP) & (slot < TOP + SHARED)
+    at = token * (TOP + SHARED) + slot
+    tl.store(chosen_ptr + at, tl.where(there, E + slot - TOP, -1), mask=shared)
+    tl.store(weight_ptr + at, tl.full([SLOTS], 1.0, tl.float32), mask=shared)
+
+
+@triton.jit
+def gate_up(
+    x_ptr, chosen_ptr, weight_ptr, w_ptr, absmax_ptr, code_ptr, act_ptr, I,
+    E: tl.constexpr, SHARED: tl.constexpr, K: tl.constexpr,
+    BN: tl.constexpr, NB: tl.constexpr, FAST: tl.constexpr, PDL: tl.constexpr,
+):  # fmt: skip
+    """silu(gate) * up * weight of each slot's expert: act [slots * I], in pair order.
+
+    SHARED experts lie behind the E routed ones. E = 0 is a dense layer: one slot, no choice, no weight.
+    """
+    W: tl.constexpr = K // 8
+    B: tl.constexpr = K // 64
+    _wait(PDL)
+    slot = tl.program_id(1)
+    weight = 1.0
+    gate = 0
+    up = I
+    if E > 0:
+        expert = tl.load(chosen_ptr + slot)
+        weight = tl.load(weight_ptr + slot)
+        routed = expert < E
+        gate = tl.where(routed, expert * 2 * I, E * 2 * I + (expert - E) * I)
+        up = gate + tl.where(routed, I, SHARED * I)
+    inner = tl.program_id(0) * BN + tl.arange(0, BN)
+    fits = inner < I
+    row = tl.where(fits, inner, 0).to(tl.int64)
+    gates = tl.zeros([BN, NB], tl.float32)
+    ups = tl.zeros([BN, NB], tl.float32)
+    for first in tl.static_range(0, B, NB):
+        block = first + tl.arange(0, NB)
+        there = block < B
+        word = block[:, None] * 8 + tl.arange(0, 8)[None, :]
+        ok = there[:, None] & (word >= 0)
+        g = tl.load(w_ptr + (gate + row)[:, None, None] * W + word[None], mask=ok[None], other=0)
+        u = tl.load(w_ptr + (up + row)[:, None, None] * W + word[None], mask=ok[None], other=0)
+        g_max = tl.load(
+            absmax_ptr + (gate + row)[:, None] * B + block[None, :], mask=there[None, :], other=0.0
+        )
+        u_max = tl.load(absmax_ptr + (up + row)[:, None] * B + block[None, :], mask=there[None, :], other=0.0)
+        x0, x1, x2, x3, x4, x5, x6, x7 = pairs(x_ptr, word, ok, W, FAST)
+        gates += tl.sum(dot_words(g, x0, x1, x2, x3, x4, x5, x6, x7, code_ptr, FAST), 2) * g_max
+        ups += tl.sum(dot_words(u, x0, x1, x2, x3, x4, x5, x6, x7, code_ptr, FAST), 2) * u_max
+    _launch_next(PDL)
+    g_sum = tl.sum(gates, 1)
+    act = g_sum / (1.0 + tl.exp(-g_sum)) * tl.sum(ups, 1) * weight * ACTIVATION_SCALE
+    if FAST:
+        act = tl.minimum(tl.maximum(act, -65504.0), 65504.0)
+    column = slot * I + inner
+    at = in_pairs(column, tl.num_programs(1) * I)
+    tl.store(act_ptr + at, act.to(act_ptr.dtype.element_ty), mask=fits)
+
+
+@triton.jit
+def down(
+    x_ptr, chosen_ptr, w_ptr, absmax_ptr, code_ptr, gamma_ptr, h_ptr, next_ptr, ssq_ptr, scale,
+    E: tl.constexpr, TOP: tl.constexpr, SHARED: tl.constexpr, D: tl.constexpr, K: tl.constexpr,
+    BN: tl.constexpr, NB: tl.constexpr, FAST: tl.constexpr, PDL: tl.constexpr,
+):  # fmt: skip
+    """h [D] += the sum over slots of W[slot] [D, K] · x[slot] [K] * scale; x for the next norm; sums of squares.
+
+    The blocks of all slots are one long row. E = 0 is one matrix: a dense layer's, or attention's output.
+    """
+    SLOTS: tl.constexpr = TOP + SHARED
+    W: tl.constexpr = K // 8
+    B: tl.constexpr = K // 64
+    _wait(PDL)
+    part = tl.program_id(0)
+    row = part * BN + tl.arange(0, BN)
+    sums = tl.zeros([BN, NB], tl.float32)
+    for first in tl.static_range(0, SLOTS * B, NB):
+        place = first + tl.arange(0, NB)
+        there = place < SLOTS * B
+        slot = place // B
+        block = place % B
+        stride = tl.full([NB], B, tl.int64)
+        offset = tl.zeros([NB], tl.int64)  # in blocks, to row 0
+        if E > 0:
+            routed = slot < TOP
+            expert = tl.load(chosen_ptr + slot, mask=routed & there, other=0).to(tl.int64)
+            stride = tl.where(routed, B, SHARED * B)
+            offset = tl.where(routed, expert * D * B, E * D * B + (slot - TOP) * B)
+        at = row[:, None] * stride[None, :] + (offset + block)[None, :]  # [BN, NB], in blocks
+        word = place[:, None] * 8 + tl.arange(0, 8)[None, :]
+        ok = there[:, None] & (word >= 0)
+        w = tl.load(w_ptr + at[:, :, None] * 8 + tl.arange(0, 8)[None, None, :], mask=ok[None], other=0)
+        absmax = tl.load(absmax_ptr + at, mask=there[None, :], other=0.0)
+        x0, x1, x2, x3, x4, x5, x6, x7 = pairs(x_ptr, word, ok, SLOTS * W, FAST)
+        sums += tl.sum(dot_words(w, x0, x1, x2, x3, x4, x5, x6, x7, code_ptr, FAST), 2) * absmax
+    _launch_next(PDL)
+    h = tl.load(h_ptr + row) + tl.sum(sums, 1) * scale
+    tl.store(h_ptr + row, h)
+    gamma = tl.load(gamma_ptr + row).to(tl.float32)
+    tl.store(next_ptr + (row % 8) * (D // 8) + row // 8, h * gamma)
+    tl.store(ssq_ptr + part, tl.sum(h * h, 0))
+
+
+@triton.jit
+def best_of_block(logits_ptr, state_ptr, best_ptr, where_ptr, BLOCK: tl.constexpr, PDL: tl.constexpr):
+    """The highest logit of a block below the vocabulary's size, and its id; the lowest id of equals."""
+    _wait(PDL)
+    part = tl.program_id(0)
+    id_ = part * BLOCK + tl.arange(0, BLOCK)
+    vocabulary = tl.load(state_ptr + 3)
+    logit = tl.load(logits_ptr + id_, mask=id_ < vocabulary, other=float("-inf"))
+    _launch_next(PDL)
+    tl.store(best_ptr + part, tl.max(logit, 0))
+    tl.store(where_ptr + part, part * BLOCK + tl.argmax(logit, 0))
+
+
+@triton.jit
+def best_of_all(best_ptr, where_ptr, id_ptr, n_parts, PARTS: tl.constexpr, PDL: tl.constexpr):
+    """The id of the highest logit."""
+    _wait(PDL)
+    part = tl.arange(0, PARTS)
+    best = tl.load(best_ptr + part, mask=part < n_parts, other=float("-inf"))
+    tl.store(id_ptr, tl.load(where_ptr + tl.argmax(best, 0)).to(tl.int64))

@@ -1,0 +1,107 @@
+"""Which model on which device: `auto` is resolved here, and the network is made ready to run."""
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from . import weights
+from .completion import Loaded
+from .config import Config, ModelError, read_config
+from .network import Network
+from .tokens import Tokenizer
+
+Load = Callable[[Callable[[float], None]], Loaded]  # tells its progress, 0.0 … 1.0
+Device = Literal["auto", "cpu", "cuda"]
+
+_LONGEST_CONTEXT = 16_384  # tokens; a model may know more, an editor's prompt is far shorter
+_AMPERE = (8, 0)  # the first GPUs with bf16 and asynchronous copies
+_GPU_PAYS_FROM = 1_000_000_000  # bytes of weights; a smaller model answers sooner without a GPU's start
+
+
+def load_model(model: str, n_threads: int, device: Device = "auto") -> Load:
+    """How the engine's thread will load `auto`, `demo`, `lite` or a folder."""
+
+    def load(progress: Callable[[float], None]) -> Loaded:
+        if device == "cuda" and (lack := gpu_lack()):
+            raise ModelError(f"--device cuda: {lack}; use --device cpu.")
+        folder = _folder(model, device)
+        config = read_config(folder)
+        tokenizer = Tokenizer(folder)
+        if tokenizer.size > config.vocab_size:
+            raise ModelError(
+                f"{folder}: the tokenizer knows more ids than the model; the files do not belong together."
+            )
+        context = min(config.max_position_embeddings, _LONGEST_CONTEXT)
+        on_gpu = device == "cuda" or (device == "auto" and _large(folder) and not gpu_lack())
+        make = _on_gpu if on_gpu else _on_cpu
+        network = make(folder, config, context, n_threads, progress)
+        network.warm_up()
+        budgets = (3072, 512) if context == _LONGEST_CONTEXT else (1024, 128)
+        return Loaded(folder, network, tokenizer, *budgets)
+
+    return load
+
+
+def gpu_lack() -> str:
+    """Why there is no GPU that the kernels run on; empty when there is one."""
+    if not torch.cuda.is_available():
+        return "there is no CUDA GPU, or this torch was built without CUDA"
+    if torch.cuda.get_device_capability() < _AMPERE:
+        return f"{torch.cuda.get_device_name()} is older than NVIDIA's Ampere"
+    if find_spec("triton") is None:
+        return "the package triton is not installed"
+    return ""
+
+
+def device_name(device: torch.device) -> str:
+    """For people: cpu, or the GPU's name."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _folder(model: str, device: Device) -> Path:
+    """`auto` is lite where it is on this machine and a GPU has room for it; otherwise the embedded model."""
+    if model != "auto" or device == "cpu" or gpu_lack():
+        return weights.resolve(model)
+    from .gpu.store import check_memory, free_memory
+
+    try:
+        folder = weights.resolve("lite")
+        check_memory(folder, read_config(folder), free_memory(torch.device("cuda")))
+    except ModelError:
+        return weights.resolve("demo")
+    return folder
+
+
+def _large(folder: Path) -> bool:
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors")) >= _GPU_PAYS_FROM
+
+
+def _on_gpu(
+    folder: Path, config: Config, context: int, n_threads: int, progress: Callable[[float], None]
+) -> Network:
+    from .gpu.network import FusedDeepseekV2
+    from .gpu.store import load_fused
+
+    fused = load_fused(folder, config, torch.device("cuda"), progress)
+    return FusedDeepseekV2(config, fused, context)
+
+
+def _on_cpu(
+    folder: Path, config: Config, context: int, n_threads: int, progress: Callable[[float], None]
+) -> Network:
+    torch.set_num_threads(n_threads)
+    _let_others_go_first()
+    weights.check_memory(folder, weights.physical_memory())
+    return weights.load(folder, config, context, progress)
+
+
+def _let_others_go_first() -> None:
+    """On Linux: this thread, and those that torch starts from it, give way to the editor and to a cancel."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)

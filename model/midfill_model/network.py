@@ -1,0 +1,42 @@
+"""What generation needs of a network. Two have it: deepseek.DeepseekV2 and gpu.network.FusedDeepseekV2."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from .config import Config
+
+
+class Network(Protocol):
+    """Weights that turn ids into the next id. What requests leave behind is in caches, which callers own."""
+
+    @property
+    def config(self) -> Config: ...
+
+    @property
+    def context(self) -> int:
+        """Positions."""
+
+    @property
+    def n_parameters(self) -> int: ...
+
+    @property
+    def prefill_chunk(self) -> int:
+        """Tokens that one call computes at most, so that a cancel is seen in between."""
+
+    @property
+    def weights_dtype(self) -> str: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def new_cache(self, length: int) -> Tensor:
+        """Room for `length` tokens: [layers, length, R + r]."""
+
+    def next_id(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> int:
+        """Compute `ids` after the `start` tokens that `cache` holds; the best next id below `vocabulary`."""
+
+    def warm_up(self) -> None:
+        """Do what only the first run of each kind needs: set up kernels and threads."""

@@ -1,0 +1,74 @@
+"""The kernels against the plain network with the same 4-bit values, in fp32, so that every difference shows.
+
+Triton's interpreter has to be switched on before Triton is loaded, hence a process of its own.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("triton")
+
+TWO_LAYERS = {"num_hidden_layers": 2}
+WAYS: dict[str, dict[str, Any]] = {
+    "as in Lite": TWO_LAYERS,
+    "odd sizes": TWO_LAYERS
+    | {
+        "hidden_size": 192,
+        "num_attention_heads": 6,
+        "n_routed_experts": 5,
+        "num_experts_per_tok": 3,
+        "n_shared_experts": 1,
+        "routed_scaling_factor": 2.5,
+    },
+    "dense and tied": TWO_LAYERS | {"first_k_dense_replace": 2, "tie_word_embeddings": True},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_kernels_equal_the_plain_network(way: str, tmp_path: Path) -> None:
+    """Logits of decode and of a prefill, what both leave in the cache, and the id that follows."""
+    errors = in_interpreter(tmp_path, WAYS[way])
+    assert set(errors) == {"step", "second step", "prefill", "cache"}
+    assert {name: error for name, error in errors.items() if not error < 1e-4} == {}
+
+
+def in_interpreter(folder: Path, changes: dict[str, Any]) -> dict[str, float]:
+    program = [sys.executable, "-W", "ignore::RuntimeWarning", __file__, str(folder), json.dumps(changes)]
+    environment = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": str(Path(__file__).parent)}
+    run = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    errors: dict[str, float] = json.loads(run.stdout)
+    return errors
+
+
+def compare(folder: Path, changes: dict[str, Any]) -> dict[str, float]:
+    import torch
+    from small import fused, plain_twin, write_small  # type: ignore[import-not-found]
+
+    from midfill_model.gpu.network import FusedDeepseekV2
+
+    config, weights = fused(write_small(folder, **changes))
+    plain = plain_twin(weights, config, 64)
+    network = FusedDeepseekV2(config, weights, 64, sizes=(16,))
+    caches = plain.new_cache(64), network.new_cache(64)
+    torch.manual_seed(0)
+    ids = torch.randint(0, 256, (13,))
+    errors = {}
+    for name, start, stop in (("step", 0, 1), ("second step", 1, 2), ("prefill", 2, 12)):
+        wanted = plain.forward(ids[start:stop], caches[0], start, every_logit=True)
+        got = network.forward(ids[start:stop], caches[1], start, every_logit=True)
+        errors[name] = float((got - wanted).norm() / wanted.norm())
+    wanted = plain.forward(ids[12:], caches[0], 12)
+    assert network.next_id(ids[12:].tolist(), caches[1], 12, 300) == int(wanted[:300].argmax())
+    errors["cache"] = float((caches[1][:, :13] - caches[0][:, :13]).norm() / caches[0][:, :13].norm())
+    return errors
+
+
+if __name__ == "__main__":
+    print(json.dumps(compare(Path(sys.argv[1]), json.loads(sys.argv[2]))))
