@@ -72,10 +72,14 @@ def _folder(model: str, device: Device) -> Path:
 
     try:
         folder = weights.resolve("lite")
-        check_memory(folder, read_config(folder), free_memory(torch.device("cuda")))
+        check_memory(folder, read_config(folder), free_memory(_gpu()))
     except ModelError:
         return weights.resolve("demo")
     return folder
+
+
+def _gpu() -> torch.device:
+    return torch.device("cuda", torch.cuda.current_device())
 
 
 def _large(folder: Path) -> bool:
@@ -88,7 +92,7 @@ def _on_gpu(
     from .gpu.network import FusedDeepseekV2
     from .gpu.store import load_fused
 
-    fused = load_fused(folder, config, torch.device("cuda"), progress)
+    fused = load_fused(folder, config, _gpu(), progress)
     return FusedDeepseekV2(config, fused, context)
 
 

@@ -131,12 +131,13 @@ def test_the_oldest_documents_give_their_memory_to_newer_ones(tiny: Loaded) -> N
     first["c"] = run_in_a_slot(slots, tiny, "c")
     assert slots.capacity == 1024
     assert run_in_a_slot(slots, tiny, "b") == first["b"]  # it kept its slot, or was computed again: the same
-    assert run_in_a_slot(slots, tiny, "a") == first["a"] == greedy(tiny.network, texts(90), 5)
+    assert run_in_a_slot(slots, tiny, "a") == first["a"] == greedy(tiny.network, [ord("a"), *texts(90)], 5)
 
 
 def run_in_a_slot(slots: Slots, tiny: Loaded, key: str) -> list[int | None]:
-    slot = slots.lend(key, texts(90))
-    steps, _ = run(tiny, slot, texts(90), 5)
+    prompt = [ord(key), *texts(90)]
+    slot = slots.lend(key, prompt)
+    steps, _ = run(tiny, slot, prompt, 5)
     slots.give_back(slot)
     return steps
 

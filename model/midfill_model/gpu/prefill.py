@@ -48,7 +48,7 @@ class Prefill:
         self._activations = room(n_tokens * inner)
         self._expert_out = room(n_pairs, width)
         # How many tokens an expert gets decides how wide a tile pays.
-        self._tile = 16 if n_tokens <= 128 else 64 if n_tokens <= 512 else 128
+        self._tile = 16 if n_tokens <= 144 else 64 if n_tokens <= 528 else 128
         n_tiles = n_pairs // self._tile + n_experts + 1
         self._tile_expert = room(n_tiles, dtype=torch.int32)
         self._tile_first = room(n_tiles, dtype=torch.int32)
@@ -111,7 +111,7 @@ class Prefill:
 
     def _multiply(self, x: Tensor, matrix: Words, out: Tensor, add: bool) -> None:
         rows, blocks = matrix.absmax.shape
-        tile = self._tiles(64 * blocks, 64 if self.n_tokens > 128 else self._tile)
+        tile = self._tiles(64 * blocks, 64 if self.n_tokens > 144 else 16)
         kernels.multiply[(-(-rows // tile["BN"]), -(-self.n_tokens // tile["BM"]))](
             x, matrix.words, matrix.absmax, self.network.code, out, out, self.n_tokens, rows,
             K=64 * blocks, ADD=add, **tile,
