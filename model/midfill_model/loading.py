@@ -72,14 +72,10 @@ def _folder(model: str, device: Device) -> Path:
 
     try:
         folder = weights.resolve("lite")
-        check_memory(folder, read_config(folder), free_memory(_gpu()))
+        check_memory(folder, read_config(folder), free_memory(torch.device("cuda")))
     except ModelError:
         return weights.resolve("demo")
     return folder
-
-
-def _gpu() -> torch.device:
-    return torch.device("cuda", torch.cuda.current_device())
 
 
 def _large(folder: Path) -> bool:
@@ -92,7 +88,7 @@ def _on_gpu(
     from .gpu.network import FusedDeepseekV2
     from .gpu.store import load_fused
 
-    fused = load_fused(folder, config, _gpu(), progress)
+    fused = load_fused(folder, config, torch.device("cuda"), progress)
     return FusedDeepseekV2(config, fused, context)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 pytest.importorskip("triton")
 
@@ -36,6 +37,30 @@ def test_kernels_equal_the_plain_network(way: str, tmp_path: Path) -> None:
     errors = in_interpreter(tmp_path, WAYS[way])
     assert set(errors) == {"step", "second step", "prefill", "cache"}
     assert {name: error for name, error in errors.items() if not error < 1e-4} == {}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_every_size_of_prefill_on_a_gpu(tmp_path: Path) -> None:
+    """Lite's shape, two layers, in fp16: each graph against the plain network in fp32 over the same values."""
+    from midfill_model import synthetic
+    from midfill_model.gpu.network import FusedDeepseekV2
+
+    from .small import fused, plain_twin, write_small
+
+    changes = synthetic.LITE | {"num_hidden_layers": 2, "vocab_size": 1024, "bos_token_id": 1000}
+    config, weights = fused(write_small(tmp_path, 1 << 30, **changes), "cuda", torch.bfloat16)
+    plain = plain_twin(weights, config, 2500)
+    network = FusedDeepseekV2(config, weights, 2500)
+    caches = plain.new_cache(2500), network.new_cache(2500)
+    ids = torch.randint(0, 1000, (2200,), generator=torch.Generator().manual_seed(0)).cuda()
+    start, errors = 0, {}
+    for n in (1024, 1, 16, 60, 130, 250, 520, 1, 1):
+        part = ids[start : start + n]
+        got = network.forward(part, caches[1], start, every_logit=True)
+        wanted = plain.forward(part, caches[0], start, every_logit=True)
+        errors[n, start] = ((got - wanted).norm() / wanted.norm()).item()
+        start += n
+    assert {key: error for key, error in errors.items() if not error < 1e-2} == {}
 
 
 def in_interpreter(folder: Path, changes: dict[str, Any]) -> dict[str, float]:

@@ -96,10 +96,10 @@ class Prefill:
         queries = self._inputs[:, c.latent_dim :].view(self.n_tokens, heads, -1)[..., :plain]
         self._queries[..., :rank] = (queries.transpose(0, 1) @ keys).transpose(0, 1)
         rows = self.n_tokens * heads
-        block = 64 if network.fast else 16
+        block = 64 if network.fast else 16  # rows, and positions, at a time
         kernels.attend_rows[(-(-rows // block), self._splits)](
             self._queries, state, anchor, index, c.softmax_scale, self._parts, self._lse, rows, heads,
-            R=rank, ROPE=rope, BM=block, BS=32, SPLITS=self._splits, UNIT=unit, FAST=network.fast,
+            R=rank, ROPE=rope, BM=block, BS=block, SPLITS=self._splits, UNIT=unit, FAST=network.fast,
             num_warps=8 if network.fast else 4, num_stages=2,
         )  # fmt: skip
         if self._splits > 1:
@@ -161,10 +161,10 @@ class Prefill:
             "SWAP": n_rows <= 64,
             "FAST": True,
             "STAGES": 3,
-            "num_warps": 8 if n_rows == 128 else 4,
+            "num_warps": 8 if n_rows == 128 and not two else 4,
         }
 
 
 def _splits(rows: int) -> int:
     """Shares of the positions: few (token, head) rows alone would leave most of a GPU idle."""
-    return max(1, min(8, 1 << (8192 // rows).bit_length() >> 1))
+    return 8 if rows < 4096 else 4 if rows < 8192 else 1

@@ -76,7 +76,8 @@ def free_memory(device: torch.device) -> int:
     """Bytes that this process may still allocate on a CUDA device."""
     free, total = torch.cuda.mem_get_info(device)
     allocated, reserved = torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device)
-    limit = int(total * torch.cuda.get_per_process_memory_fraction(device))
+    number = torch.cuda.current_device() if device.index is None else device.index
+    limit = int(total * torch.cuda.get_per_process_memory_fraction(number))
     return min(free + reserved, limit) - allocated
 
 
