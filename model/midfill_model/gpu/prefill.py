@@ -10,6 +10,10 @@ from . import step_kernels
 from .layers import Experts, Layer, Network, Words
 from .step import STATE, _power_of_two
 
+# Tokens of a tile. Wider ones would save work for more than some hundred tokens, but with them the sums were
+# wrong at times (tests/model/test_gpu_network.py shows it on a GPU).
+_TILE = 16
+
 
 class Prefill:
     """The buffers of T tokens, and the launches that fill them."""
@@ -47,9 +51,7 @@ class Prefill:
         self._count = room(n_experts, dtype=torch.int32)
         self._activations = room(n_tokens * inner)
         self._expert_out = room(n_pairs, width)
-        # How many tokens an expert gets decides how wide a tile pays.
-        self._tile = 16 if n_tokens <= 144 else 64 if n_tokens <= 528 else 128
-        n_tiles = n_pairs // self._tile + n_experts + 1
+        n_tiles = n_pairs // _TILE + n_experts + 1
         self._tile_expert = room(n_tiles, dtype=torch.int32)
         self._tile_first = room(n_tiles, dtype=torch.int32)
 
@@ -111,7 +113,7 @@ class Prefill:
 
     def _multiply(self, x: Tensor, matrix: Words, out: Tensor, add: bool) -> None:
         rows, blocks = matrix.absmax.shape
-        tile = self._tiles(64 * blocks, 64 if self.n_tokens > 144 else 16)
+        tile = self._tiles(64 * blocks)
         kernels.multiply[(-(-rows // tile["BN"]), -(-self.n_tokens // tile["BM"]))](
             x, matrix.words, matrix.absmax, self.network.code, out, out, self.n_tokens, rows,
             K=64 * blocks, ADD=add, **tile,
@@ -130,39 +132,31 @@ class Prefill:
             PDL=False,
         )  # fmt: skip
         kernels.gather_pairs[(n_experts,)](self._chosen, self._pairs, self._count, n_pairs, BLOCK=1024)
-        n_tiles = n_pairs // self._tile + n_experts
+        n_tiles = n_pairs // _TILE + n_experts
         kernels.lay_out_tiles[(-(-n_tiles // 64),)](
             self._count, self._tile_expert, self._tile_first, n_experts, n_tiles,
-            EXPERTS=_power_of_two(max(2, n_experts)), BM=self._tile, BLOCK=64,
+            EXPERTS=_power_of_two(max(2, n_experts)), BM=_TILE, BLOCK=64,
         )  # fmt: skip
         where = (self._tile_expert, self._tile_first, self._count, self._pairs)
-        tile = self._tiles(width, self._tile, two=True)
+        tile = self._tiles(width)
         kernels.gate_up_pairs[(-(-e.inner // tile["BN"]), n_tiles)](
             self._normed, e.gate_up.words, e.gate_up.absmax, network.code, *where, self._weights,
             self._activations, n_pairs, e.inner, step_kernels.ACTIVATION_SCALE.value, E=e.n_routed,
             SLOTS=e.slots, SHARED=e.n_shared, K=width, **tile,
         )  # fmt: skip
-        tile = self._tiles(e.inner, self._tile)
+        tile = self._tiles(e.inner)
         kernels.down_pairs[(-(-width // tile["BN"]), n_tiles)](
             self._activations, e.down.words, e.down.absmax, network.code, *where, self._expert_out, n_pairs,
             width, 1 / step_kernels.ACTIVATION_SCALE.value, E=e.n_routed, SHARED=e.n_shared, K=e.inner,
             **tile,
         )  # fmt: skip
 
-    def _tiles(self, columns: int, n_rows: int, two: bool = False) -> dict[str, Any]:
-        """Tile sizes that were fastest on Hopper; with `two`, a program keeps two products."""
+    def _tiles(self, columns: int) -> dict[str, Any]:
+        """Tile sizes that were fastest on Hopper."""
         if not self.network.fast:
-            return {"BM": n_rows, "BN": 16, "BK": 64, "SWAP": n_rows <= 64, "FAST": False, "STAGES": 1}
-        wide = columns % 128 == 0 and n_rows == 16
-        return {
-            "BM": n_rows,
-            "BN": 64 if two or n_rows == 16 else 128,
-            "BK": 128 if wide else 64,
-            "SWAP": n_rows <= 64,
-            "FAST": True,
-            "STAGES": 3,
-            "num_warps": 8 if n_rows == 128 and not two else 4,
-        }
+            return {"BM": _TILE, "BN": 16, "BK": 64, "FAST": False, "STAGES": 1}
+        wide = 128 if columns % 128 == 0 else 64
+        return {"BM": _TILE, "BN": 64, "BK": wide, "FAST": True, "STAGES": 3, "num_warps": 4}
 
 
 def _splits(rows: int) -> int:

@@ -44,7 +44,7 @@ def norm_rows(
 @triton.jit
 def multiply(
     x_ptr, w_ptr, absmax_ptr, code_ptr, y_ptr, h_ptr, T, N,
-    K: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, SWAP: tl.constexpr,
+    K: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
     ADD: tl.constexpr, FAST: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
     """y [T, N] = x [T, K] · Wᵀ; with ADD it is added to h [T, N] instead."""
@@ -55,7 +55,7 @@ def multiply(
     inside = token < T
     sums = _product(
         x_ptr + tl.where(inside, token, 0).to(tl.int64) * K, w_ptr + weights * (K // 8),
-        absmax_ptr + weights * (K // 64), code_ptr, K, BM, BN, BK, SWAP, FAST, STAGES,
+        absmax_ptr + weights * (K // 64), code_ptr, K, BM, BN, BK, FAST, STAGES,
     )  # fmt: skip
     out = token[:, None].to(tl.int64) * N + row[None, :]
     ok = inside[:, None] & fits[None, :]
@@ -68,38 +68,28 @@ def multiply(
 @triton.jit
 def _product(
     x_rows, w_rows, absmax_rows, code_ptr,
-    K: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, SWAP: tl.constexpr, FAST: tl.constexpr,
+    K: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, FAST: tl.constexpr,
     STAGES: tl.constexpr,
 ):  # fmt: skip
-    """Pointers to x rows [BM] and to weight rows [BN] -> fp32 [BM, BN].
-
-    SWAP lets the weights' rows fill the matrix units' wide side: faster for few tokens.
-    """
+    """Pointers to x rows [BM] and to weight rows [BN] -> fp32 [BM, BN]."""
     precision: tl.constexpr = "tf32" if FAST else "ieee"
     x_at = x_rows[:, None] + tl.arange(0, BK)[None, :]
     w_at = w_rows[:, None] + tl.arange(0, BK // 8)[None, :]
     absmax_at = absmax_rows[:, None] + tl.arange(0, BK // 64)[None, :]
-    sums = _room(BM, BN, SWAP)
+    sums = tl.zeros([BN, BM], tl.float32)
     for _ in tl.range(0, K, BK, num_stages=STAGES):
         w = tile(tl.load(w_at), tl.load(absmax_at), code_ptr, BN, BK, FAST)
-        sums = _add_product(tl.load(x_at), w, sums, SWAP, precision)
+        sums = _add_product(tl.load(x_at), w, sums, precision)
         x_at += BK
         w_at += BK // 8
         absmax_at += BK // 64
-    return tl.trans(sums) if SWAP else sums
+    return tl.trans(sums)
 
 
 @triton.jit
-def _room(BM: tl.constexpr, BN: tl.constexpr, SWAP: tl.constexpr):
-    return tl.zeros([BN, BM], tl.float32) if SWAP else tl.zeros([BM, BN], tl.float32)
-
-
-@triton.jit
-def _add_product(x, w, sums, SWAP: tl.constexpr, precision: tl.constexpr):
-    if SWAP:
-        return tl.dot(w, tl.trans(x), sums, input_precision=precision)
-    else:
-        return tl.dot(x, tl.trans(w), sums, input_precision=precision)
+def _add_product(x, w, sums, precision: tl.constexpr):
+    """The weights' rows fill the wide side of the matrix units: faster for few tokens."""
+    return tl.dot(w, tl.trans(x), sums, input_precision=precision)
 
 
 @triton.jit
@@ -248,7 +238,7 @@ def lay_out_tiles(
 def gate_up_pairs(
     x_ptr, w_ptr, absmax_ptr, code_ptr, tile_expert_ptr, tile_first_ptr, count_ptr, pairs_ptr, weight_ptr, act_ptr,
     P, I, act_scale, E: tl.constexpr, SLOTS: tl.constexpr, SHARED: tl.constexpr, K: tl.constexpr, BM: tl.constexpr,
-    BN: tl.constexpr, BK: tl.constexpr, SWAP: tl.constexpr, FAST: tl.constexpr, STAGES: tl.constexpr,
+    BN: tl.constexpr, BK: tl.constexpr, FAST: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
     """act [P, I] = silu(gate) * up * the pair's weight, for one tile of one expert's pairs."""
     number = tl.program_id(1)
@@ -270,14 +260,14 @@ def gate_up_pairs(
         u_at = (w_ptr + up_row * (K // 8))[:, None] + tl.arange(0, BK // 8)[None, :]
         g_max_at = (absmax_ptr + gate_row * (K // 64))[:, None] + tl.arange(0, BK // 64)[None, :]
         u_max_at = (absmax_ptr + up_row * (K // 64))[:, None] + tl.arange(0, BK // 64)[None, :]
-        gates = _room(BM, BN, SWAP)
-        ups = _room(BM, BN, SWAP)
+        gates = tl.zeros([BN, BM], tl.float32)
+        ups = tl.zeros([BN, BM], tl.float32)
         for _ in tl.range(0, K, BK, num_stages=STAGES):
             x = tl.load(x_at)
             g = tile(tl.load(g_at), tl.load(g_max_at), code_ptr, BN, BK, FAST)
             u = tile(tl.load(u_at), tl.load(u_max_at), code_ptr, BN, BK, FAST)
-            gates = _add_product(x, g, gates, SWAP, precision)
-            ups = _add_product(x, u, ups, SWAP, precision)
+            gates = _add_product(x, g, gates, precision)
+            ups = _add_product(x, u, ups, precision)
             x_at += BK
             g_at += BK // 8
             u_at += BK // 8
@@ -285,7 +275,7 @@ def gate_up_pairs(
             u_max_at += BK // 64
         weight = tl.load(weight_ptr + pair, mask=ok, other=0.0)
         act = gates / (1.0 + tl.exp(-gates)) * ups
-        act = (tl.trans(act) if SWAP else act) * weight[:, None] * act_scale
+        act = tl.trans(act) * weight[:, None] * act_scale
         if FAST:
             act = tl.minimum(tl.maximum(act, -65504.0), 65504.0)
         out = pair[:, None].to(tl.int64) * I + inner[None, :]
@@ -296,7 +286,7 @@ def gate_up_pairs(
 def down_pairs(
     x_ptr, w_ptr, absmax_ptr, code_ptr, tile_expert_ptr, tile_first_ptr, count_ptr, pairs_ptr, out_ptr, P, D, scale,
     E: tl.constexpr, SHARED: tl.constexpr, K: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
-    SWAP: tl.constexpr, FAST: tl.constexpr, STAGES: tl.constexpr,
+    FAST: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
     """out [P, D] = the expert's down [D, K] applied to x [P, K], for one tile of one expert's pairs."""
     number = tl.program_id(1)
@@ -320,7 +310,7 @@ def down_pairs(
             block = row * B
         sums = _product(
             x_ptr + pair.to(tl.int64) * K, w_ptr + block * 8, absmax_ptr + block, code_ptr,
-            K, BM, BN, BK, SWAP, FAST, STAGES,
+            K, BM, BN, BK, FAST, STAGES,
         )  # fmt: skip
         out = pair[:, None].to(tl.int64) * D + row[None, :]
         tl.store(out_ptr + out, (sums * scale).to(out_ptr.dtype.element_ty), mask=ok[:, None] & fits[None, :])
