@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from midfill_model import nf4, synthetic, weights
 from midfill_model.config import ModelError, read_config
+from midfill_model.loading import gpu_lack, load_model
 from midfill_model.reference import ours
 
 from .tiny import YARN, write_tiny
@@ -146,3 +147,10 @@ def test_a_model_that_cannot_fit_is_refused_before_it_is_read(tiny_folder: Path)
     weights.check_memory(tiny_folder, weights.physical_memory())
     with pytest.raises(ModelError, match="GB of memory in fp32"):
         weights.check_memory(tiny_folder, 1000)
+
+
+def test_a_gpu_that_is_asked_for_and_not_there_is_one_sentence() -> None:
+    if not gpu_lack():
+        pytest.skip("there is a GPU")
+    with pytest.raises(ModelError, match="--device cuda: .*; use --device cpu"):
+        load_model("demo", 1, "cuda")(lambda _: None)
