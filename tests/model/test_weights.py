@@ -152,5 +152,5 @@ def test_a_model_that_cannot_fit_is_refused_before_it_is_read(tiny_folder: Path)
 def test_a_gpu_that_is_asked_for_and_not_there_is_one_sentence() -> None:
     if not gpu_lack():
         pytest.skip("there is a GPU")
-    with pytest.raises(ModelError, match="--device cuda: .*; use --device cpu"):
+    with pytest.raises(ModelError, match=r"--device cuda: .*; use --device cpu"):
         load_model("demo", 1, "cuda")(lambda _: None)
