@@ -10,8 +10,10 @@ plane order, column 8w+e at e * K/8 + w; or pair order, at (e // 2) * K/4 + 2w +
 """
 
 import numpy as np
+import torch
 import triton
 import triton.language as tl
+from torch import Tensor
 
 from midfill_model.nf4 import CODE
 
@@ -21,10 +23,16 @@ _BITS = np.array(CODE, dtype=np.float16).view(np.uint16).astype(int)
 def _plane(shift: int) -> list[int]:
     """Four registers of four table bytes each."""
     table = (_BITS >> shift) & 0xFF
-    return [int(sum(int(byte) << 8 * i for i, byte in enumerate(table[j : j + 4]))) for j in (0, 4, 8, 12)]
+    registers = [sum(int(byte) << 8 * i for i, byte in enumerate(table[j : j + 4])) for j in (0, 4, 8, 12)]
+    return [register - (register >> 31 << 32) for register in registers]
 
 
-_HIGH, _LOW = _plane(8), _plane(0)
+def code_table(fast: bool, device: torch.device) -> Tensor:
+    """What `code_ptr` points to: int32 [8, 32], high and low plane for each lane; or fp32 [16], the values."""
+    if fast:
+        planes = torch.tensor(_plane(8) + _plane(0), dtype=torch.int32, device=device)
+        return planes[:, None].expand(-1, 32).contiguous()
+    return torch.tensor(CODE, device=device)
 
 
 def _look_up(selectors: str, signs: str, first: str, second: str) -> str:
@@ -42,12 +50,12 @@ def _look_up(selectors: str, signs: str, first: str, second: str) -> str:
     """
 
 
-def _decode(word: str) -> str:
-    tables = (*((f"h{i}", v) for i, v in enumerate(_HIGH)), *((f"l{i}", v) for i, v in enumerate(_LOW)))
+def _decode(word: str, first_code: int) -> str:
+    """`word` -> p0 … p3, four fp16x2; the planes are the operands from `first_code` on."""
+    names = [f"{plane}{i}" for plane in "hl" for i in range(4)]
     return (
-        ".reg .b32 w,l,m,a,b,h,s0,s1,p0,p1,p2,p3,sum;"
-        + f".reg .b32 {','.join(name for name, _ in tables)};"
-        + "".join(f"mov.b32 {name}, {value:#x};" for name, value in tables)
+        f".reg .b32 w,l,m,a,b,h,s0,s1,p0,p1,p2,p3,sum,{','.join(names)};"
+        + "".join(f"mov.b32 {name}, ${first_code + i};" for i, name in enumerate(names))
         + f"mov.b32 w, {word}; and.b32 s0, w, 0x77777777; shr.u32 s1, s0, 16; shl.b32 l, w, 4;"
         + _look_up("s0", "0x9D8C", "p0", "p1")
         + _look_up("s1", "0xBFAE", "p2", "p3")
@@ -56,7 +64,7 @@ def _decode(word: str) -> str:
 
 _DOT = tl.constexpr(
     "{ .reg .b16 even, odd; .reg .f32 x, y;"
-    + _decode("$1")
+    + _decode("$1", 6)
     + """
     mul.rn.f16x2 sum, p0, $2;
     fma.rn.f16x2 sum, p1, $3, sum;
@@ -68,28 +76,87 @@ _DOT = tl.constexpr(
 )
 _EIGHT = tl.constexpr(
     "{"
-    + _decode("$8")
+    + _decode("$8", 9)
     + "mov.b32 {$0,$1}, p0; mov.b32 {$2,$3}, p1; mov.b32 {$4,$5}, p2; mov.b32 {$6,$7}, p3; }"
 )
 
 
 @triton.jit
-def eight_values(w, code_ptr, FAST: tl.constexpr):
+def codes(code_ptr, FAST: tl.constexpr):
+    """The table for `scaled_pairs`, as [1, 1] tensors: Triton carries no scalar through it."""
+    if FAST:
+        at = code_ptr + tl.zeros([1, 1], tl.int32)
+        return (
+            tl.load(at),
+            tl.load(at + 32),
+            tl.load(at + 64),
+            tl.load(at + 96),
+            tl.load(at + 128),
+            tl.load(at + 160),
+            tl.load(at + 192),
+            tl.load(at + 224),
+        )
+    else:
+        return (code_ptr,)
+
+
+@triton.jit
+def codes_of_lane(code_ptr, FAST: tl.constexpr):
+    """The table for `dot_words`, from the lane's own copy in memory.
+
+    ptxas keeps what it knows to be the same in all threads in uniform registers, which prmt cannot read, and moves
+    it from there anew for every word: a third more instructions.
+    """
+    if FAST:
+        at = code_ptr.to(tl.int64)
+        return (
+            _of_lane(at),
+            _of_lane(at + 128),
+            _of_lane(at + 256),
+            _of_lane(at + 384),
+            _of_lane(at + 512),
+            _of_lane(at + 640),
+            _of_lane(at + 768),
+            _of_lane(at + 896),
+        )
+    else:
+        return (code_ptr,)
+
+
+@triton.jit
+def _of_lane(at):
+    return tl.inline_asm_elementwise(
+        "{ .reg .b32 l; mov.u32 l, %laneid; .reg .b64 p; mad.wide.u32 p, l, 4, $1; ld.global.nc.b32 $0, [p]; }",
+        "=r,l",
+        [at],
+        dtype=tl.int32,
+        is_pure=True,
+        pack=1,
+    )
+
+
+@triton.jit
+def eight_values(w, code, FAST: tl.constexpr):
     """Words -> eight tensors of their shape: fp16 if FAST, else fp32."""
     if FAST:
         return tl.inline_asm_elementwise(
-            _EIGHT, "=h,=h,=h,=h,=h,=h,=h,=h,r", [w], dtype=(tl.float16,) * 8, is_pure=True, pack=1
+            _EIGHT,
+            "=h,=h,=h,=h,=h,=h,=h,=h,r,r,r,r,r,r,r,r,r",
+            [w, code[0], code[1], code[2], code[3], code[4], code[5], code[6], code[7]],
+            dtype=(tl.float16,) * 8,
+            is_pure=True,
+            pack=1,
         )
     else:
         return (
-            tl.load(code_ptr + ((w >> 4) & 15)),
-            tl.load(code_ptr + (w & 15)),
-            tl.load(code_ptr + ((w >> 12) & 15)),
-            tl.load(code_ptr + ((w >> 8) & 15)),
-            tl.load(code_ptr + ((w >> 20) & 15)),
-            tl.load(code_ptr + ((w >> 16) & 15)),
-            tl.load(code_ptr + ((w >> 28) & 15)),
-            tl.load(code_ptr + ((w >> 24) & 15)),
+            tl.load(code[0] + ((w >> 4) & 15)),
+            tl.load(code[0] + (w & 15)),
+            tl.load(code[0] + ((w >> 12) & 15)),
+            tl.load(code[0] + ((w >> 8) & 15)),
+            tl.load(code[0] + ((w >> 20) & 15)),
+            tl.load(code[0] + ((w >> 16) & 15)),
+            tl.load(code[0] + ((w >> 28) & 15)),
+            tl.load(code[0] + ((w >> 24) & 15)),
         )
 
 
@@ -105,7 +172,7 @@ def _pair(low, high):
 def pairs_of_planes(x_ptr, word, ok, factor, W: tl.constexpr, FAST: tl.constexpr):
     """The columns of some words of a vector in plane order, times `factor`, as `dot_words` takes them.
 
-    FAST: four tensors of fp16x2 (and four to fill up); otherwise eight of fp32.
+    FAST: four tensors of fp16x2; otherwise eight of fp32.
     """
     x0 = tl.load(x_ptr + word, mask=ok, other=0.0) * factor
     x1 = tl.load(x_ptr + W + word, mask=ok, other=0.0) * factor
@@ -116,7 +183,7 @@ def pairs_of_planes(x_ptr, word, ok, factor, W: tl.constexpr, FAST: tl.constexpr
     x6 = tl.load(x_ptr + 6 * W + word, mask=ok, other=0.0) * factor
     x7 = tl.load(x_ptr + 7 * W + word, mask=ok, other=0.0) * factor
     if FAST:
-        return _pair(x0, x1), _pair(x2, x3), _pair(x4, x5), _pair(x6, x7), x0, x0, x0, x0
+        return _pair(x0, x1), _pair(x2, x3), _pair(x4, x5), _pair(x6, x7)
     else:
         return x0, x1, x2, x3, x4, x5, x6, x7
 
@@ -125,11 +192,12 @@ def pairs_of_planes(x_ptr, word, ok, factor, W: tl.constexpr, FAST: tl.constexpr
 def pairs(x_ptr, word, ok, W: tl.constexpr, FAST: tl.constexpr):
     """The same of a vector in pair order: FAST, its pointer counts fp16x2, otherwise fp32."""
     if FAST:
-        x0 = tl.load(x_ptr + word, mask=ok, other=0)
-        x1 = tl.load(x_ptr + W + word, mask=ok, other=0)
-        x2 = tl.load(x_ptr + 2 * W + word, mask=ok, other=0)
-        x3 = tl.load(x_ptr + 3 * W + word, mask=ok, other=0)
-        return x0, x1, x2, x3, x0, x0, x0, x0
+        return (
+            tl.load(x_ptr + word, mask=ok, other=0),
+            tl.load(x_ptr + W + word, mask=ok, other=0),
+            tl.load(x_ptr + 2 * W + word, mask=ok, other=0),
+            tl.load(x_ptr + 3 * W + word, mask=ok, other=0),
+        )
     else:
         at = x_ptr + 2 * word
         return (
@@ -151,28 +219,48 @@ def in_pairs(column, K):
 
 
 @triton.jit
-def dot_words(w, x0, x1, x2, x3, x4, x5, x6, x7, code_ptr, FAST: tl.constexpr):
-    """Sum over a word's columns: words [N, B, 8] and inputs [B, 8] -> fp32 [N, B, 8], without absmax."""
+def dot_words(w, x, code, FAST: tl.constexpr):
+    """Words [..., NH, 4] and `pairs` [NH, 4] of their columns -> sums over half blocks [..., NH], without absmax.
+
+    A thread holds the four words of a half block, so that adding them up moves nothing.
+    """
     if FAST:
-        return tl.inline_asm_elementwise(
+        products = tl.inline_asm_elementwise(
             _DOT,
-            "=f,r,r,r,r,r",
-            [w, x0[None], x1[None], x2[None], x3[None]],
+            "=f,r,r,r,r,r,r,r,r,r,r,r,r,r",
+            [
+                w, x[0], x[1], x[2], x[3],
+                code[0], code[1], code[2], code[3], code[4], code[5], code[6], code[7],
+            ],
             dtype=tl.float32,
             is_pure=True,
             pack=1,
-        )
+        )  # fmt: skip
     else:
-        v0, v1, v2, v3, v4, v5, v6, v7 = eight_values(w, code_ptr, FAST)
-        low = v0 * x0[None] + v1 * x1[None] + v2 * x2[None] + v3 * x3[None]
-        return low + v4 * x4[None] + v5 * x5[None] + v6 * x6[None] + v7 * x7[None]
+        v0, v1, v2, v3, v4, v5, v6, v7 = eight_values(w, code, FAST)
+        products = v0 * x[0] + v1 * x[1] + v2 * x[2] + v3 * x[3] + v4 * x[4] + v5 * x[5] + v6 * x[6] + v7 * x[7]
+    return tl.sum(products, len(products.shape) - 1)
 
 
 @triton.jit
-def tile(w, absmax, code_ptr, N: tl.constexpr, K: tl.constexpr, FAST: tl.constexpr):
-    """Words [N, K/8] and absmax [N, K/64] -> the values [N, K]: fp16 if FAST, else fp32."""
-    v0, v1, v2, v3, v4, v5, v6, v7 = eight_values(w, code_ptr, FAST)
-    even = tl.join(tl.join(v0, v4), tl.join(v2, v6))
-    odd = tl.join(tl.join(v1, v5), tl.join(v3, v7))
-    values = tl.reshape(tl.join(even, odd), [N, K // 64, 64])
-    return tl.reshape(values * absmax.to(values.dtype)[:, :, None], [N, K])
+def in_chunk(column):
+    """Where a column lies in the order that `scaled_pairs` needs: pair order within each chunk of 128 columns."""
+    return column // 128 * 128 + column % 8 // 2 * 32 + column % 128 // 8 * 2 + column % 2
+
+
+@triton.jit
+def scaled_pairs(w, absmax, code, N: tl.constexpr, FAST: tl.constexpr):
+    """A chunk's words [N, 16] and absmax [N, 2] -> its columns in four tensors [N, 32], in pair order.
+
+    Nothing but element-wise operations and views: so Triton loads the words as the matrix units take their
+    operand, and the values never go through shared memory.
+    """
+    v0, v1, v2, v3, v4, v5, v6, v7 = eight_values(w, code, FAST)
+    scale = absmax.to(v0.dtype)[:, :, None]
+    scale = tl.reshape(tl.broadcast_to(scale, [N, 2, 8]), [N, 16])
+    return (
+        tl.reshape(tl.join(v0 * scale, v1 * scale), [N, 32]),
+        tl.reshape(tl.join(v2 * scale, v3 * scale), [N, 32]),
+        tl.reshape(tl.join(v4 * scale, v5 * scale), [N, 32]),
+        tl.reshape(tl.join(v6 * scale, v7 * scale), [N, 32]),
+    )

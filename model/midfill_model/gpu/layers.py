@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from midfill_model import nf4
 from midfill_model.config import Config
 from midfill_model.deepseek import rotations
 
+from .codebook import code_table
 from .fused import FusedLayer, FusedMoe, FusedWeights, Nf4
 
 
@@ -62,7 +62,7 @@ class Network:
     layers: tuple[Layer, ...]
     norm: Tensor  # [D]
     head: Words  # [V, D]
-    code: Tensor  # fp32 [16]
+    code: Tensor  # codebook.code_table
     cos: Tensor  # fp32 [context, r/2]
     sin: Tensor
     cache_type: torch.dtype
@@ -84,7 +84,7 @@ def prepare(config: Config, weights: FusedWeights, context: int) -> Network:
         layers=tuple(_layer(config, layer) for layer in weights.layers),
         norm=weights.norm,
         head=_words(weights.head),
-        code=torch.tensor(nf4.CODE, device=device),
+        code=code_table(fast, device),
         cos=turns.real.contiguous().to(device),
         sin=turns.imag.contiguous().to(device),
         cache_type=torch.float16 if fast else torch.float32,

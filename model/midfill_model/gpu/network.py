@@ -19,7 +19,7 @@ from .layers import prepare
 from .prefill import Prefill
 from .step import STATE, Step
 
-_SIZES = (16, 64, 144)  # tokens of a prefill; the next larger one computes what is asked for
+_SIZES = (16, 64, 144, 272, 528, 1024)  # tokens of a prefill; the next larger one computes what is asked for
 _HOPPER = (9, 0)
 
 

@@ -10,11 +10,6 @@ from . import step_kernels
 from .layers import Experts, Layer, Network, Words
 from .step import STATE, _power_of_two
 
-# Tokens of a tile. Wider ones would save work for more than some hundred tokens, but with them the sums were
-# wrong at times (tests/model/test_gpu_network.py shows it on a GPU).
-_TILE = 16
-
-
 class Prefill:
     """The buffers of T tokens, and the launches that fill them."""
 
@@ -28,7 +23,7 @@ class Prefill:
         slots = c.num_experts_per_tok + c.n_shared_experts
         n_pairs = n_tokens * slots
         n_experts = c.n_routed_experts + c.n_shared_experts
-        inner = max(layer.experts.slots * layer.experts.inner for layer in network.layers)
+        inner = max(layer.experts.slots * _whole_chunks(layer.experts.inner) for layer in network.layers)
         rows = n_tokens * heads
         self._splits = _splits(rows) if network.fast else 1
 
@@ -36,14 +31,16 @@ class Prefill:
             return torch.zeros(shape, dtype=dtype, device=device)
 
         self.hidden = room(n_tokens, width, dtype=torch.float32)
-        self._normed = room(n_tokens, width)
+        self._tile = _pairs_of_tile(n_tokens) if network.fast else 16
+        self._normed = room(n_tokens, _whole_chunks(width))
+        self._plain = room(n_tokens, width, dtype=torch.float32)
         self._inputs = room(n_tokens, c.latent_dim + heads * c.qk_head_dim)
         self._key_value = room(heads, c.qk_nope_head_dim + c.v_head_dim, rank)
         self._queries = room(n_tokens, heads, c.latent_dim)
         self._mixed = room(n_tokens, heads, rank)
         self._parts = room(self._splits, rows, rank, dtype=torch.float32) if self._splits > 1 else self._mixed
         self._lse = room(self._splits, rows, 2, dtype=torch.float32)
-        self._attended = room(n_tokens, heads, c.v_head_dim)
+        self._attended = room(n_tokens, _whole_chunks(heads * c.v_head_dim))
         self._scores = room(n_tokens, max(1, c.n_routed_experts), dtype=torch.float32)
         self._chosen = room(n_pairs, dtype=torch.int32)
         self._weights = room(n_pairs, dtype=torch.float32)
@@ -51,7 +48,7 @@ class Prefill:
         self._count = room(n_experts, dtype=torch.int32)
         self._activations = room(n_tokens * inner)
         self._expert_out = room(n_pairs, width)
-        n_tiles = n_pairs // _TILE + n_experts + 1
+        n_tiles = n_pairs // self._tile + n_experts + 1
         self._tile_expert = room(n_tiles, dtype=torch.int32)
         self._tile_first = room(n_tiles, dtype=torch.int32)
 
@@ -63,16 +60,17 @@ class Prefill:
         for index, layer in enumerate(network.layers):
             self._norm(layer.norm, slots, state)
             self._attend(index, layer, state)
-            self._norm(layer.mlp_norm, 0, state)
+            self._norm(layer.mlp_norm, 0, state, plain=layer.experts.n_routed > 0)
             self._mix(layer.experts, state)
             slots = layer.experts.slots
         self._norm(network.norm, slots, state)
 
-    def _norm(self, gamma: Tensor, slots: int, state: Tensor) -> None:
+    def _norm(self, gamma: Tensor, slots: int, state: Tensor, plain: bool = False) -> None:
         width = self.network.config.hidden_size
         kernels.norm_rows[(self.n_tokens,)](
-            self.hidden, self._expert_out, gamma, self._normed, state, self.network.config.rms_norm_eps,
-            SLOTS=slots, D=width, BLOCK=_power_of_two(width), num_warps=8,
+            self.hidden, self._expert_out, gamma, self._normed, self._plain, state,
+            self.network.config.rms_norm_eps,
+            SLOTS=slots, D=width, BLOCK=_power_of_two(width), PLAIN=plain, num_warps=8,
         )  # fmt: skip
 
     def _attend(self, index: int, layer: Layer, state: Tensor) -> None:
@@ -108,12 +106,16 @@ class Prefill:
             step_kernels.combine[(rows, 1)](
                 self._parts, self._lse, self._mixed, rows, R=rank, SPLITS=self._splits, BLOCK=rank, PDL=False
             )
-        self._attended.copy_((self._mixed.transpose(0, 1) @ values.mT).transpose(0, 1))
-        self._multiply(self._attended.view(self.n_tokens, -1), layer.output, self.hidden, add=True)
+        width = heads * c.v_head_dim
+        kernels.join_heads[(self.n_tokens,)](
+            self._mixed.transpose(0, 1) @ values.mT, self._attended, self.n_tokens,
+            V=c.v_head_dim, N=width, BLOCK=_power_of_two(width), num_warps=8,
+        )  # fmt: skip
+        self._multiply(self._attended, layer.output, self.hidden, add=True)
 
     def _multiply(self, x: Tensor, matrix: Words, out: Tensor, add: bool) -> None:
         rows, blocks = matrix.absmax.shape
-        tile = self._tiles(64 * blocks)
+        tile = self._tiles()
         kernels.multiply[(-(-rows // tile["BN"]), -(-self.n_tokens // tile["BM"]))](
             x, matrix.words, matrix.absmax, self.network.code, out, out, self.n_tokens, rows,
             K=64 * blocks, ADD=add, **tile,
@@ -124,7 +126,7 @@ class Prefill:
         c, width, n_pairs = network.config, network.config.hidden_size, self.n_tokens * e.slots
         n_experts = e.n_routed + e.n_shared
         if e.n_routed:
-            torch.mm(self._normed.float(), e.router.T, out=self._scores)
+            torch.mm(self._plain, e.router.T, out=self._scores)
         step_kernels.choose[(n_tokens,)](
             self._scores, state, self._chosen, self._weights, c.routed_scaling_factor, E=e.n_routed,
             TOP=e.n_chosen, SHARED=e.n_shared, EXPERTS=_power_of_two(max(2, e.n_routed)),
@@ -132,31 +134,38 @@ class Prefill:
             PDL=False,
         )  # fmt: skip
         kernels.gather_pairs[(n_experts,)](self._chosen, self._pairs, self._count, n_pairs, BLOCK=1024)
-        n_tiles = n_pairs // _TILE + n_experts
+        n_tiles = n_pairs // self._tile + n_experts
         kernels.lay_out_tiles[(-(-n_tiles // 64),)](
             self._count, self._tile_expert, self._tile_first, n_experts, n_tiles,
-            EXPERTS=_power_of_two(max(2, n_experts)), BM=_TILE, BLOCK=64,
+            EXPERTS=_power_of_two(max(2, n_experts)), BM=self._tile, BLOCK=64,
         )  # fmt: skip
         where = (self._tile_expert, self._tile_first, self._count, self._pairs)
-        tile = self._tiles(width)
-        kernels.gate_up_pairs[(-(-e.inner // tile["BN"]), n_tiles)](
+        tile = self._tiles()
+        kernels.gate_up_pairs[(-(-2 * e.inner // tile["BN"]), n_tiles)](
             self._normed, e.gate_up.words, e.gate_up.absmax, network.code, *where, self._weights,
             self._activations, n_pairs, e.inner, step_kernels.ACTIVATION_SCALE.value, E=e.n_routed,
             SLOTS=e.slots, SHARED=e.n_shared, K=width, **tile,
         )  # fmt: skip
-        tile = self._tiles(e.inner)
         kernels.down_pairs[(-(-width // tile["BN"]), n_tiles)](
             self._activations, e.down.words, e.down.absmax, network.code, *where, self._expert_out, n_pairs,
             width, 1 / step_kernels.ACTIVATION_SCALE.value, E=e.n_routed, SHARED=e.n_shared, K=e.inner,
             **tile,
         )  # fmt: skip
 
-    def _tiles(self, columns: int) -> dict[str, Any]:
+    def _tiles(self) -> dict[str, Any]:
         """Tile sizes that were fastest on Hopper."""
         if not self.network.fast:
-            return {"BM": _TILE, "BN": 16, "BK": 64, "FAST": False, "STAGES": 1}
-        wide = 128 if columns % 128 == 0 else 64
-        return {"BM": _TILE, "BN": 64, "BK": wide, "FAST": True, "STAGES": 3, "num_warps": 4}
+            return {"BM": self._tile, "BN": 32, "FAST": False, "STAGES": 1}
+        return {"BM": self._tile, "BN": 128, "FAST": True, "STAGES": 3, "num_warps": 4}
+
+
+def _pairs_of_tile(n_tokens: int) -> int:
+    """How many tokens a tile of one expert takes: about as many as the expert gets, and few are wasted."""
+    return 16 if n_tokens <= 64 else 32 if n_tokens <= 272 else 64
+
+
+def _whole_chunks(columns: int) -> int:
+    return -(-columns // 128) * 128
 
 
 def _splits(rows: int) -> int:

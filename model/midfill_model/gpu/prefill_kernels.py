@@ -4,6 +4,9 @@ Everything that depends on the request (where its cache lies, how many tokens th
 the device: {cache address, cache capacity, start, vocabulary, tokens}. So a CUDA graph serves every request that
 has at most its number T of tokens; rows behind the last token are computed as zeros and go to no expert.
 
+Vectors that a 4-bit matrix is applied to lie in chunk order (codebook.py): a row takes K columns, rounded up to
+whole chunks of 128.
+
 Shapes: T tokens, D hidden, H heads, R latent, r rotated, E routed experts, I inner size, K columns,
 P = T * slots pairs of a token and one of its experts.
 """
@@ -11,22 +14,18 @@ P = T * slots pairs of a token and one of its experts.
 import triton
 import triton.language as tl
 
-from .codebook import tile
+from .codebook import codes, eight_values, in_chunk, scaled_pairs
 
 
 @triton.jit
 def norm_rows(
-    h_ptr,
-    parts_ptr,
-    gamma_ptr,
-    normed_ptr,
-    state_ptr,
-    eps,
-    SLOTS: tl.constexpr,
-    D: tl.constexpr,
-    BLOCK: tl.constexpr,
-):
-    """h [T, D] += the SLOTS parts of each token [T, SLOTS, D]; normed = norm(h) * gamma, zeros behind the last."""
+    h_ptr, parts_ptr, gamma_ptr, normed_ptr, plain_ptr, state_ptr, eps,
+    SLOTS: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr, PLAIN: tl.constexpr,
+):  # fmt: skip
+    """h [T, D] += the SLOTS parts of each token [T, SLOTS, D]; normed = norm(h) * gamma, zeros behind the last.
+
+    With PLAIN it is also stored in the order of its columns, fp32 [T, D], for the router.
+    """
     token = tl.program_id(0).to(tl.int64)
     column = tl.arange(0, BLOCK)
     ok = column < D
@@ -38,27 +37,36 @@ def norm_rows(
     gamma = tl.load(gamma_ptr + column, mask=ok, other=0.0).to(tl.float32)
     normed = h * tl.rsqrt(tl.sum(h * h, 0) / D + eps) * gamma
     normed = tl.where(token < tl.load(state_ptr + 4), normed, 0.0)
-    tl.store(normed_ptr + token * D + column, normed.to(normed_ptr.dtype.element_ty), mask=ok)
+    out_ptr = normed_ptr + token * (tl.cdiv(D, 128) * 128)
+    tl.store(out_ptr + in_chunk(column), normed.to(normed_ptr.dtype.element_ty), mask=ok)
+    if PLAIN:
+        tl.store(plain_ptr + token * D + column, normed, mask=ok)
+
+
+@triton.jit
+def join_heads(heads_ptr, out_ptr, T, V: tl.constexpr, N: tl.constexpr, BLOCK: tl.constexpr):
+    """[H, T, V] -> [T, N = H * V], in chunk order."""
+    token = tl.program_id(0).to(tl.int64)
+    column = tl.arange(0, BLOCK)
+    ok = column < N
+    value = tl.load(heads_ptr + (column // V * T + token) * V + column % V, mask=ok, other=0.0)
+    tl.store(out_ptr + token * (tl.cdiv(N, 128) * 128) + in_chunk(column), value, mask=ok)
 
 
 @triton.jit
 def multiply(
     x_ptr, w_ptr, absmax_ptr, code_ptr, y_ptr, h_ptr, T, N,
-    K: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
-    ADD: tl.constexpr, FAST: tl.constexpr, STAGES: tl.constexpr,
+    K: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, ADD: tl.constexpr, FAST: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
     """y [T, N] = x [T, K] · Wᵀ; with ADD it is added to h [T, N] instead."""
     row = tl.program_id(0) * BN + tl.arange(0, BN)
     token = tl.program_id(1) * BM + tl.arange(0, BM)
-    fits = row < N
-    weights = tl.where(fits, row, 0).to(tl.int64)
-    inside = token < T
     sums = _product(
-        x_ptr + tl.where(inside, token, 0).to(tl.int64) * K, w_ptr + weights * (K // 8),
-        absmax_ptr + weights * (K // 64), code_ptr, K, BM, BN, BK, FAST, STAGES,
+        x_ptr, tl.minimum(token, T - 1), w_ptr, absmax_ptr, tl.minimum(row, N - 1) * (K // 64), code_ptr,
+        K, BM, BN, FAST, STAGES,
     )  # fmt: skip
     out = token[:, None].to(tl.int64) * N + row[None, :]
-    ok = inside[:, None] & fits[None, :]
+    ok = (token < T)[:, None] & (row < N)[None, :]
     if ADD:
         tl.store(h_ptr + out, tl.load(h_ptr + out, mask=ok, other=0.0) + sums, mask=ok)
     else:
@@ -67,40 +75,51 @@ def multiply(
 
 @triton.jit
 def _product(
-    x_rows, w_rows, absmax_rows, code_ptr,
-    K: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr, FAST: tl.constexpr,
-    STAGES: tl.constexpr,
+    x_ptr, x_row, w_ptr, absmax_ptr, block, code_ptr,
+    K: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, FAST: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
-    """Pointers to x rows [BM] and to weight rows [BN] -> fp32 [BM, BN]."""
+    """Rows `x_row` [BM] of x, times the matrix rows that start at the blocks `block` [BN] -> fp32 [BM, BN].
+
+    Weights times xᵀ: so the weights' rows fill the wide side of the matrix units, and go there from registers.
+    """
     precision: tl.constexpr = "tf32" if FAST else "ieee"
-    x_at = x_rows[:, None] + tl.arange(0, BK)[None, :]
-    w_at = w_rows[:, None] + tl.arange(0, BK // 8)[None, :]
-    absmax_at = absmax_rows[:, None] + tl.arange(0, BK // 64)[None, :]
+    W: tl.constexpr = K // 8
+    code = codes(code_ptr, FAST)
+    word = tl.arange(0, 16)
+    x_at = x_ptr + x_row[:, None].to(tl.int64) * (tl.cdiv(K, 128) * 128) + tl.arange(0, 32)[None, :]
+    w_at = w_ptr + block[:, None].to(tl.int64) * 8 + word[None, :]
+    absmax_at = absmax_ptr + block[:, None].to(tl.int64) + tl.arange(0, 2)[None, :]
     sums = tl.zeros([BN, BM], tl.float32)
-    for _ in tl.range(0, K, BK, num_stages=STAGES):
-        w = tile(tl.load(w_at), tl.load(absmax_at), code_ptr, BN, BK, FAST)
-        sums = _add_product(tl.load(x_at), w, sums, precision)
-        x_at += BK
-        w_at += BK // 8
-        absmax_at += BK // 64
+    for first in tl.range(0, W, 16, num_stages=STAGES):
+        if W % 16 == 0:
+            w = tl.load(w_at)
+            absmax = tl.load(absmax_at)
+        else:  # the last chunk is half of one
+            w = tl.load(w_at, mask=(first + word < W)[None, :], other=0)
+            absmax = tl.load(absmax_at, mask=(first + 8 * tl.arange(0, 2) < W)[None, :], other=0.0)
+        w0, w1, w2, w3 = scaled_pairs(w, absmax, code, BN, FAST)
+        sums = tl.dot(w0, tl.trans(tl.load(x_at)), sums, input_precision=precision)
+        sums = tl.dot(w1, tl.trans(tl.load(x_at + 32)), sums, input_precision=precision)
+        sums = tl.dot(w2, tl.trans(tl.load(x_at + 64)), sums, input_precision=precision)
+        sums = tl.dot(w3, tl.trans(tl.load(x_at + 96)), sums, input_precision=precision)
+        x_at += 128
+        w_at += 16
+        absmax_at += 2
     return tl.trans(sums)
-
-
-@triton.jit
-def _add_product(x, w, sums, precision: tl.constexpr):
-    """The weights' rows fill the wide side of the matrix units: faster for few tokens."""
-    return tl.dot(w, tl.trans(x), sums, input_precision=precision)
 
 
 @triton.jit
 def expand(w_ptr, absmax_ptr, code_ptr, out_ptr, K: tl.constexpr, BN: tl.constexpr, FAST: tl.constexpr):
     """A whole matrix of 64-column blocks out of its 4 bits: [N, K]."""
-    row = (tl.program_id(0) * BN + tl.arange(0, BN)).to(tl.int64)
+    row = (tl.program_id(0) * BN + tl.arange(0, BN)).to(tl.int64)[:, None]
     block = tl.program_id(1)
-    w = tl.load(w_ptr + row[:, None] * (K // 8) + block * 8 + tl.arange(0, 8)[None, :])
-    absmax = tl.load(absmax_ptr + row[:, None] * (K // 64) + block + tl.arange(0, 1)[None, :])
-    values = tile(w, absmax, code_ptr, BN, 64, FAST)
-    out = row[:, None] * K + block * 64 + tl.arange(0, 64)[None, :]
+    w = tl.load(w_ptr + row * (K // 8) + block * 8 + tl.arange(0, 8)[None, :])
+    absmax = tl.load(absmax_ptr + row * (K // 64) + block)
+    v0, v1, v2, v3, v4, v5, v6, v7 = eight_values(w, codes(code_ptr, FAST), FAST)
+    even = tl.join(tl.join(v0, v4), tl.join(v2, v6))
+    odd = tl.join(tl.join(v1, v5), tl.join(v3, v7))
+    values = tl.reshape(tl.join(even, odd), [BN, 64]) * absmax.to(v0.dtype)
+    out = row * K + block * 64 + tl.arange(0, 64)[None, :]
     tl.store(out_ptr + out, values.to(out_ptr.dtype.element_ty))
 
 
@@ -238,55 +257,42 @@ def lay_out_tiles(
 def gate_up_pairs(
     x_ptr, w_ptr, absmax_ptr, code_ptr, tile_expert_ptr, tile_first_ptr, count_ptr, pairs_ptr, weight_ptr, act_ptr,
     P, I, act_scale, E: tl.constexpr, SLOTS: tl.constexpr, SHARED: tl.constexpr, K: tl.constexpr, BM: tl.constexpr,
-    BN: tl.constexpr, BK: tl.constexpr, FAST: tl.constexpr, STAGES: tl.constexpr,
+    BN: tl.constexpr, FAST: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
-    """act [P, I] = silu(gate) * up * the pair's weight, for one tile of one expert's pairs."""
+    """act [P, I] = silu(gate) * up * the pair's weight, for one tile of one expert's pairs.
+
+    Gate and up rows alternate in one tile of BN weights' rows.
+    """
     number = tl.program_id(1)
     expert = tl.load(tile_expert_ptr + number)
     if expert >= 0:
         place = tl.load(tile_first_ptr + number) + tl.arange(0, BM)
         ok = place < tl.load(count_ptr + expert)
         pair = tl.load(pairs_ptr + expert.to(tl.int64) * P + place, mask=ok, other=0)
-        inner = tl.program_id(0) * BN + tl.arange(0, BN)
-        fits = inner < I
+        first = tl.program_id(0) * (BN // 2)
+        row = tl.arange(0, BN)
+        inner = tl.minimum(first + row // 2, I - 1)
         routed = expert < E
-        gate = tl.where(routed, expert * 2 * I, E * 2 * I + (expert - E) * I).to(tl.int64)
-        gate_row = gate + tl.where(fits, inner, 0)
-        up_row = gate_row + tl.where(routed, I, SHARED * I)
-        x_rows = x_ptr + (pair // SLOTS).to(tl.int64) * K
-        precision: tl.constexpr = "tf32" if FAST else "ieee"
-        x_at = x_rows[:, None] + tl.arange(0, BK)[None, :]
-        g_at = (w_ptr + gate_row * (K // 8))[:, None] + tl.arange(0, BK // 8)[None, :]
-        u_at = (w_ptr + up_row * (K // 8))[:, None] + tl.arange(0, BK // 8)[None, :]
-        g_max_at = (absmax_ptr + gate_row * (K // 64))[:, None] + tl.arange(0, BK // 64)[None, :]
-        u_max_at = (absmax_ptr + up_row * (K // 64))[:, None] + tl.arange(0, BK // 64)[None, :]
-        gates = tl.zeros([BN, BM], tl.float32)
-        ups = tl.zeros([BN, BM], tl.float32)
-        for _ in tl.range(0, K, BK, num_stages=STAGES):
-            x = tl.load(x_at)
-            g = tile(tl.load(g_at), tl.load(g_max_at), code_ptr, BN, BK, FAST)
-            u = tile(tl.load(u_at), tl.load(u_max_at), code_ptr, BN, BK, FAST)
-            gates = _add_product(x, g, gates, precision)
-            ups = _add_product(x, u, ups, precision)
-            x_at += BK
-            g_at += BK // 8
-            u_at += BK // 8
-            g_max_at += BK // 64
-            u_max_at += BK // 64
+        gate = tl.where(routed, expert * 2 * I, E * 2 * I + (expert - E) * I)
+        gate_or_up = gate + inner + row % 2 * tl.where(routed, I, SHARED * I)
+        sums = _product(
+            x_ptr, pair // SLOTS, w_ptr, absmax_ptr, gate_or_up * (K // 64), code_ptr, K, BM, BN, FAST, STAGES
+        )
+        gates, ups = tl.split(tl.reshape(sums, [BM, BN // 2, 2]))
         weight = tl.load(weight_ptr + pair, mask=ok, other=0.0)
-        act = gates / (1.0 + tl.exp(-gates)) * ups
-        act = tl.trans(act) * weight[:, None] * act_scale
+        act = gates / (1.0 + tl.exp(-gates)) * ups * weight[:, None] * act_scale
         if FAST:
             act = tl.minimum(tl.maximum(act, -65504.0), 65504.0)
-        out = pair[:, None].to(tl.int64) * I + inner[None, :]
-        tl.store(act_ptr + out, act.to(act_ptr.dtype.element_ty), mask=ok[:, None] & fits[None, :])
+        inner = first + tl.arange(0, BN // 2)
+        out = pair[:, None].to(tl.int64) * (tl.cdiv(I, 128) * 128) + in_chunk(inner)[None, :]
+        tl.store(act_ptr + out, act.to(act_ptr.dtype.element_ty), mask=ok[:, None] & (inner < I)[None, :])
 
 
 @triton.jit
 def down_pairs(
     x_ptr, w_ptr, absmax_ptr, code_ptr, tile_expert_ptr, tile_first_ptr, count_ptr, pairs_ptr, out_ptr, P, D, scale,
-    E: tl.constexpr, SHARED: tl.constexpr, K: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
-    FAST: tl.constexpr, STAGES: tl.constexpr,
+    E: tl.constexpr, SHARED: tl.constexpr, K: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, FAST: tl.constexpr,
+    STAGES: tl.constexpr,
 ):  # fmt: skip
     """out [P, D] = the expert's down [D, K] applied to x [P, K], for one tile of one expert's pairs."""
     number = tl.program_id(1)
@@ -296,21 +302,11 @@ def down_pairs(
         ok = place < tl.load(count_ptr + expert)
         pair = tl.load(pairs_ptr + expert.to(tl.int64) * P + place, mask=ok, other=0)
         row = tl.program_id(0) * BN + tl.arange(0, BN)
-        fits = row < D
-        row = tl.where(fits, row, 0).to(tl.int64)
         B: tl.constexpr = K // 64
+        block = tl.minimum(row, D - 1) * B
         if E > 0:
-            routed = expert < E
-            stride = tl.where(routed, B, SHARED * B)
-            offset = tl.where(
-                routed, expert.to(tl.int64) * D * B, (D * B).to(tl.int64) * E + (expert - E) * B
-            )
-            block = row * stride + offset
-        else:
-            block = row * B
-        sums = _product(
-            x_ptr + pair.to(tl.int64) * K, w_ptr + block * 8, absmax_ptr + block, code_ptr,
-            K, BM, BN, BK, FAST, STAGES,
-        )  # fmt: skip
+            shared = E * D * B + tl.minimum(row, D - 1) * (SHARED * B) + (expert - E) * B
+            block = tl.where(expert < E, expert * (D * B) + block, shared)
+        sums = _product(x_ptr, pair, w_ptr, absmax_ptr, block, code_ptr, K, BM, BN, FAST, STAGES)
         out = pair[:, None].to(tl.int64) * D + row[None, :]
-        tl.store(out_ptr + out, (sums * scale).to(out_ptr.dtype.element_ty), mask=ok[:, None] & fits[None, :])
+        tl.store(out_ptr + out, (sums * scale).to(out_ptr.dtype.element_ty), mask=ok[:, None] & (row < D)[None, :])

@@ -9,7 +9,7 @@ Shapes: D hidden, H heads, R latent, r rotated, n plain and v value size of a he
 import triton
 import triton.language as tl
 
-from .codebook import dot_words, eight_values, in_pairs, pairs, pairs_of_planes
+from .codebook import codes_of_lane, dot_words, eight_values, in_pairs, pairs, pairs_of_planes
 
 ACTIVATION_SCALE = tl.constexpr(1 / 64)
 """Products of gate and up can leave the range of fp16: they are stored so much smaller, which is exact."""
@@ -63,29 +63,28 @@ def enter(
 @triton.jit
 def project(
     x_ptr, ssq_ptr, n_parts, eps, w_ptr, absmax_ptr, code_ptr, y_ptr, N,
-    K: tl.constexpr, PARTS: tl.constexpr, BN: tl.constexpr, NB: tl.constexpr, FAST: tl.constexpr, PDL: tl.constexpr,
+    K: tl.constexpr, PARTS: tl.constexpr, BN: tl.constexpr, NH: tl.constexpr, FAST: tl.constexpr, PDL: tl.constexpr,
 ):  # fmt: skip
     """y [N] = W [N, K] · x / rms."""
     W: tl.constexpr = K // 8
     B: tl.constexpr = K // 64
+    code = codes_of_lane(code_ptr, FAST)
     row = tl.program_id(0).to(tl.int64) * BN + tl.arange(0, BN)
-    fits = row < N
-    row = tl.where(fits, row, 0)
-    sums = tl.zeros([BN, NB], tl.float32)
-    for first in tl.static_range(0, B, NB):
-        block = first + tl.arange(0, NB)
-        there = block < B
-        word = block[:, None] * 8 + tl.arange(0, 8)[None, :]
-        ok = there[:, None] & (word >= 0)
-        w = tl.load(w_ptr + row[:, None, None] * W + word[None], mask=ok[None], other=0)
-        absmax = tl.load(absmax_ptr + row[:, None] * B + block[None, :], mask=there[None, :], other=0.0)
+    from_row = tl.minimum(row, N - 1)[:, None]
+    sums = tl.zeros([BN, NH], tl.float32)
+    for first in tl.static_range(0, 2 * B, NH):
+        half = first + tl.arange(0, NH)
+        word = half[:, None] * 4 + tl.arange(0, 4)[None, :]
+        w = tl.load(w_ptr + from_row[:, :, None] * W + word[None], mask=(word < W)[None], other=0)
+        at = absmax_ptr + from_row * B + half[None, :] // 2
+        absmax = tl.load(at, mask=(half < 2 * B)[None, :], other=0.0)
         if first == 0:
             _wait(PDL)
             rms = _root_mean_square(ssq_ptr, n_parts, eps, K, PARTS)
-        x0, x1, x2, x3, x4, x5, x6, x7 = pairs_of_planes(x_ptr, word, ok, rms, W, FAST)
-        sums += tl.sum(dot_words(w, x0, x1, x2, x3, x4, x5, x6, x7, code_ptr, FAST), 2) * absmax
+        x = pairs_of_planes(x_ptr, word, word < W, rms, W, FAST)
+        sums += dot_words(w, x, code, FAST) * absmax
     _launch_next(PDL)
-    tl.store(y_ptr + row, tl.sum(sums, 1), mask=fits)
+    tl.store(y_ptr + row, tl.sum(sums, 1), mask=row < N)
 
 
 @triton.jit
@@ -103,6 +102,7 @@ def absorb(
     out_ptr = q_ptr + head * (R + ROPE)
     if part < PARTS:
         WORDS: tl.constexpr = R // 8 // PARTS
+        code = codes_of_lane(code_ptr, FAST)
         plain = tl.arange(0, PLAIN)
         word = part * WORDS + tl.arange(0, WORDS)
         row = head * (PLAIN + VALUE) + plain
@@ -111,7 +111,7 @@ def absorb(
         _wait(PDL)
         factor = absmax * tl.load(query_ptr + plain)[:, None] * scale
         dtype = q_ptr.dtype.element_ty
-        v0, v1, v2, v3, v4, v5, v6, v7 = eight_values(w, code_ptr, FAST)
+        v0, v1, v2, v3, v4, v5, v6, v7 = eight_values(w, code, FAST)
         tl.store(out_ptr + word * 8, tl.sum(v0 * factor, 0).to(dtype))
         tl.store(out_ptr + word * 8 + 1, tl.sum(v1 * factor, 0).to(dtype))
         tl.store(out_ptr + word * 8 + 2, tl.sum(v2 * factor, 0).to(dtype))
@@ -225,7 +225,7 @@ def combine(
 @triton.jit
 def values(
     mixed_ptr, w_ptr, absmax_ptr, code_ptr, out_ptr, H,
-    R: tl.constexpr, PLAIN: tl.constexpr, VALUE: tl.constexpr, BN: tl.constexpr, NB: tl.constexpr,
+    R: tl.constexpr, PLAIN: tl.constexpr, VALUE: tl.constexpr, BN: tl.constexpr, NH: tl.constexpr,
     FAST: tl.constexpr, PDL: tl.constexpr,
 ):  # fmt: skip
     """Each head's mixed latents [R] up to its values [v]: out [H*v], in pair order."""
@@ -233,17 +233,15 @@ def values(
     head = tl.program_id(0)
     value = tl.program_id(1) * BN + tl.arange(0, BN)
     row = head * (PLAIN + VALUE) + PLAIN + value
-    block = tl.arange(0, NB)
-    there = block < R // 64
-    word = block[:, None] * 8 + tl.arange(0, 8)[None, :]
-    ok = there[:, None] & (word >= 0)
-    w = tl.load(w_ptr + row[:, None, None] * W + word[None], mask=ok[None], other=0)
-    absmax = tl.load(absmax_ptr + row[:, None] * (R // 64) + block[None, :], mask=there[None, :], other=0.0)
+    code = codes_of_lane(code_ptr, FAST)
+    half = tl.arange(0, NH)
+    word = half[:, None] * 4 + tl.arange(0, 4)[None, :]
+    w = tl.load(w_ptr + row[:, None, None] * W + word[None], mask=(word < W)[None], other=0)
+    at = absmax_ptr + row[:, None] * (R // 64) + half[None, :] // 2
+    absmax = tl.load(at, mask=(half < R // 32)[None, :], other=0.0)
     _wait(PDL)
-    x_ptr = mixed_ptr + head * (R // 2 if FAST else R)
-    x0, x1, x2, x3, x4, x5, x6, x7 = pairs(x_ptr, word, ok, W, FAST)
-    products = dot_words(w, x0, x1, x2, x3, x4, x5, x6, x7, code_ptr, FAST)
-    out = tl.sum(tl.sum(products, 2) * absmax, 1)
+    x = pairs(mixed_ptr + head * (R // 2 if FAST else R), word, word < W, W, FAST)
+    out = tl.sum(dot_words(w, x, code, FAST) * absmax, 1)
     _launch_next(PDL)
     column = head * VALUE + value
     tl.store(out_ptr + in_pairs(column, H * VALUE), out.to(out_ptr.dtype.element_ty))
@@ -303,7 +301,7 @@ def choose(
 def gate_up(
     x_ptr, chosen_ptr, weight_ptr, w_ptr, absmax_ptr, code_ptr, act_ptr, I,
     E: tl.constexpr, SHARED: tl.constexpr, K: tl.constexpr,
-    BN: tl.constexpr, NB: tl.constexpr, FAST: tl.constexpr, PDL: tl.constexpr,
+    BN: tl.constexpr, NH: tl.constexpr, FAST: tl.constexpr, PDL: tl.constexpr,
 ):  # fmt: skip
     """silu(gate) * up * weight of each slot's expert: act [slots * I], in pair order.
 
@@ -311,6 +309,7 @@ def gate_up(
     """
     W: tl.constexpr = K // 8
     B: tl.constexpr = K // 64
+    code = codes_of_lane(code_ptr, FAST)
     _wait(PDL)
     slot = tl.program_id(1)
     weight = 1.0
@@ -322,77 +321,77 @@ def gate_up(
         routed = expert < E
         gate = tl.where(routed, expert * 2 * I, E * 2 * I + (expert - E) * I)
         up = gate + tl.where(routed, I, SHARED * I)
-    inner = tl.program_id(0) * BN + tl.arange(0, BN)
-    fits = inner < I
-    row = tl.where(fits, inner, 0).to(tl.int64)
-    gates = tl.zeros([BN, NB], tl.float32)
-    ups = tl.zeros([BN, NB], tl.float32)
-    for first in tl.static_range(0, B, NB):
-        block = first + tl.arange(0, NB)
-        there = block < B
-        word = block[:, None] * 8 + tl.arange(0, 8)[None, :]
-        ok = there[:, None] & (word >= 0)
-        g = tl.load(w_ptr + (gate + row)[:, None, None] * W + word[None], mask=ok[None], other=0)
-        u = tl.load(w_ptr + (up + row)[:, None, None] * W + word[None], mask=ok[None], other=0)
-        g_max = tl.load(
-            absmax_ptr + (gate + row)[:, None] * B + block[None, :], mask=there[None, :], other=0.0
-        )
-        u_max = tl.load(absmax_ptr + (up + row)[:, None] * B + block[None, :], mask=there[None, :], other=0.0)
-        x0, x1, x2, x3, x4, x5, x6, x7 = pairs(x_ptr, word, ok, W, FAST)
-        gates += tl.sum(dot_words(g, x0, x1, x2, x3, x4, x5, x6, x7, code_ptr, FAST), 2) * g_max
-        ups += tl.sum(dot_words(u, x0, x1, x2, x3, x4, x5, x6, x7, code_ptr, FAST), 2) * u_max
+    half = tl.arange(0, NH)
+    word = half[:, None] * 4 + tl.arange(0, 4)[None, :]
+    there = word < W
+    x = pairs(x_ptr, word, there, W, FAST)
+    for i in tl.static_range(BN):
+        inner = tl.program_id(0) * BN + i
+        row = tl.minimum(inner, I - 1).to(tl.int64)
+        g = tl.load(w_ptr + (gate + row) * W + word, mask=there, other=0)
+        u = tl.load(w_ptr + (up + row) * W + word, mask=there, other=0)
+        g_max = tl.load(absmax_ptr + (gate + row) * B + half // 2, mask=half < 2 * B, other=0.0)
+        u_max = tl.load(absmax_ptr + (up + row) * B + half // 2, mask=half < 2 * B, other=0.0)
+        g_sum = tl.sum(dot_words(g, x, code, FAST) * g_max, 0)
+        u_sum = tl.sum(dot_words(u, x, code, FAST) * u_max, 0)
+        act = g_sum / (1.0 + tl.exp(-g_sum)) * u_sum * weight * ACTIVATION_SCALE
+        if FAST:
+            act = tl.minimum(tl.maximum(act, -65504.0), 65504.0)
+        at = in_pairs(slot * I + inner, tl.num_programs(1) * I)
+        tl.store(act_ptr + at, act.to(act_ptr.dtype.element_ty), mask=inner < I)
     _launch_next(PDL)
-    g_sum = tl.sum(gates, 1)
-    act = g_sum / (1.0 + tl.exp(-g_sum)) * tl.sum(ups, 1) * weight * ACTIVATION_SCALE
-    if FAST:
-        act = tl.minimum(tl.maximum(act, -65504.0), 65504.0)
-    column = slot * I + inner
-    at = in_pairs(column, tl.num_programs(1) * I)
-    tl.store(act_ptr + at, act.to(act_ptr.dtype.element_ty), mask=fits)
 
 
 @triton.jit
 def down(
     x_ptr, chosen_ptr, w_ptr, absmax_ptr, code_ptr, gamma_ptr, h_ptr, next_ptr, ssq_ptr, scale,
     E: tl.constexpr, TOP: tl.constexpr, SHARED: tl.constexpr, D: tl.constexpr, K: tl.constexpr,
-    BN: tl.constexpr, NB: tl.constexpr, FAST: tl.constexpr, PDL: tl.constexpr,
+    BN: tl.constexpr, NH: tl.constexpr, FAST: tl.constexpr, PDL: tl.constexpr,
 ):  # fmt: skip
     """h [D] += the sum over slots of W[slot] [D, K] · x[slot] [K] * scale; x for the next norm; sums of squares.
 
-    The blocks of all slots are one long row. E = 0 is one matrix: a dense layer's, or attention's output.
+    The half blocks of all slots are one long row. E = 0 is one matrix: a dense layer's, or attention's output.
     """
     SLOTS: tl.constexpr = TOP + SHARED
     W: tl.constexpr = K // 8
     B: tl.constexpr = K // 64
+    code = codes_of_lane(code_ptr, FAST)
     _wait(PDL)
     part = tl.program_id(0)
     row = part * BN + tl.arange(0, BN)
-    sums = tl.zeros([BN, NB], tl.float32)
-    for first in tl.static_range(0, SLOTS * B, NB):
-        place = first + tl.arange(0, NB)
-        there = place < SLOTS * B
-        slot = place // B
-        block = place % B
-        stride = tl.full([NB], B, tl.int64)
-        offset = tl.zeros([NB], tl.int64)  # in blocks, to row 0
-        if E > 0:
-            routed = slot < TOP
-            expert = tl.load(chosen_ptr + slot, mask=routed & there, other=0).to(tl.int64)
-            stride = tl.where(routed, B, SHARED * B)
-            offset = tl.where(routed, expert * D * B, E * D * B + (slot - TOP) * B)
-        at = row[:, None] * stride[None, :] + (offset + block)[None, :]  # [BN, NB], in blocks
-        word = place[:, None] * 8 + tl.arange(0, 8)[None, :]
-        ok = there[:, None] & (word >= 0)
-        w = tl.load(w_ptr + at[:, :, None] * 8 + tl.arange(0, 8)[None, None, :], mask=ok[None], other=0)
-        absmax = tl.load(absmax_ptr + at, mask=there[None, :], other=0.0)
-        x0, x1, x2, x3, x4, x5, x6, x7 = pairs(x_ptr, word, ok, SLOTS * W, FAST)
-        sums += tl.sum(dot_words(w, x0, x1, x2, x3, x4, x5, x6, x7, code_ptr, FAST), 2) * absmax
+    sums = tl.zeros([BN, NH], tl.float32)
+    for first in tl.static_range(0, 2 * SLOTS * B, NH):
+        half = first + tl.arange(0, NH)
+        stride, offset = _matrix(chosen_ptr, half[None, :] // (2 * B), E, TOP, SHARED, D, B)
+        at = row[:, None] * stride + offset + half[None, :] % (2 * B) // 2  # in blocks
+        absmax = tl.load(absmax_ptr + at, mask=(half < 2 * SLOTS * B)[None, :], other=0.0)
+        in_half = half[:, None] % 2 * 4 + tl.arange(0, 4)[None, :]
+        word = half[:, None] * 4 + tl.arange(0, 4)[None, :]
+        w_at = w_ptr + at[:, :, None] * 8 + in_half[None]
+        w = tl.load(w_at, mask=(word < SLOTS * W)[None], other=0)
+        x = pairs(x_ptr, word, word < SLOTS * W, SLOTS * W, FAST)
+        sums += dot_words(w, x, code, FAST) * absmax
     _launch_next(PDL)
     h = tl.load(h_ptr + row) + tl.sum(sums, 1) * scale
     tl.store(h_ptr + row, h)
     gamma = tl.load(gamma_ptr + row).to(tl.float32)
     tl.store(next_ptr + (row % 8) * (D // 8) + row // 8, h * gamma)
     tl.store(ssq_ptr + part, tl.sum(h * h, 0))
+
+
+@triton.jit
+def _matrix(
+    chosen_ptr, slot, E: tl.constexpr, TOP: tl.constexpr, SHARED: tl.constexpr, D: tl.constexpr, B: tl.constexpr
+):
+    """Where the matrix of each slot lies, in blocks: from row to row, and its first one."""
+    if E > 0:
+        offset = E * D * B + (slot - TOP).to(tl.int64) * B
+        for choice in tl.static_range(TOP):
+            expert = tl.load(chosen_ptr + choice).to(tl.int64)
+            offset = tl.where(slot == choice, expert * D * B, offset)
+        return tl.where(slot < TOP, B, SHARED * B), offset
+    else:
+        return B, 0
 
 
 @triton.jit
