@@ -62,7 +62,7 @@ def multiply(
     row = tl.program_id(0) * BN + tl.arange(0, BN)
     token = tl.program_id(1) * BM + tl.arange(0, BM)
     sums = _product(
-        x_ptr, tl.minimum(token, T - 1), w_ptr, absmax_ptr, tl.minimum(row, N - 1) * (K // 64), code_ptr,
+        x_ptr, token, token < T, w_ptr, absmax_ptr, tl.minimum(row, N - 1) * (K // 64), code_ptr,
         K, BM, BN, FAST, STAGES,
     )  # fmt: skip
     out = token[:, None].to(tl.int64) * N + row[None, :]
@@ -75,10 +75,10 @@ def multiply(
 
 @triton.jit
 def _product(
-    x_ptr, x_row, w_ptr, absmax_ptr, block, code_ptr,
+    x_ptr, x_row, ok, w_ptr, absmax_ptr, block, code_ptr,
     K: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, FAST: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
-    """Rows `x_row` [BM] of x, times the matrix rows that start at the blocks `block` [BN] -> fp32 [BM, BN].
+    """Rows `x_row` [BM] of x where `ok`, times the matrix rows that start at the blocks `block` [BN] -> fp32 [BM, BN].
 
     Weights times xᵀ: so the weights' rows fill the wide side of the matrix units, and go there from registers.
     """
@@ -86,6 +86,7 @@ def _product(
     W: tl.constexpr = K // 8
     code = codes(code_ptr, FAST)
     word = tl.arange(0, 16)
+    ok = ok[:, None]  # what is not loaded costs no bandwidth
     x_at = x_ptr + x_row[:, None].to(tl.int64) * (tl.cdiv(K, 128) * 128) + tl.arange(0, 32)[None, :]
     w_at = w_ptr + block[:, None].to(tl.int64) * 8 + word[None, :]
     absmax_at = absmax_ptr + block[:, None].to(tl.int64) + tl.arange(0, 2)[None, :]
@@ -98,10 +99,10 @@ def _product(
             w = tl.load(w_at, mask=(first + word < W)[None, :], other=0)
             absmax = tl.load(absmax_at, mask=(first + 8 * tl.arange(0, 2) < W)[None, :], other=0.0)
         w0, w1, w2, w3 = scaled_pairs(w, absmax, code, BN, FAST)
-        sums = tl.dot(w0, tl.trans(tl.load(x_at)), sums, input_precision=precision)
-        sums = tl.dot(w1, tl.trans(tl.load(x_at + 32)), sums, input_precision=precision)
-        sums = tl.dot(w2, tl.trans(tl.load(x_at + 64)), sums, input_precision=precision)
-        sums = tl.dot(w3, tl.trans(tl.load(x_at + 96)), sums, input_precision=precision)
+        sums = tl.dot(w0, tl.trans(tl.load(x_at, mask=ok, other=0.0)), sums, input_precision=precision)
+        sums = tl.dot(w1, tl.trans(tl.load(x_at + 32, mask=ok, other=0.0)), sums, input_precision=precision)
+        sums = tl.dot(w2, tl.trans(tl.load(x_at + 64, mask=ok, other=0.0)), sums, input_precision=precision)
+        sums = tl.dot(w3, tl.trans(tl.load(x_at + 96, mask=ok, other=0.0)), sums, input_precision=precision)
         x_at += 128
         w_at += 16
         absmax_at += 2
@@ -276,8 +277,8 @@ def gate_up_pairs(
         gate = tl.where(routed, expert * 2 * I, E * 2 * I + (expert - E) * I)
         gate_or_up = gate + inner + row % 2 * tl.where(routed, I, SHARED * I)
         sums = _product(
-            x_ptr, pair // SLOTS, w_ptr, absmax_ptr, gate_or_up * (K // 64), code_ptr, K, BM, BN, FAST, STAGES
-        )
+            x_ptr, pair // SLOTS, ok, w_ptr, absmax_ptr, gate_or_up * (K // 64), code_ptr, K, BM, BN, FAST, STAGES,
+        )  # fmt: skip
         gates, ups = tl.split(tl.reshape(sums, [BM, BN // 2, 2]))
         weight = tl.load(weight_ptr + pair, mask=ok, other=0.0)
         act = gates / (1.0 + tl.exp(-gates)) * ups * weight[:, None] * act_scale
@@ -307,6 +308,6 @@ def down_pairs(
         if E > 0:
             shared = E * D * B + tl.minimum(row, D - 1) * (SHARED * B) + (expert - E) * B
             block = tl.where(expert < E, expert * (D * B) + block, shared)
-        sums = _product(x_ptr, pair, w_ptr, absmax_ptr, block, code_ptr, K, BM, BN, FAST, STAGES)
+        sums = _product(x_ptr, pair, ok, w_ptr, absmax_ptr, block, code_ptr, K, BM, BN, FAST, STAGES)
         out = pair[:, None].to(tl.int64) * D + row[None, :]
         tl.store(out_ptr + out, (sums * scale).to(out_ptr.dtype.element_ty), mask=ok[:, None] & (row < D)[None, :])

@@ -71,7 +71,7 @@ class Step:
 
     def _project(self, matrix: Words, out: Tensor) -> None:
         rows, blocks = matrix.absmax.shape
-        n_rows = 16
+        n_rows = 4
         kernels.project[(-(-rows // n_rows),)](
             self._x, self._ssq, self._n_parts, self.network.config.rms_norm_eps,
             matrix.words, matrix.absmax, self.network.code, out, rows,
@@ -129,11 +129,11 @@ class Step:
                 TOP=e.n_chosen, SHARED=e.n_shared, EXPERTS=_power_of_two(max(2, e.n_routed)),
                 SLOTS=_power_of_two(e.slots), num_warps=4, **self._pdl,
             )  # fmt: skip
-        n_rows = 4
+        n_rows = 2
         kernels.gate_up[(-(-e.inner // n_rows), e.slots)](
             self._paired(self._normed), self._chosen, self._weights, e.gate_up.words, e.gate_up.absmax,
             network.code, self._activations, e.inner, E=e.n_routed, SHARED=e.n_shared, K=width,
-            BN=n_rows, NH=min(32, _power_of_two(width // 32)), num_warps=4, **self._fast, **self._pdl,
+            BN=n_rows, NH=_power_of_two(width // 32), num_warps=1, **self._fast, **self._pdl,
         )  # fmt: skip
         scale = 1 / kernels.ACTIVATION_SCALE.value
         self._add(self._activations, e.down, next_norm, e.n_routed, e.n_chosen, e.n_shared, scale)
@@ -148,7 +148,7 @@ class Step:
         kernels.down[(self._n_parts,)](
             self._paired(x), self._chosen, matrix.words, matrix.absmax, self.network.code, gamma, self.hidden,
             self._x, self._ssq, scale, E=routed, TOP=chosen, SHARED=shared, D=width, K=64 * blocks, BN=n_rows,
-            NH=min(128, _power_of_two(2 * blocks * (chosen + shared))), num_warps=8, **self._fast, **self._pdl,
+            NH=min(64, _power_of_two(2 * blocks * (chosen + shared))), num_warps=4, **self._fast, **self._pdl,
         )  # fmt: skip
 
     def _paired(self, x: Tensor) -> Tensor:
