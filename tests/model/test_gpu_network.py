@@ -52,15 +52,16 @@ def test_every_size_of_prefill_on_a_gpu(tmp_path: Path) -> None:
     plain = plain_twin(weights, config, 2500)
     network = FusedDeepseekV2(config, weights, 2500)
     caches = plain.new_cache(2500), network.new_cache(2500)
-    ids = torch.randint(0, 1000, (2200,), generator=torch.Generator().manual_seed(0)).cuda()
+    ids = torch.randint(0, 1000, (2400,), generator=torch.Generator().manual_seed(0)).cuda()
     start = 0
-    for n in (1, 1, 16, 60, 130, 1, 140, 144, 1):
+    for n in (1, 1, 16, 60, 130, 1, 250, 520, 1, 1000, 1):
         part = ids[start : start + n]
-        got = network.forward(part, caches[1], start, every_logit=True)
         wanted = plain.forward(part, caches[0], start, every_logit=True)
-        errors = (got - wanted).norm(dim=1) / wanted.norm(dim=1)
+        runs = [network.forward(part, caches[1], start, every_logit=True) for _ in range(4)]
+        errors = (runs[0] - wanted).norm(dim=1) / wanted.norm(dim=1)
         # Of two experts with nearly equal scores rounding chooses, so a few may differ by more.
         assert errors.quantile(0.9) < 5e-3, (n, start, errors)
+        assert all(torch.equal(runs[1], run) for run in runs[2:]), (n, start)  # replays of one graph
         start += n
 
 

@@ -220,7 +220,7 @@ def in_pairs(column, K):
 
 @triton.jit
 def dot_words(w, x, code, FAST: tl.constexpr):
-    """Words [..., NH, 4] and `pairs` [NH, 4] of their columns -> sums over half blocks [..., NH], without absmax.
+    """Words [N, 4] of half blocks and `pairs` of their columns -> sums over half blocks [N], without absmax.
 
     A thread holds the four words of a half block, so that adding them up moves nothing.
     """
@@ -238,8 +238,10 @@ def dot_words(w, x, code, FAST: tl.constexpr):
         )  # fmt: skip
     else:
         v0, v1, v2, v3, v4, v5, v6, v7 = eight_values(w, code, FAST)
-        products = v0 * x[0] + v1 * x[1] + v2 * x[2] + v3 * x[3] + v4 * x[4] + v5 * x[5] + v6 * x[6] + v7 * x[7]
-    return tl.sum(products, len(products.shape) - 1)
+        products = (
+            v0 * x[0] + v1 * x[1] + v2 * x[2] + v3 * x[3] + v4 * x[4] + v5 * x[5] + v6 * x[6] + v7 * x[7]
+        )
+    return tl.sum(products, 1)
 
 
 @triton.jit

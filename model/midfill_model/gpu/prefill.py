@@ -10,6 +10,7 @@ from . import step_kernels
 from .layers import Experts, Layer, Network, Words
 from .step import STATE, _power_of_two
 
+
 class Prefill:
     """The buffers of T tokens, and the launches that fill them."""
 
@@ -31,7 +32,8 @@ class Prefill:
             return torch.zeros(shape, dtype=dtype, device=device)
 
         self.hidden = room(n_tokens, width, dtype=torch.float32)
-        self._tile = _pairs_of_tile(n_tokens) if network.fast else 16
+        self._dense_tiles = _tiles(n_tokens, network.fast, experts=False)
+        self._expert_tiles = _tiles(n_tokens, network.fast, experts=True)
         self._normed = room(n_tokens, _whole_chunks(width))
         self._plain = room(n_tokens, width, dtype=torch.float32)
         self._inputs = room(n_tokens, c.latent_dim + heads * c.qk_head_dim)
@@ -48,7 +50,7 @@ class Prefill:
         self._count = room(n_experts, dtype=torch.int32)
         self._activations = room(n_tokens * inner)
         self._expert_out = room(n_pairs, width)
-        n_tiles = n_pairs // self._tile + n_experts + 1
+        n_tiles = n_pairs // self._expert_tiles["BM"] + n_experts + 1
         self._tile_expert = room(n_tiles, dtype=torch.int32)
         self._tile_first = room(n_tiles, dtype=torch.int32)
 
@@ -115,7 +117,7 @@ class Prefill:
 
     def _multiply(self, x: Tensor, matrix: Words, out: Tensor, add: bool) -> None:
         rows, blocks = matrix.absmax.shape
-        tile = self._tiles()
+        tile = self._dense_tiles
         kernels.multiply[(-(-rows // tile["BN"]), -(-self.n_tokens // tile["BM"]))](
             x, matrix.words, matrix.absmax, self.network.code, out, out, self.n_tokens, rows,
             K=64 * blocks, ADD=add, **tile,
@@ -134,13 +136,13 @@ class Prefill:
             PDL=False,
         )  # fmt: skip
         kernels.gather_pairs[(n_experts,)](self._chosen, self._pairs, self._count, n_pairs, BLOCK=1024)
-        n_tiles = n_pairs // self._tile + n_experts
+        n_tiles = n_pairs // self._expert_tiles["BM"] + n_experts
         kernels.lay_out_tiles[(-(-n_tiles // 64),)](
             self._count, self._tile_expert, self._tile_first, n_experts, n_tiles,
-            EXPERTS=_power_of_two(max(2, n_experts)), BM=self._tile, BLOCK=64,
+            EXPERTS=_power_of_two(max(2, n_experts)), BM=self._expert_tiles["BM"], BLOCK=64,
         )  # fmt: skip
         where = (self._tile_expert, self._tile_first, self._count, self._pairs)
-        tile = self._tiles()
+        tile = self._expert_tiles
         kernels.gate_up_pairs[(-(-2 * e.inner // tile["BN"]), n_tiles)](
             self._normed, e.gate_up.words, e.gate_up.absmax, network.code, *where, self._weights,
             self._activations, n_pairs, e.inner, step_kernels.ACTIVATION_SCALE.value, E=e.n_routed,
@@ -152,16 +154,21 @@ class Prefill:
             **tile,
         )  # fmt: skip
 
-    def _tiles(self) -> dict[str, Any]:
-        """Tile sizes that were fastest on Hopper."""
-        if not self.network.fast:
-            return {"BM": self._tile, "BN": 32, "FAST": False, "STAGES": 1}
-        return {"BM": self._tile, "BN": 128, "FAST": True, "STAGES": 3, "num_warps": 4}
 
+def _tiles(n_tokens: int, fast: bool, experts: bool) -> dict[str, Any]:
+    """BM tokens times BN rows of weights: what was fastest on Hopper.
 
-def _pairs_of_tile(n_tokens: int) -> int:
-    """How many tokens a tile of one expert takes: about as many as the expert gets, and few are wasted."""
-    return 16 if n_tokens <= 64 else 32 if n_tokens <= 272 else 64
+    An expert gets few of the tokens, and each of its tiles expands its weights anew.
+    """
+    if not fast:
+        return {"BM": 16, "BN": 32, "FAST": False, "STAGES": 1}
+    if n_tokens <= 64:
+        rows, columns, warps = (16, 128, 4) if experts else (16 if n_tokens <= 16 else 32, 64, 4)
+    else:
+        rows, columns, warps = (
+            (32, 64, 4) if n_tokens <= 272 else (64, 128, 4) if n_tokens <= 528 else (128, 128, 8)
+        )
+    return {"BM": rows, "BN": columns, "FAST": True, "STAGES": 3, "num_warps": warps}
 
 
 def _whole_chunks(columns: int) -> int:

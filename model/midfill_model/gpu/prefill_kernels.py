@@ -310,4 +310,6 @@ def down_pairs(
             block = tl.where(expert < E, expert * (D * B) + block, shared)
         sums = _product(x_ptr, pair, ok, w_ptr, absmax_ptr, block, code_ptr, K, BM, BN, FAST, STAGES)
         out = pair[:, None].to(tl.int64) * D + row[None, :]
-        tl.store(out_ptr + out, (sums * scale).to(out_ptr.dtype.element_ty), mask=ok[:, None] & (row < D)[None, :])
+        tl.store(
+            out_ptr + out, (sums * scale).to(out_ptr.dtype.element_ty), mask=ok[:, None] & (row < D)[None, :]
+        )

@@ -75,8 +75,8 @@ class Step:
         kernels.project[(-(-rows // n_rows),)](
             self._x, self._ssq, self._n_parts, self.network.config.rms_norm_eps,
             matrix.words, matrix.absmax, self.network.code, out, rows,
-            K=64 * blocks, PARTS=_power_of_two(self._n_parts), BN=n_rows, NH=min(64, _power_of_two(2 * blocks)),
-            num_warps=4, **self._fast, **self._pdl,
+            K=64 * blocks, PARTS=_power_of_two(self._n_parts), BN=n_rows, NH=_halves(blocks),
+            num_warps=2, **self._fast, **self._pdl,
         )  # fmt: skip
 
     def _attend(self, index: int, layer: Layer, state: Tensor) -> None:
@@ -109,7 +109,7 @@ class Step:
         kernels.values[(heads, c.v_head_dim // n_rows)](
             self._paired(self._mixed), layer.key_value.words, layer.key_value.absmax, network.code,
             self._attended, heads,
-            R=rank, PLAIN=plain, VALUE=c.v_head_dim, BN=n_rows, NH=_power_of_two(rank // 32), num_warps=2,
+            R=rank, PLAIN=plain, VALUE=c.v_head_dim, BN=n_rows, NH=_halves(rank // 64), num_warps=2,
             **self._fast, **self._pdl,
         )  # fmt: skip
         self._add(self._attended, layer.output, layer.mlp_norm, 0, 0, 1, 1.0)
@@ -133,7 +133,7 @@ class Step:
         kernels.gate_up[(-(-e.inner // n_rows), e.slots)](
             self._paired(self._normed), self._chosen, self._weights, e.gate_up.words, e.gate_up.absmax,
             network.code, self._activations, e.inner, E=e.n_routed, SHARED=e.n_shared, K=width,
-            BN=n_rows, NH=_power_of_two(width // 32), num_warps=1, **self._fast, **self._pdl,
+            BN=n_rows, NH=_halves(width // 64), num_warps=n_rows, **self._fast, **self._pdl,
         )  # fmt: skip
         scale = 1 / kernels.ACTIVATION_SCALE.value
         self._add(self._activations, e.down, next_norm, e.n_routed, e.n_chosen, e.n_shared, scale)
@@ -143,12 +143,12 @@ class Step:
     ) -> None:
         """The residual grows by the matrices' products; the next norm's input is made ready."""
         width, blocks = matrix.absmax.shape[-2:]
-        n_rows = 8
+        n_rows = 4
         self._n_parts = width // n_rows
         kernels.down[(self._n_parts,)](
             self._paired(x), self._chosen, matrix.words, matrix.absmax, self.network.code, gamma, self.hidden,
             self._x, self._ssq, scale, E=routed, TOP=chosen, SHARED=shared, D=width, K=64 * blocks, BN=n_rows,
-            NH=min(64, _power_of_two(2 * blocks * (chosen + shared))), num_warps=4, **self._fast, **self._pdl,
+            NH=_halves(blocks * (chosen + shared)), num_warps=n_rows, **self._fast, **self._pdl,
         )  # fmt: skip
 
     def _paired(self, x: Tensor) -> Tensor:
@@ -168,3 +168,8 @@ class Step:
 
 def _power_of_two(n: int) -> int:
     return 1 << max(0, n - 1).bit_length()
+
+
+def _halves(blocks: int) -> int:
+    """Half blocks that a program takes at a time: a warp's width, unless a row is shorter."""
+    return min(32, _power_of_two(2 * blocks))

@@ -28,6 +28,13 @@ def _wait(PDL: tl.constexpr):
 
 
 @triton.jit
+def _places(BN: tl.constexpr, NH: tl.constexpr):
+    """(row, half block) of each thread: as one long row of both, so that with NH = 32 a warp has a row."""
+    place = tl.arange(0, BN * NH)
+    return place // NH, place % NH
+
+
+@triton.jit
 def _root_mean_square(ssq_ptr, n_parts, eps, D: tl.constexpr, PARTS: tl.constexpr):
     part = tl.arange(0, PARTS)
     total = tl.sum(tl.load(ssq_ptr + part, mask=part < n_parts, other=0.0), 0)
@@ -69,22 +76,23 @@ def project(
     W: tl.constexpr = K // 8
     B: tl.constexpr = K // 64
     code = codes_of_lane(code_ptr, FAST)
-    row = tl.program_id(0).to(tl.int64) * BN + tl.arange(0, BN)
-    from_row = tl.minimum(row, N - 1)[:, None]
-    sums = tl.zeros([BN, NH], tl.float32)
+    first_row = tl.program_id(0).to(tl.int64) * BN
+    row, half = _places(BN, NH)
+    row = tl.minimum(first_row + row, N - 1)
+    sums = tl.zeros([BN * NH], tl.float32)
     for first in tl.static_range(0, 2 * B, NH):
-        half = first + tl.arange(0, NH)
-        word = half[:, None] * 4 + tl.arange(0, 4)[None, :]
-        w = tl.load(w_ptr + from_row[:, :, None] * W + word[None], mask=(word < W)[None], other=0)
-        at = absmax_ptr + from_row * B + half[None, :] // 2
-        absmax = tl.load(at, mask=(half < 2 * B)[None, :], other=0.0)
+        word = (first + half)[:, None] * 4 + tl.arange(0, 4)[None, :]
+        there = first + half < 2 * B
+        w = tl.load(w_ptr + row[:, None] * W + word, mask=there[:, None], other=0)
+        absmax = tl.load(absmax_ptr + row * B + (first + half) // 2, mask=there, other=0.0)
         if first == 0:
             _wait(PDL)
             rms = _root_mean_square(ssq_ptr, n_parts, eps, K, PARTS)
-        x = pairs_of_planes(x_ptr, word, word < W, rms, W, FAST)
+        x = pairs_of_planes(x_ptr, word, there[:, None], rms, W, FAST)
         sums += dot_words(w, x, code, FAST) * absmax
     _launch_next(PDL)
-    tl.store(y_ptr + row, tl.sum(sums, 1), mask=row < N)
+    row = first_row + tl.arange(0, BN)
+    tl.store(y_ptr + row, tl.sum(tl.reshape(sums, [BN, NH]), 1), mask=row < N)
 
 
 @triton.jit
@@ -231,17 +239,17 @@ def values(
     """Each head's mixed latents [R] up to its values [v]: out [H*v], in pair order."""
     W: tl.constexpr = R // 8
     head = tl.program_id(0)
-    value = tl.program_id(1) * BN + tl.arange(0, BN)
-    row = head * (PLAIN + VALUE) + PLAIN + value
     code = codes_of_lane(code_ptr, FAST)
-    half = tl.arange(0, NH)
+    row, half = _places(BN, NH)
+    row = head * (PLAIN + VALUE) + PLAIN + tl.program_id(1) * BN + row
     word = half[:, None] * 4 + tl.arange(0, 4)[None, :]
-    w = tl.load(w_ptr + row[:, None, None] * W + word[None], mask=(word < W)[None], other=0)
-    at = absmax_ptr + row[:, None] * (R // 64) + half[None, :] // 2
-    absmax = tl.load(at, mask=(half < R // 32)[None, :], other=0.0)
+    there = half < R // 32
+    w = tl.load(w_ptr + row[:, None] * W + word, mask=there[:, None], other=0)
+    absmax = tl.load(absmax_ptr + row * (R // 64) + half // 2, mask=there, other=0.0)
     _wait(PDL)
-    x = pairs(mixed_ptr + head * (R // 2 if FAST else R), word, word < W, W, FAST)
-    out = tl.sum(dot_words(w, x, code, FAST) * absmax, 1)
+    x = pairs(mixed_ptr + head * (R // 2 if FAST else R), word, there[:, None], W, FAST)
+    out = tl.sum(tl.reshape(dot_words(w, x, code, FAST) * absmax, [BN, NH]), 1)
+    value = tl.program_id(1) * BN + tl.arange(0, BN)
     _launch_next(PDL)
     column = head * VALUE + value
     tl.store(out_ptr + in_pairs(column, H * VALUE), out.to(out_ptr.dtype.element_ty))
@@ -321,25 +329,29 @@ def gate_up(
         routed = expert < E
         gate = tl.where(routed, expert * 2 * I, E * 2 * I + (expert - E) * I)
         up = gate + tl.where(routed, I, SHARED * I)
-    half = tl.arange(0, NH)
-    word = half[:, None] * 4 + tl.arange(0, 4)[None, :]
-    there = word < W
-    x = pairs(x_ptr, word, there, W, FAST)
-    for i in tl.static_range(BN):
-        inner = tl.program_id(0) * BN + i
-        row = tl.minimum(inner, I - 1).to(tl.int64)
-        g = tl.load(w_ptr + (gate + row) * W + word, mask=there, other=0)
-        u = tl.load(w_ptr + (up + row) * W + word, mask=there, other=0)
-        g_max = tl.load(absmax_ptr + (gate + row) * B + half // 2, mask=half < 2 * B, other=0.0)
-        u_max = tl.load(absmax_ptr + (up + row) * B + half // 2, mask=half < 2 * B, other=0.0)
-        g_sum = tl.sum(dot_words(g, x, code, FAST) * g_max, 0)
-        u_sum = tl.sum(dot_words(u, x, code, FAST) * u_max, 0)
-        act = g_sum / (1.0 + tl.exp(-g_sum)) * u_sum * weight * ACTIVATION_SCALE
-        if FAST:
-            act = tl.minimum(tl.maximum(act, -65504.0), 65504.0)
-        at = in_pairs(slot * I + inner, tl.num_programs(1) * I)
-        tl.store(act_ptr + at, act.to(act_ptr.dtype.element_ty), mask=inner < I)
+    row, half = _places(BN, NH)
+    row = tl.minimum(tl.program_id(0) * BN + row, I - 1).to(tl.int64)
+    gates = tl.zeros([BN * NH], tl.float32)
+    ups = tl.zeros([BN * NH], tl.float32)
+    for first in tl.static_range(0, 2 * B, NH):
+        word = (first + half)[:, None] * 4 + tl.arange(0, 4)[None, :]
+        there = first + half < 2 * B
+        g = tl.load(w_ptr + (gate + row)[:, None] * W + word, mask=there[:, None], other=0)
+        u = tl.load(w_ptr + (up + row)[:, None] * W + word, mask=there[:, None], other=0)
+        g_max = tl.load(absmax_ptr + (gate + row) * B + (first + half) // 2, mask=there, other=0.0)
+        u_max = tl.load(absmax_ptr + (up + row) * B + (first + half) // 2, mask=there, other=0.0)
+        x = pairs(x_ptr, word, there[:, None], W, FAST)
+        gates += dot_words(g, x, code, FAST) * g_max
+        ups += dot_words(u, x, code, FAST) * u_max
     _launch_next(PDL)
+    g_sum = tl.sum(tl.reshape(gates, [BN, NH]), 1)
+    u_sum = tl.sum(tl.reshape(ups, [BN, NH]), 1)
+    act = g_sum / (1.0 + tl.exp(-g_sum)) * u_sum * weight * ACTIVATION_SCALE
+    if FAST:
+        act = tl.minimum(tl.maximum(act, -65504.0), 65504.0)
+    inner = tl.program_id(0) * BN + tl.arange(0, BN)
+    at = in_pairs(slot * I + inner, tl.num_programs(1) * I)
+    tl.store(act_ptr + at, act.to(act_ptr.dtype.element_ty), mask=inner < I)
 
 
 @triton.jit
@@ -358,21 +370,23 @@ def down(
     code = codes_of_lane(code_ptr, FAST)
     _wait(PDL)
     part = tl.program_id(0)
-    row = part * BN + tl.arange(0, BN)
-    sums = tl.zeros([BN, NH], tl.float32)
+    row, half = _places(BN, NH)
+    row = part * BN + row
+    sums = tl.zeros([BN * NH], tl.float32)
     for first in tl.static_range(0, 2 * SLOTS * B, NH):
-        half = first + tl.arange(0, NH)
-        stride, offset = _matrix(chosen_ptr, half[None, :] // (2 * B), E, TOP, SHARED, D, B)
-        at = row[:, None] * stride + offset + half[None, :] % (2 * B) // 2  # in blocks
-        absmax = tl.load(absmax_ptr + at, mask=(half < 2 * SLOTS * B)[None, :], other=0.0)
-        in_half = half[:, None] % 2 * 4 + tl.arange(0, 4)[None, :]
-        word = half[:, None] * 4 + tl.arange(0, 4)[None, :]
-        w_at = w_ptr + at[:, :, None] * 8 + in_half[None]
-        w = tl.load(w_at, mask=(word < SLOTS * W)[None], other=0)
-        x = pairs(x_ptr, word, word < SLOTS * W, SLOTS * W, FAST)
+        place = first + half
+        there = place < 2 * SLOTS * B
+        stride, offset = _matrix(chosen_ptr, place // (2 * B), E, TOP, SHARED, D, B)
+        at = row * stride + offset + place % (2 * B) // 2  # in blocks
+        in_half = tl.arange(0, 4)[None, :]
+        w_at = w_ptr + at[:, None] * 8 + (place % 2 * 4)[:, None] + in_half
+        w = tl.load(w_at, mask=there[:, None], other=0)
+        absmax = tl.load(absmax_ptr + at, mask=there, other=0.0)
+        x = pairs(x_ptr, place[:, None] * 4 + in_half, there[:, None], SLOTS * W, FAST)
         sums += dot_words(w, x, code, FAST) * absmax
     _launch_next(PDL)
-    h = tl.load(h_ptr + row) + tl.sum(sums, 1) * scale
+    row = part * BN + tl.arange(0, BN)
+    h = tl.load(h_ptr + row) + tl.sum(tl.reshape(sums, [BN, NH]), 1) * scale
     tl.store(h_ptr + row, h)
     gamma = tl.load(gamma_ptr + row).to(tl.float32)
     tl.store(next_ptr + (row % 8) * (D // 8) + row // 8, h * gamma)
@@ -381,7 +395,13 @@ def down(
 
 @triton.jit
 def _matrix(
-    chosen_ptr, slot, E: tl.constexpr, TOP: tl.constexpr, SHARED: tl.constexpr, D: tl.constexpr, B: tl.constexpr
+    chosen_ptr,
+    slot,
+    E: tl.constexpr,
+    TOP: tl.constexpr,
+    SHARED: tl.constexpr,
+    D: tl.constexpr,
+    B: tl.constexpr,
 ):
     """Where the matrix of each slot lies, in blocks: from row to row, and its first one."""
     if E > 0:
