@@ -13,27 +13,34 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from . import nf4
-from .config import Config, ModelError, read_json
+from . import hub, nf4
+from .config import Config, ModelError
 from .deepseek import DeepseekV2
 
 Progress = Callable[[float], None]  # 0.0 … 1.0
 
 _KINDS = ("BF16", "F16", "F32")
 
-_LITE = "models--deepseek-ai--DeepSeek-Coder-V2-Lite-Base"
-
 
 def resolve(model: str) -> Path:
-    """The folder of `auto`, `demo`, `lite` or a path."""
+    """The folder of `auto`, `demo`, `lite`, a path, or a hub id whose files are in the hub's cache."""
     if model in ("auto", "demo"):
         return Path(__file__).parent / "demo" / "weights"
     if model == "lite":
         return _lite_folder()
     folder = Path(model).expanduser()
-    if not folder.is_dir():
-        raise ModelError(f"There is no model folder {folder}; give auto, demo, lite or an existing folder.")
-    return folder.resolve()
+    if folder.is_dir():
+        return folder.resolve()
+    if (name := hub.HubName.read(model)) is None:
+        raise ModelError(
+            f"There is no model folder {folder}; give auto, demo, lite, an existing folder or a hub id."
+        )
+    if (found := hub.cached(name)) is None:
+        raise ModelError(
+            f"{name} is neither a folder nor a whole model in the hub's cache; fetch it from the hub with: "
+            f"midfill download {name}"
+        )
+    return found
 
 
 def load(folder: Path, config: Config, context: int, progress: Progress) -> DeepseekV2:
@@ -83,7 +90,7 @@ class Checkpoint:
         self._folder = folder
         self._files = ExitStack()
         self._holders: dict[str, Any] = {}  # tensor name -> open file
-        self.paths = _weight_files(folder)
+        self.paths = hub.weight_files(folder)
         try:
             for path in self.paths:
                 file = self._files.enter_context(_open(path))
@@ -155,16 +162,6 @@ class Checkpoint:
         )
 
 
-def _weight_files(folder: Path) -> list[Path]:
-    index = folder / "model.safetensors.index.json"
-    if not index.exists():
-        return [folder / "model.safetensors"]
-    names = read_json(index).get("weight_map")
-    if not isinstance(names, dict):
-        raise ModelError(f"{index} has no weight_map; download the model again.")
-    return [folder / Path(str(name)).name for name in sorted(set(names.values()))]
-
-
 def _open(path: Path) -> Any:
     try:
         return safe_open(path, framework="pt")
@@ -175,12 +172,11 @@ def _open(path: Path) -> Any:
 
 
 def _lite_folder() -> Path:
-    """The snapshot in the hub's cache. Only looked at: nothing is fetched here."""
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
-    snapshots = Path(os.environ.get("HF_HUB_CACHE") or home / "hub") / _LITE / "snapshots"
-    complete = [path.parent for path in snapshots.glob("*/config.json")]
-    if not complete:
+    """The pinned revision, or whichever was fetched by other means; nothing is fetched here."""
+    found = hub.cached(hub.LITE) or hub.cached(hub.HubName(hub.LITE.repo))
+    if found is None:
         raise ModelError(
-            "The lite model is not on this machine; use --model demo, or give the folder that holds it."
+            "The lite model is not on this machine, or not all of it; fetch it with `midfill download lite`, "
+            "or use --model demo."
         )
-    return max(complete, key=lambda path: path.stat().st_mtime)
+    return found
