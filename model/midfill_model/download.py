@@ -146,8 +146,8 @@ def _check_room(name: HubName, folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise DownloadError(
-            f"{name} needs {needed / 1e9:.1f} GB more in {folder} (with the packed copy for quick starts), and "
-            f"{free / 1e9:.1f} are free; make room, or choose other disks: HF_HOME has the files, "
+            f"{name} needs {needed / 1e9:.1f} GB more in {folder} (with the packed copy for quick starts), "
+            f"and {free / 1e9:.1f} are free; make room, or choose other disks: HF_HOME has the files, "
             "MIDFILL_CACHE_DIR the copy."
         )
 
