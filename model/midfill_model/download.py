@@ -9,9 +9,10 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import HfApi, constants, hf_hub_download, hf_hub_url
 from huggingface_hub.utils import disable_progress_bars, tqdm
@@ -61,7 +62,9 @@ def download(name: HubName, progress: Callable[[int, int], "Progress"]) -> Path:
             _fetch_settings(name, commit, files)
             weights = _weights(name, folder, files)
             missing = [file for file in weights if not (folder / file.name).exists()]
-            _check_disk(name, folder, weights, missing)
+            if missing:
+                _check_disk(name, folder, weights, missing)
+                _check_tensors(name, commit, folder, weights)
             _fetch_weights(name, commit, missing, progress)
             if name.revision != commit:  # only now does the branch's name stand for this commit
                 hf_hub_download(name.repo, CONFIG, revision=name.revision, cache_dir=hub.cache_folder())
@@ -131,7 +134,7 @@ def _check_disk(name: HubName, folder: Path, weights: list[File], missing: list[
 
     place, for_copy = room_for_copy(read_config(folder), sum(file.size for file in weights))
     blobs = name.storage / "blobs"
-    for_files = sum(file.size - _n_there(blobs, file) for file in missing) + _SPARE_BYTES if missing else 0
+    for_files = sum(file.size - _n_there(blobs, file) for file in missing) + _SPARE_BYTES
     if place.exists() and any(place.glob(f"{hub.name_of(folder)}-*/*.safetensors")):
         for_copy = 0  # it takes the place of the one that is there
     here, there = _existing(folder), _existing(place)
@@ -150,6 +153,27 @@ def _check_room(name: HubName, folder: Path, needed: int) -> None:
             f"and {free / 1e9:.1f} are free; make room, or choose other disks: HF_HOME has the files, "
             "MIDFILL_CACHE_DIR the copy."
         )
+
+
+def _check_tensors(name: HubName, commit: str, folder: Path, weights: list[File]) -> None:
+    """ModelError unless every tensor is there, in a shape and a kind that can be read; from the headers."""
+    from .synthetic import tensor_shapes
+    from .weights import check_header, missing_tensor
+
+    tensors: dict[str, dict[str, Any]] = {}
+    try:
+        for file in weights:
+            tensors |= transfer.fetch_header(hf_hub_url(name.repo, file.name, revision=commit))
+    except transfer.Damaged:
+        raise DownloadError(f"{name}: {file.name} is no safetensors file; choose another revision.") from None
+
+    def header(tensor: str) -> tuple[tuple[int, ...], str]:
+        if tensor not in tensors:
+            raise missing_tensor(folder, tensor)
+        return tuple(tensors[tensor]["shape"]), str(tensors[tensor]["dtype"])
+
+    for tensor, shape in tensor_shapes(asdict(read_config(folder))):
+        check_header(folder, tensor, shape, header)
 
 
 def _fetch_weights(

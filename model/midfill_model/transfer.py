@@ -4,10 +4,13 @@ The hub's own library gives up what it has of a file when the download ends earl
 """
 
 import hashlib
+import json
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError
@@ -17,6 +20,7 @@ from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_st
 HTTP_ERROR: type[Exception] = HfHubHTTPError.__mro__[1]
 
 _ATTEMPTS = 5  # in a row that bring no byte
+_LONGEST_HEADER = 100_000_000  # bytes, by the definition of safetensors
 _TRANSIENT = (408, 429, 500, 502, 503, 504)
 
 
@@ -65,21 +69,49 @@ def fetch(source: Source, path: Path, arrived: Callable[[int], None]) -> None:
     partial.replace(path)
 
 
+def fetch_header(url: str) -> dict[str, Any]:
+    """What a safetensors file says of its tensors, by name. HTTP_ERROR; Damaged if it is no such file."""
+    length = int.from_bytes(_excerpt(url, 0, 8), "little")
+    if length > _LONGEST_HEADER:
+        raise Damaged
+    try:
+        header = json.loads(_excerpt(url, 8, length))
+    except ValueError:
+        raise Damaged from None
+    if not isinstance(header, dict):
+        raise Damaged
+    return header
+
+
+def _excerpt(url: str, start: int, length: int) -> bytes:
+    """`length` bytes of a file from `start`; what comes before is read too if the server knows no ranges."""
+    headers = {
+        **build_hf_headers(),
+        "Accept-Encoding": "identity",
+        "Range": f"bytes={start}-{start + length - 1}",
+    }
+    with _get(url, headers) as response:
+        hf_raise_for_status(response)
+        skipped = 0 if response.status_code == 206 else start
+        found = bytearray()
+        for piece in response.iter_raw():
+            found += piece
+            if len(found) >= skipped + length:
+                break
+    return bytes(found[skipped : skipped + length])
+
+
+def _get(url: str, headers: dict[str, str]) -> AbstractContextManager[Any]:
+    seconds = constants.HF_HUB_DOWNLOAD_TIMEOUT
+    return get_session().stream("GET", url, headers=headers, follow_redirects=True, timeout=seconds)
+
+
 def _continue(source: Source, partial: Path, start: int, arrived: Callable[[int], None]) -> None:
     """Append what one answer brings."""
     headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
-    with (
-        get_session().stream(
-            "GET",
-            source.url,
-            headers=headers,
-            follow_redirects=True,
-            timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT,
-        ) as response,
-        partial.open("ab") as file,
-    ):
+    with _get(source.url, headers) as response, partial.open("ab") as file:
         hf_raise_for_status(response)
         if start and response.status_code != 206:  # the server begins from the start
             file.truncate(0)

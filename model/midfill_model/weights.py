@@ -111,23 +111,7 @@ class Checkpoint:
 
     def check(self, name: str, shape: tuple[int, ...]) -> None:
         """Compare what the file's header says of a weight with what config.json promises; no data is read."""
-        found, kind = self._header(name)
-        if kind == "U8":
-            absmax, absmax_kind = self._header(f"{name}.absmax")
-            if absmax_kind != "F32":
-                raise ModelError(
-                    f"{self._folder}: {name} is quantised twice; store it without double quantisation."
-                )
-            size = math.prod(shape)
-            if math.prod(found) * 2 != size or math.prod(absmax) * nf4.BLOCK != size:
-                raise self._mismatch(name, (math.prod(found) * 2,), shape)
-        elif kind not in _KINDS:
-            raise ModelError(
-                f"{self._folder}: {name} is stored as {kind}; Midfill reads 16 and 32 bit floats and NF4, "
-                "so download a model in one of these."
-            )
-        elif found != shape:
-            raise self._mismatch(name, found, shape)
+        check_header(self._folder, name, shape, self._header)
 
     def stored(self, name: str) -> Stored:
         """One weight as it lies in the file. It is mapped: reading happens when its bytes are touched."""
@@ -152,14 +136,45 @@ class Checkpoint:
 
     def _holder(self, name: str) -> Any:
         if (file := self._holders.get(name)) is None:
-            raise ModelError(f"{self._folder} lacks the tensor {name}; download the model again.")
+            raise missing_tensor(self._folder, name)
         return file
 
-    def _mismatch(self, name: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> ModelError:
-        return ModelError(
-            f"{self._folder}: {name} has the shape {list(found)}, but config.json asks for {list(wanted)}; "
-            "the files belong to different models."
+
+Header = Callable[
+    [str], tuple[tuple[int, ...], str]
+]  # name of a tensor -> (shape, kind); ModelError if missing
+
+
+def check_header(folder: Path, name: str, shape: tuple[int, ...], header: Header) -> None:
+    """ModelError unless a weight is stored in a way that can be read, and in the shape that is asked for."""
+    found, kind = header(name)
+    if kind == "U8":
+        absmax, absmax_kind = header(f"{name}.absmax")
+        if absmax_kind != "F32":
+            raise ModelError(f"{folder}: {name} is quantised twice; store it without double quantisation.")
+        size = math.prod(shape)
+        if math.prod(found) * 2 != size or math.prod(absmax) * nf4.BLOCK != size:
+            raise _mismatch(folder, name, (math.prod(found) * 2,), shape)
+    elif kind not in _KINDS:
+        raise ModelError(
+            f"{folder}: {name} is stored as {kind}; Midfill reads 16 and 32 bit floats and NF4, "
+            "so download a model in one of these."
         )
+    elif found != shape:
+        raise _mismatch(folder, name, found, shape)
+
+
+def _mismatch(folder: Path, name: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> ModelError:
+    return ModelError(
+        f"{folder}: {name} has the shape {list(found)}, but config.json asks for {list(wanted)}; "
+        "the files belong to different models."
+    )
+
+
+def missing_tensor(folder: Path, name: str) -> ModelError:
+    return ModelError(
+        f"{folder} lacks the tensor {name}; download the model again, or one whose weights are not quantised."
+    )
 
 
 def _open(path: Path) -> Any:

@@ -36,7 +36,10 @@ class HubServer:
         return {path.rpartition("/")[2] for m, path, _ in self.requests if m == "GET" and "/api/" not in path}
 
     def ranges(self) -> list[str | None]:
-        return [found for _, path, found in self.requests if path.startswith("/lfs/")]
+        """Of the requests for weights, excerpts (headers) not counted."""
+        return [
+            found for _, path, found in self.requests if path.startswith("/lfs/") and not is_excerpt(found)
+        ]
 
 
 @contextmanager
@@ -85,11 +88,14 @@ def serve(repo: str, folder: Path) -> Iterator[HubServer]:
 
         def _store(self, path: Path) -> None:
             body, status, head = path.read_bytes(), 200, {}
-            if hub.knows_ranges and (asked := self.headers.get("Range")):
-                start = int(asked.removeprefix("bytes=").partition("-")[0])
-                head = {"Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"}
-                body, status = body[start:], 206
-            if (pause := hub.pause_after.pop(path.name, None)) is not None:
+            asked = self.headers.get("Range")
+            if hub.knows_ranges and asked:
+                start, end = asked.removeprefix("bytes=").split("-")
+                head = {"Content-Range": f"bytes {start}-{end or len(body) - 1}/{len(body)}"}
+                body, status = body[int(start) : int(end) + 1 if end else None], 206
+            if is_excerpt(asked):
+                self._send(status, body, head)
+            elif (pause := hub.pause_after.pop(path.name, None)) is not None:
                 self._send(status, body, head, pause, lambda: hub.over.wait(60))
             else:
                 self._send(status, body, head, hub.cut_after.pop(path.name, None))
@@ -127,6 +133,10 @@ def serve(repo: str, folder: Path) -> Iterator[HubServer]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def is_excerpt(asked: str | None) -> bool:
+    return asked is not None and not asked.endswith("-")
 
 
 def lfs(path: Path) -> dict[str, object]:

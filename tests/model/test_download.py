@@ -124,8 +124,7 @@ def test_an_interrupted_download_goes_on_where_it_stopped(
         weights.resolve(REPO)  # half a model is none
     server.requests.clear()
     folder = download(NAME, Progress)
-    assert server.ranges()[0] == "bytes=70000-"
-    assert first.name not in server.fetched()
+    assert server.ranges() == ["bytes=70000-", *[None] * (len(shards(server.folder)) - 2)]
     assert hub.is_complete(folder)
 
 
@@ -180,6 +179,21 @@ def test_a_model_that_cannot_run_is_refused_before_its_weights(
         download(NAME, Progress)
     assert server.ranges() == []
     assert "model_type" not in changes or server.fetched() == {"config.json"}
+
+
+def test_tensors_that_cannot_be_read_are_refused_before_the_weights(server: HubServer) -> None:
+    path = server.folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"hidden_size": 128}))
+    with pytest.raises(ModelError, match=r"has the shape \[384, 64\], but config.json asks for \[384, 128\]"):
+        download(NAME, Progress)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"hidden_size": 64, "num_hidden_layers": 4}))
+    server.commit = COMMIT[::-1]
+    with pytest.raises(ModelError, match=r"lacks the tensor model\.layers\.3\."):
+        download(NAME, Progress)
+    shards(server.folder)[0].write_bytes(b"<html>" * 100)
+    with pytest.raises(DownloadError, match="is no safetensors file"):
+        download(NAME, Progress)
+    assert server.ranges() == []
 
 
 def test_a_model_without_safetensors_is_refused(server: HubServer) -> None:

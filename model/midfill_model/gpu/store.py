@@ -74,8 +74,12 @@ def check_memory(folder: Path, config: Config, n_free: int) -> None:
 
 def room_for_copy(config: Config, n_shard_bytes: int) -> tuple[Path, int]:
     """Where a packed copy of such a model will lie, and the free bytes that it wants; 0 if none is kept."""
-    needed = _packed_bytes(config) + _SPARE_DISK if n_shard_bytes >= _COPY_PAYS_FROM else 0
-    return _cache_folder() / "packed", needed
+    place = _cache_folder() / "packed"
+    try:
+        needed = _packed_bytes(config) + _SPARE_DISK if n_shard_bytes >= _COPY_PAYS_FROM else 0
+    except ModelError:  # of a shape that only the CPU's network runs
+        needed = 0
+    return place, needed
 
 
 def free_memory(device: torch.device) -> int:
