@@ -39,16 +39,16 @@ def main(argv: list[str]) -> int:
 def _serve(options: argparse.Namespace, folder: Path) -> None:
     _tame_waiting_threads()
     from .engine import Engine
-    from .loading import load_model
+    from .loading import load_model, short_name
     from .routes import Api
 
     over_tcp = options.port is not None or sys.platform == "win32"
     token = secrets.token_urlsafe(32) if over_tcp else None
-    name = _short_name(options.model)
+    name = short_name(options.model)
     with runtime.tcp_socket(options.port or 0) if over_tcp else runtime.unix_socket(folder) as listener:
         load = load_model(options.model, options.threads, options.device)
         engine = Engine(load, options.slots, options.cache_mb << 20)
-        api = Api(engine, {"id": name}, token, stop=lambda: server.stop())
+        api = Api(engine, name, token, stop=lambda: server.stop())
         server = _Server(
             api.app(),
             before_shutdown=engine.cancel_all,
@@ -112,15 +112,9 @@ def _card(name: str, folder: Path, listener: socket, token: str | None) -> dict[
     }
 
 
-def _short_name(model: str) -> str:
-    if model in ("auto", "demo", "lite"):
-        return "demo" if model == "auto" else model
-    return Path(model).expanduser().absolute().name
-
-
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="midfill engine", description="Keep a model resident and answer.")
-    parser.add_argument("--model", default="auto", help="auto, demo, lite, or a model folder")
+    parser.add_argument("--model", default="auto", help="auto, demo, lite, a model folder or a hub id")
     parser.add_argument("--runtime-dir", metavar="DIR", help="where the socket and engine.json go")
     parser.add_argument("--port", type=int, help="localhost TCP with a token, instead of a Unix socket")
     parser.add_argument("--threads", type=int, default=_n_cpus(), help="CPU threads (%(default)s)")

@@ -17,6 +17,7 @@ from .tokens import Detokenizer, StopStrings, Tokenizer
 class Loaded:
     """A model ready to run."""
 
+    name: str  # as users know it: lite, say
     folder: Path
     network: Network
     tokenizer: Tokenizer
@@ -107,13 +108,12 @@ class Completion:
         self._first_token = 0.0
         self._text = Detokenizer(loaded.tokenizer)
         self._stops = StopStrings(ticket.request.stop)
-        ids = loaded.tokenizer.fim_ids
         self._ids = generate(
             loaded.network,
             self._slot,
             prompt,
             ticket.request.max_tokens,
-            stops={ids.bos, ids.eos, ids.hole, ids.begin, ids.end},
+            stops=loaded.tokenizer.control_ids,
             vocabulary=loaded.tokenizer.size,
             cancelled=lambda: ticket.cancelled,
         )
@@ -164,7 +164,7 @@ def _prompt_ids(request: Request, loaded: Loaded) -> list[int]:
         if not prompt or min(prompt) < 0 or max(prompt) >= tokenizer.size:
             raise RequestError(f"A prompt of ids must hold some, each from 0 to {tokenizer.size - 1}.")
     elif request.suffix is None:
-        prompt = [tokenizer.fim_ids.bos, *tokenizer.encode(request.prompt)]
+        prompt = [tokenizer.bos, *tokenizer.encode(request.prompt)]
     else:
         prompt = _fim_prompt(request.prompt, request.suffix, request, loaded)
     if len(prompt) > context:

@@ -62,7 +62,7 @@ class Config:
     rope_theta: float
     yarn: Yarn | None
     tie_word_embeddings: bool
-    fim_trained: bool
+    fim_trained: bool | None  # if the file says so: the hub's files do not
 
     @property
     def latent_dim(self) -> int:
@@ -111,7 +111,7 @@ def read_config(folder: Path) -> Config:
         rope_theta=_Reader(path, {**raw, **rope}).number("rope_theta", 10_000.0),
         yarn=_yarn(path, rope or raw.get("rope_scaling") or {}),
         tie_word_embeddings=bool(raw.get("tie_word_embeddings", False)),
-        fim_trained=bool(raw.get("fim_trained", True)),
+        fim_trained=bool(raw["fim_trained"]) if "fim_trained" in raw else None,
     )
 
 

@@ -36,12 +36,19 @@ def assemble(
 
     `starts_character(id)` tells whether a token's bytes begin a UTF-8 character.
     """
-    start, stop = anchored_start(len(prefix), prefix_budget), min(len(suffix), max(suffix_budget, 0))
-    while 0 < start < len(prefix) and not starts_character(prefix[start]):
-        start += 1
+    kept = kept_prefix(prefix, prefix_budget, starts_character)
+    stop = min(len(suffix), max(suffix_budget, 0))
     while 0 < stop < len(suffix) and not starts_character(suffix[stop]):
         stop -= 1
-    return [ids.bos, ids.begin, *prefix[start:], ids.hole, *suffix[:stop], ids.end]
+    return [ids.bos, ids.begin, *kept, ids.hole, *suffix[:stop], ids.end]
+
+
+def kept_prefix(prefix: Sequence[int], budget: int, starts_character: Callable[[int], bool]) -> Sequence[int]:
+    """The end of `prefix` that the budget allows, from an anchored start."""
+    start = anchored_start(len(prefix), budget)
+    while 0 < start < len(prefix) and not starts_character(prefix[start]):
+        start += 1
+    return prefix[start:]
 
 
 def anchored_start(length: int, budget: int) -> int:

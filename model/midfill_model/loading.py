@@ -1,6 +1,7 @@
 """Which model on which device: `auto` is resolved here, and the network is made ready to run."""
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Literal
 
 import torch
 
-from . import weights
+from . import hub, weights
 from .completion import Loaded
 from .config import Config, ModelError, read_config
 from .network import Network
@@ -21,31 +22,61 @@ Device = Literal["auto", "cpu", "cuda"]
 
 _LONGEST_CONTEXT = 16_384  # tokens; a model may know more, an editor's prompt is far shorter
 _AMPERE = (8, 0)  # the first GPUs with bf16 and asynchronous copies
+_TUNED_FOR_CHAT = {"instruct", "chat"}  # words of a model's name
 _GPU_PAYS_FROM = 1_000_000_000  # bytes of weights; a smaller model answers sooner without a GPU's start
 
 
 def load_model(model: str, n_threads: int, device: Device = "auto") -> Load:
-    """How the engine's thread will load `auto`, `demo`, `lite` or a folder."""
+    """How the engine's thread will load `auto`, `demo`, `lite`, a folder or a hub id."""
 
     def load(progress: Callable[[float], None]) -> Loaded:
         if device == "cuda" and (lack := gpu_lack()):
             raise ModelError(f"--device cuda: {lack}; use --device cpu.")
         folder = _folder(model, device)
-        config = read_config(folder)
-        tokenizer = Tokenizer(folder)
-        if tokenizer.size > config.vocab_size:
-            raise ModelError(
-                f"{folder}: the tokenizer knows more ids than the model; the files do not belong together."
-            )
+        config, tokenizer = read_settings(folder)
         context = min(config.max_position_embeddings, _LONGEST_CONTEXT)
         on_gpu = device == "cuda" or (device == "auto" and _large(folder) and not gpu_lack())
         make = _on_gpu if on_gpu else _on_cpu
         network = make(folder, config, context, n_threads, progress)
         network.warm_up()
         budgets = (3072, 512) if context == _LONGEST_CONTEXT else (1024, 128)
-        return Loaded(folder, network, tokenizer, *budgets)
+        name = short_name(model)
+        if model == "auto" and folder != weights.resolve("demo"):
+            name = "lite"
+        return Loaded(name, folder, network, tokenizer, *budgets)
 
     return load
+
+
+def short_name(model: str) -> str:
+    """What users read; of `auto` the name that it has until it is known better."""
+    if model in ("auto", "demo", "lite"):
+        return "demo" if model == "auto" else model
+    return Path(model).expanduser().absolute().name
+
+
+def read_settings(folder: Path) -> tuple[Config, Tokenizer]:
+    """All of a model but its weights, checked. ModelError."""
+    config, tokenizer = read_config(folder), Tokenizer(folder)
+    if tokenizer.size > config.vocab_size:
+        raise ModelError(
+            f"{folder}: the tokenizer knows more ids than the model; the files do not belong together."
+        )
+    return config, tokenizer
+
+
+def fim_trained(folder: Path, config: Config, tokenizer: Tokenizer) -> bool:
+    """Whether a model was trained to fill in the middle, as far as its folder tells.
+
+    DeepSeek-V2-Lite's vocabulary lacks the tokens for it. DeepSeek-Coder-V2-Lite-Instruct has them from its
+    base model, but answers such prompts chattily, and its name alone says what it is: a chat template is no
+    sign, as the base model's tokenizer_config.json has one too.
+    """
+    if tokenizer.fim_ids is None:
+        return False
+    if config.fim_trained is not None:
+        return config.fim_trained
+    return not _TUNED_FOR_CHAT & set(re.split(r"[^a-z]+", hub.name_of(folder).lower()))
 
 
 def gpu_lack() -> str:

@@ -9,17 +9,16 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from importlib.metadata import version
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from . import wire
+from . import memory, wire
 from .completion import Delta, Event, Failed, Ticket
 from .engine import Engine
-from .loading import device_name
+from .loading import device_name, fim_trained
 
 _LONGEST_BODY = 8 << 20  # bytes
 
@@ -27,11 +26,9 @@ _LONGEST_BODY = 8 << 20  # bytes
 class Api:
     """The routes over one engine."""
 
-    def __init__(
-        self, engine: Engine, model: dict[str, Any], token: str | None, stop: Callable[[], None]
-    ) -> None:
+    def __init__(self, engine: Engine, wanted: str, token: str | None, stop: Callable[[], None]) -> None:
         self._engine = engine
-        self._model = model  # what /health tells before it is loaded
+        self._wanted = wanted  # the model's name until it is loaded
         self._token = token
         self._stop = stop
 
@@ -55,13 +52,13 @@ class Api:
         first = await anext(events)  # an error before any text is an HTTP error, streaming or not
         if isinstance(first, Failed):
             return _error(400 if first.blame == "request" else 503, first.message)
-        answer = wire.Answer(self._model["id"])
+        answer = wire.Answer(self._name())
         if order.stream:
             return StreamingResponse(_stream(first, events, answer), media_type="text/event-stream")
         return await _whole(first, events, answer)
 
     async def models(self, _: HttpRequest) -> Response:
-        model = {"id": self._model["id"], "object": "model", "created": 0, "owned_by": "midfill"}
+        model = {"id": self._name(), "object": "model", "created": 0, "owned_by": "midfill"}
         return JSONResponse({"object": "list", "data": [model]})
 
     async def health(self, _: HttpRequest) -> Response:
@@ -72,8 +69,8 @@ class Api:
             if loaded is None
             else {
                 "path": str(loaded.folder),
-                "fim": True,
-                "fim_trained": loaded.network.config.fim_trained,
+                "fim": loaded.tokenizer.fim_ids is not None,
+                "fim_trained": fim_trained(loaded.folder, loaded.network.config, loaded.tokenizer),
                 "parameters": loaded.network.n_parameters,
                 "dtype": loaded.network.weights_dtype,
                 "device": device_name(loaded.network.device),
@@ -85,7 +82,8 @@ class Api:
                 "status": state.status,
                 "progress": round(state.progress, 3),
                 "message": state.message,
-                "model": self._model | details,
+                "model": {"id": self._name(), **details},
+                "memory": {} if loaded is None else memory.held(loaded.network.device),
                 "pid": os.getpid(),
                 "version": version("midfill"),
                 "busy": self._engine.busy,
@@ -97,6 +95,10 @@ class Api:
     async def shutdown(self, _: HttpRequest) -> Response:
         self._stop()
         return JSONResponse({"status": "stopping"})
+
+    def _name(self) -> str:
+        loaded = self._engine.state.loaded
+        return self._wanted if loaded is None else loaded.name
 
     def _guarded(
         self, endpoint: Callable[[HttpRequest], Awaitable[Response]]

@@ -7,7 +7,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ class RuntimeFolderError(Exception):
 
 
 class AlreadyRunning(Exception):
-    """Another engine of this user holds the lock."""
+    """Another process holds the lock."""
 
 
 def runtime_folder(given: str | None) -> Path:
@@ -53,10 +53,15 @@ def runtime_folder(given: str | None) -> Path:
     return folder
 
 
+def engine_lock(folder: Path) -> AbstractContextManager[None]:
+    """Held for the engine's life."""
+    return locked(folder / LOCK)
+
+
 @contextmanager
-def engine_lock(folder: Path) -> Iterator[None]:
-    """Held for the engine's life; the system drops it with the process, however that ends."""
-    with (folder / LOCK).open("a+b") as file:
+def locked(path: Path) -> Iterator[None]:
+    """AlreadyRunning if another process holds it; the system drops it with the process, however that ends."""
+    with path.open("a+b") as file:
         try:
             if sys.platform == "win32":
                 msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)

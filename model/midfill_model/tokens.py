@@ -13,13 +13,18 @@ _LONGEST_TOKEN = 32  # characters; code has about 4 on average
 
 
 class Tokenizer:
-    """The byte-level BPE vocabulary of one model folder, with its FIM ids checked."""
+    """The byte-level BPE vocabulary of one model folder, with its control ids checked.
+
+    `fim_ids` is None for DeepSeek-V2's vocabulary, which has no tokens to fill in the middle with.
+    """
 
     def __init__(self, folder: Path) -> None:
         path = folder / "tokenizer.json"
         raw = read_json(path)
         added = {token["content"]: token["id"] for token in raw.get("added_tokens", ())}
         self.fim_ids = _checked_fim_ids(path, added)
+        self.bos = added[fim.BOS]
+        self.control_ids = {added[token] for token in fim.CONTROL if token in added}  # each ends a completion
         # Without added tokens, "<｜fim▁hole｜>" in a user's file is ordinary text and stays that.
         raw |= {"added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
         try:
@@ -40,9 +45,12 @@ class Tokenizer:
         return self._bpe.encode(well_formed, add_special_tokens=False).ids
 
     def fim_prompt(self, prefix: str, suffix: str, prefix_budget: int, suffix_budget: int) -> list[int]:
-        """The fill-in-the-middle prompt; budgets in tokens."""
+        """The fill-in-the-middle prompt; budgets in tokens. Without FIM tokens the prefix alone."""
         # Of a huge text only what may fit is encoded, cut where it does not move with every keystroke either.
         prefix = prefix[fim.anchored_start(len(prefix), _LONGEST_TOKEN * prefix_budget) :]
+        if self.fim_ids is None:
+            ids = self.encode(prefix)
+            return [self.bos, *fim.kept_prefix(ids, prefix_budget, self.starts_character)]
         suffix = suffix[: _LONGEST_TOKEN * suffix_budget]
         return fim.assemble(
             self.encode(prefix),
@@ -106,13 +114,14 @@ def _overlap(text: str, stop: str) -> int:
     return next((n for n in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:n])), 0)
 
 
-def _checked_fim_ids(path: Path, added: dict[str, int]) -> fim.FimIds:
-    """The five control ids, which DeepSeek's vocabularies hold in this order and in one row."""
+def _checked_fim_ids(path: Path, added: dict[str, int]) -> fim.FimIds | None:
+    """The five control ids, which DeepSeek's coders' vocabularies hold in this order and in one row."""
     wanted = (fim.BOS, fim.EOS, fim.FIM_HOLE, fim.FIM_BEGIN, fim.FIM_END)
-    if missing := [token for token in wanted if token not in added]:
-        raise ModelError(
-            f"{path} has no {missing[0]} token; use a model that was trained to fill in the middle."
-        )
+    missing = [token for token in wanted if token not in added]
+    if missing == [*wanted[2:]]:
+        return None
+    if missing:
+        raise ModelError(f"{path} has no {missing[0]} token; it is not a DeepSeek vocabulary.")
     ids = [added[token] for token in wanted]
     if ids != list(range(ids[0], ids[0] + len(ids))):
         raise ModelError(

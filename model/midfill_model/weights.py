@@ -13,27 +13,34 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from . import nf4
-from .config import Config, ModelError, read_json
+from . import hub, nf4
+from .config import Config, ModelError
 from .deepseek import DeepseekV2
 
 Progress = Callable[[float], None]  # 0.0 … 1.0
 
 _KINDS = ("BF16", "F16", "F32")
 
-_LITE = "models--deepseek-ai--DeepSeek-Coder-V2-Lite-Base"
-
 
 def resolve(model: str) -> Path:
-    """The folder of `auto`, `demo`, `lite` or a path."""
+    """The folder of `auto`, `demo`, `lite`, a path, or a hub id whose files are in the hub's cache."""
     if model in ("auto", "demo"):
         return Path(__file__).parent / "demo" / "weights"
     if model == "lite":
         return _lite_folder()
     folder = Path(model).expanduser()
-    if not folder.is_dir():
-        raise ModelError(f"There is no model folder {folder}; give auto, demo, lite or an existing folder.")
-    return folder.resolve()
+    if folder.is_dir():
+        return folder.resolve()
+    if (name := hub.HubName.read(model)) is None:
+        raise ModelError(
+            f"There is no model folder {folder}; give auto, demo, lite, an existing folder or a hub id."
+        )
+    if (found := hub.cached(name)) is None:
+        raise ModelError(
+            f"{name} is neither a folder nor a whole model in the hub's cache; fetch it from the hub with: "
+            f"midfill download {name}"
+        )
+    return found
 
 
 def load(folder: Path, config: Config, context: int, progress: Progress) -> DeepseekV2:
@@ -83,7 +90,7 @@ class Checkpoint:
         self._folder = folder
         self._files = ExitStack()
         self._holders: dict[str, Any] = {}  # tensor name -> open file
-        self.paths = _weight_files(folder)
+        self.paths = hub.weight_files(folder)
         try:
             for path in self.paths:
                 file = self._files.enter_context(_open(path))
@@ -104,23 +111,7 @@ class Checkpoint:
 
     def check(self, name: str, shape: tuple[int, ...]) -> None:
         """Compare what the file's header says of a weight with what config.json promises; no data is read."""
-        found, kind = self._header(name)
-        if kind == "U8":
-            absmax, absmax_kind = self._header(f"{name}.absmax")
-            if absmax_kind != "F32":
-                raise ModelError(
-                    f"{self._folder}: {name} is quantised twice; store it without double quantisation."
-                )
-            size = math.prod(shape)
-            if math.prod(found) * 2 != size or math.prod(absmax) * nf4.BLOCK != size:
-                raise self._mismatch(name, (math.prod(found) * 2,), shape)
-        elif kind not in _KINDS:
-            raise ModelError(
-                f"{self._folder}: {name} is stored as {kind}; Midfill reads 16 and 32 bit floats and NF4, "
-                "so download a model in one of these."
-            )
-        elif found != shape:
-            raise self._mismatch(name, found, shape)
+        check_header(self._folder, name, shape, self._header)
 
     def stored(self, name: str) -> Stored:
         """One weight as it lies in the file. It is mapped: reading happens when its bytes are touched."""
@@ -145,24 +136,45 @@ class Checkpoint:
 
     def _holder(self, name: str) -> Any:
         if (file := self._holders.get(name)) is None:
-            raise ModelError(f"{self._folder} lacks the tensor {name}; download the model again.")
+            raise missing_tensor(self._folder, name)
         return file
 
-    def _mismatch(self, name: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> ModelError:
-        return ModelError(
-            f"{self._folder}: {name} has the shape {list(found)}, but config.json asks for {list(wanted)}; "
-            "the files belong to different models."
+
+Header = Callable[
+    [str], tuple[tuple[int, ...], str]
+]  # name of a tensor -> (shape, kind); ModelError if missing
+
+
+def check_header(folder: Path, name: str, shape: tuple[int, ...], header: Header) -> None:
+    """ModelError unless a weight is stored in a way that can be read, and in the shape that is asked for."""
+    found, kind = header(name)
+    if kind == "U8":
+        absmax, absmax_kind = header(f"{name}.absmax")
+        if absmax_kind != "F32":
+            raise ModelError(f"{folder}: {name} is quantised twice; store it without double quantisation.")
+        size = math.prod(shape)
+        if math.prod(found) * 2 != size or math.prod(absmax) * nf4.BLOCK != size:
+            raise _mismatch(folder, name, (math.prod(found) * 2,), shape)
+    elif kind not in _KINDS:
+        raise ModelError(
+            f"{folder}: {name} is stored as {kind}; Midfill reads 16 and 32 bit floats and NF4, "
+            "so download a model in one of these."
         )
+    elif found != shape:
+        raise _mismatch(folder, name, found, shape)
 
 
-def _weight_files(folder: Path) -> list[Path]:
-    index = folder / "model.safetensors.index.json"
-    if not index.exists():
-        return [folder / "model.safetensors"]
-    names = read_json(index).get("weight_map")
-    if not isinstance(names, dict):
-        raise ModelError(f"{index} has no weight_map; download the model again.")
-    return [folder / Path(str(name)).name for name in sorted(set(names.values()))]
+def _mismatch(folder: Path, name: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> ModelError:
+    return ModelError(
+        f"{folder}: {name} has the shape {list(found)}, but config.json asks for {list(wanted)}; "
+        "the files belong to different models."
+    )
+
+
+def missing_tensor(folder: Path, name: str) -> ModelError:
+    return ModelError(
+        f"{folder} lacks the tensor {name}; download the model again, or one whose weights are not quantised."
+    )
 
 
 def _open(path: Path) -> Any:
@@ -175,12 +187,11 @@ def _open(path: Path) -> Any:
 
 
 def _lite_folder() -> Path:
-    """The snapshot in the hub's cache. Only looked at: nothing is fetched here."""
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
-    snapshots = Path(os.environ.get("HF_HUB_CACHE") or home / "hub") / _LITE / "snapshots"
-    complete = [path.parent for path in snapshots.glob("*/config.json")]
-    if not complete:
+    """The pinned revision, or whichever was fetched by other means; nothing is fetched here."""
+    found = hub.cached(hub.LITE) or hub.cached(hub.HubName(hub.LITE.repo))
+    if found is None:
         raise ModelError(
-            "The lite model is not on this machine; use --model demo, or give the folder that holds it."
+            "The lite model is not on this machine, or not all of it; fetch it with `midfill download lite`, "
+            "or use --model demo."
         )
-    return max(complete, key=lambda path: path.stat().st_mtime)
+    return found

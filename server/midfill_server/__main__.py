@@ -13,8 +13,10 @@ from midfill_server import __version__
 def main(argv: list[str] | None = None) -> int:
     """Run one command: 0 on success, 2 on wrong usage, 1 otherwise."""
     argv = sys.argv[1:] if argv is None else argv
-    if argv[:1] == ["engine"]:  # these two have options of their own
+    if argv[:1] == ["engine"]:  # these have options of their own
         return engine(argv[1:])
+    if argv[:1] == ["download"]:
+        return download(argv[1:])
     if argv[:1] == ["bench"]:
         return bench(argv[1:])
     options = parser().parse_args(argv)
@@ -76,6 +78,16 @@ def engine(argv: list[str]) -> int:
     return int(api.main(argv))
 
 
+def download(argv: list[str]) -> int:
+    try:
+        from midfill_model import download as hub
+    except ModuleNotFoundError as error:
+        return complain(f'a download needs {error.name}; install it with: pip install "midfill[local]"', 1)
+    except KeyboardInterrupt:
+        return 1
+    return int(hub.main(argv))
+
+
 def bench(argv: list[str]) -> int:
     from midfill_server import bench as speed
 
@@ -100,7 +112,7 @@ def parser() -> argparse.ArgumentParser:
 
     it = commands.add_parser("complete", help="complete one place in a file, through the real server")
     it.add_argument("where", metavar="FILE:LINE:COL", help="line and column count from 1")
-    it.add_argument("--model", default="auto", help="auto, demo, lite or a folder")
+    it.add_argument("--model", default="auto", help="auto, demo, lite, a folder or a hub id")
     it.add_argument("--json", action="store_true", help="one JSON object instead of text")
     it.set_defaults(run=complete)
 
@@ -109,6 +121,7 @@ def parser() -> argparse.ArgumentParser:
     it.set_defaults(run=status)
 
     commands.add_parser("stop", help="stop the engine").set_defaults(run=stop)
+    commands.add_parser("download", help="fetch a model from the hub (see `midfill download --help`)")
     commands.add_parser("engine", help="run the engine itself (see `midfill engine --help`)")
     commands.add_parser("bench", help="measure the speed (see `midfill bench --help`)")
     return top

@@ -15,7 +15,9 @@ STOPPED: dict[str, Any] = {
     "state": "stopped",
     "pid": None,
     "model": None,
+    "fim_trained": None,
     "device": None,
+    "memory": None,
     "socket": None,
     "url": None,
     "uptime_s": None,
@@ -41,7 +43,9 @@ async def state() -> dict[str, Any]:
         "state": health.get("status"),
         "pid": record["pid"],
         "model": model.get("id") or record.get("model"),
+        "fim_trained": model.get("fim_trained"),
         "device": model.get("device"),
+        "memory": health.get("memory"),
         "socket": record.get("socket"),
         "url": record["url"],
         "uptime_s": round(time.time() - record.get("started", time.time()), 1),
@@ -65,4 +69,13 @@ def in_words(state: dict[str, Any]) -> str:
     if state["state"] == "stopped":
         return "No engine is running; the next completion starts one."
     words = f"{state['state']}: model {state['model']} on {state['device']}, process {state['pid']}"
-    return f"{words}, up {state['uptime_s']:.0f} s, {state['requests']} requests. {state['message']}".strip()
+    words += f", up {state['uptime_s']:.0f} s, {state['requests']} requests{_held(state['memory'] or {})}."
+    if state["fim_trained"] is False:
+        words += f" {resident.UNTRAINED}."
+    return f"{words} {state['message']}".strip()
+
+
+def _held(memory: dict[str, int]) -> str:
+    """Bytes as the engine tells them, in words."""
+    places = (("gpu_reserved", "of GPU memory"), ("resident", "of memory"))
+    return "".join(f", {memory[key] / 2**30:.1f} GiB {place}" for key, place in places if key in memory)

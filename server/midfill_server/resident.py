@@ -142,7 +142,8 @@ class Resident:
                 await self._forget(backend)
                 self._fail(BackendError(status.message))
                 return
-            self._report(replace(status, warning=_other_model(status.model, self.model)))
+            warning = _other_model(status.model, self.model) or _untrained(health)
+            self._report(replace(status, warning=warning))
             if status.state is State.READY:
                 return
             await asyncio.sleep(5 * POLL_SECONDS)
@@ -265,6 +266,17 @@ def last_words(folder: Path) -> str:
     except OSError:
         lines = []
     return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+UNTRAINED = (
+    "This model was not trained to fill in the middle, so expect poor completions; "
+    "`midfill download lite` fetches one that was"
+)
+
+
+def _untrained(health: dict[str, Any]) -> str:
+    model = health.get("model")
+    return UNTRAINED if isinstance(model, dict) and model.get("fim_trained") is False else ""
 
 
 def _other_model(running: str | None, wanted: str) -> str:

@@ -52,6 +52,7 @@ def test_status_has_the_same_keys_with_and_without_an_engine(
     assert running.keys() == stopped.keys()
     assert (running["state"], stopped["state"]) == ("ready", "stopped")
     assert running["pid"] and running["model"] and running["requests"] >= 1
+    assert running["fim_trained"] is True and running["memory"]["resident"] > 50 << 20
     assert stopped["pid"] is None and stopped["model"] is None
 
 
@@ -68,6 +69,7 @@ def test_status_has_the_same_keys_with_and_without_an_engine(
         ["complete", f"{__file__}:100000:1"],
         ["complete", f"{__file__}:2:1000"],
         ["status", "--yaml"],
+        ["download", "a/b", "c/d"],
     ],
 )
 def test_wrong_usage_is_one_sentence_and_exit_code_2(own_folder: Path, arguments: list[str]) -> None:

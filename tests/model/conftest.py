@@ -29,4 +29,5 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny(tiny_folder: Path) -> Loaded:
-    return Loaded(tiny_folder, ours(tiny_folder), Tokenizer(tiny_folder), prefix_tokens=256, suffix_tokens=64)
+    network, tokenizer = ours(tiny_folder), Tokenizer(tiny_folder)
+    return Loaded("tiny", tiny_folder, network, tokenizer, prefix_tokens=256, suffix_tokens=64)

@@ -104,6 +104,8 @@ async def test_health_names_the_model(http: httpx.AsyncClient, tiny_folder: Path
         "fim": True,
         "fim_trained": True,
     }
+    assert 50 << 20 < found["memory"].pop("resident") < 8 << 30
+    assert found["memory"] == {}
     models = (await http.get("/v1/models")).json()
     assert [model["id"] for model in models["data"]] == [tiny_folder.name]
 

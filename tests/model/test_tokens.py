@@ -60,10 +60,24 @@ def test_control_ids_out_of_order_are_refused(tmp_path: Path, tiny_folder: Path)
     (tmp_path / "tokenizer.json").write_text(json.dumps(raw))
     with pytest.raises(ModelError, match="not in a row"):
         Tokenizer(tmp_path)
-    raw["added_tokens"] = raw["added_tokens"][:2]
+    raw["added_tokens"] = raw["added_tokens"][:3]
     (tmp_path / "tokenizer.json").write_text(json.dumps(raw))
-    with pytest.raises(ModelError, match="has no <｜fim▁hole｜> token"):
+    with pytest.raises(ModelError, match="has no <｜fim▁begin｜> token"):
         Tokenizer(tmp_path)
+
+
+def test_a_vocabulary_without_fim_tokens_goes_on_from_the_prefix(tmp_path: Path) -> None:
+    folder = write_v2(tmp_path)
+    raw = json.loads((folder / "tokenizer.json").read_text("utf-8"))
+    raw["added_tokens"] = raw["added_tokens"][:2]  # DeepSeek-V2-Lite's, as it is published
+    (folder / "tokenizer.json").write_text(json.dumps(raw), "utf-8")
+    tokenizer = Tokenizer(folder)
+    assert tokenizer.fim_ids is None
+    assert tokenizer.control_ids == {100000, 100001}
+    assert tokenizer.fim_prompt("a = ", "\nb = 2\n", 100, 100) == [100000, *tokenizer.encode("a = ")]
+    long = "x = 1\n" * 100
+    prompt = tokenizer.fim_prompt(long, "", 40, 0)
+    assert len(prompt) <= 41 and prompt[1:] == tokenizer.encode(long)[-len(prompt) + 1 :]
 
 
 @pytest.mark.parametrize("wrong", ["<｜fim_begin｜>", "<|fim▁begin|>", "<|fim_begin|>", "<fim_prefix>"])

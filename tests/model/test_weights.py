@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from midfill_model import nf4, synthetic, weights
+from midfill_model import hub, nf4, synthetic, weights
 from midfill_model.config import ModelError, read_config
-from midfill_model.loading import gpu_lack, load_model
+from midfill_model.loading import fim_trained, gpu_lack, load_model, read_settings
 from midfill_model.reference import ours
 
 from .tiny import YARN, write_tiny
@@ -107,12 +107,55 @@ def test_a_name_becomes_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ModelError, match="There is no model folder"):
         weights.resolve(str(tmp_path / "none"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(ModelError, match="lite model is not on this machine"):
+    with pytest.raises(ModelError, match="`midfill download lite`"):
         weights.resolve("lite")
-    snapshot = tmp_path / "models--deepseek-ai--DeepSeek-Coder-V2-Lite-Base" / "snapshots" / "abc"
-    snapshot.mkdir(parents=True)
-    (snapshot / "config.json").write_text("{}")
-    assert weights.resolve("lite") == snapshot
+    with pytest.raises(ModelError, match="with: midfill download owner/name@v1"):
+        weights.resolve("owner/name@v1")
+    snapshots = tmp_path / "models--deepseek-ai--DeepSeek-Coder-V2-Lite-Base" / "snapshots"
+    other, pinned = snapshots / "abc", snapshots / str(hub.LITE.revision)
+    write_files(other, "config.json", "tokenizer.json")
+    with pytest.raises(ModelError, match="or not all of it"):
+        weights.resolve("lite")
+    write_files(other, "model.safetensors")
+    assert weights.resolve("lite") == other  # what another program fetched serves, too
+    write_files(pinned, "config.json", "tokenizer.json", "model.safetensors")
+    assert weights.resolve("lite") == pinned
+    assert weights.resolve(f"{hub.LITE.repo}@{hub.LITE.revision}") == weights.resolve("lite")
+
+
+def write_files(folder: Path, *names: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).write_text("{}")
+
+
+TRAINED = {
+    "models--deepseek-ai--DeepSeek-Coder-V2-Lite-Base/snapshots/abc": True,
+    "models--deepseek-ai--DeepSeek-Coder-V2-Lite-Instruct/snapshots/abc": False,
+    "models--chat--DeepSeek-Coder-V2-Lite-Base/snapshots/abc": True,
+    "DeepSeek-V2-Lite-Chat": False,
+    "my-model": True,
+}
+
+
+@pytest.mark.parametrize(("name", "trained"), TRAINED.items())
+def test_a_model_tuned_for_chat_is_known_by_its_name(
+    tmp_path: Path, tiny_folder: Path, name: str, trained: bool
+) -> None:
+    folder = shutil.copytree(tiny_folder, tmp_path / name)
+    assert fim_trained(folder, *read_settings(folder)) is trained
+    edit(folder, fim_trained=not trained)  # who makes a model may say so
+    assert fim_trained(folder, *read_settings(folder)) is not trained
+
+
+def test_a_model_without_fim_tokens_loads_and_is_known(tmp_path: Path, tiny_folder: Path) -> None:
+    folder = shutil.copytree(tiny_folder, tmp_path / "model")
+    raw = json.loads((folder / "tokenizer.json").read_text())
+    raw["added_tokens"] = raw["added_tokens"][:2]
+    (folder / "tokenizer.json").write_text(json.dumps(raw))
+    loaded = load_model(str(folder), 1, "cpu")(lambda _: None)
+    assert loaded.tokenizer.fim_ids is None
+    assert not fim_trained(folder, loaded.network.config, loaded.tokenizer)
 
 
 def test_lites_scale_of_the_softmax(tmp_path: Path) -> None:

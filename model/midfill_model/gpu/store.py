@@ -62,7 +62,7 @@ def load_fused(
 
 def check_memory(folder: Path, config: Config, n_free: int) -> None:
     """ModelError if the weights, a small cache and what a step needs do not fit into `n_free` bytes."""
-    weights = _n_bytes(allocate(config, torch.device("meta"), torch.bfloat16))
+    weights = _packed_bytes(config)
     cache = _CACHED_TOKENS * config.num_hidden_layers * config.latent_dim * torch.bfloat16.itemsize
     needed = weights + cache + _WORKING_BYTES
     if needed > n_free:
@@ -70,6 +70,16 @@ def check_memory(folder: Path, config: Config, n_free: int) -> None:
             f"{folder} needs {needed / 2**30:.1f} GiB of GPU memory ({weights / 2**30:.1f} of them weights), "
             f"and {n_free / 2**30:.1f} are free; end what else uses the GPU, or use --model demo."
         )
+
+
+def room_for_copy(config: Config, n_shard_bytes: int) -> tuple[Path, int]:
+    """Where a packed copy of such a model will lie, and the free bytes that it wants; 0 if none is kept."""
+    place = _cache_folder() / "packed"
+    try:
+        needed = _packed_bytes(config) + _SPARE_DISK if n_shard_bytes >= _COPY_PAYS_FROM else 0
+    except ModelError:  # of a shape that only the CPU's network runs
+        needed = 0
+    return place, needed
 
 
 def free_memory(device: torch.device) -> int:
@@ -150,6 +160,10 @@ def _cache_folder() -> Path:
 
 def _tensors(weights: FusedWeights) -> dict[str, Tensor]:
     return dict(named_tensors(weights))
+
+
+def _packed_bytes(config: Config) -> int:
+    return _n_bytes(allocate(config, torch.device("meta"), torch.bfloat16))
 
 
 def _n_bytes(weights: FusedWeights) -> int:

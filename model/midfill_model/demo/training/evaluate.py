@@ -56,13 +56,14 @@ def evaluate(folder: Path, split: Path, n_holes: int) -> dict[str, dict[str, flo
 def completer(folder: Path) -> Callable[[str, str], str]:
     """The engine's prompt, network and greedy loop, without its thread."""
     tokenizer, network = Tokenizer(folder), reference.ours(folder)
-    stops = set(range(tokenizer.fim_ids.bos, tokenizer.fim_ids.end + 1))
 
     def complete(prefix: str, suffix: str) -> str:
         prompt = tokenizer.fim_prompt(prefix[-8 * PREFIX :], suffix[: 8 * SUFFIX], PREFIX, SUFFIX)
         slot, detokenizer = Slot(network.new_cache, network.context), Detokenizer(tokenizer)
         text = ""
-        for id_ in generate(network, slot, prompt, LONGEST, stops, tokenizer.size, lambda: False):
+        for id_ in generate(
+            network, slot, prompt, LONGEST, tokenizer.control_ids, tokenizer.size, lambda: False
+        ):
             text += detokenizer.push(id_) if id_ is not None else ""
             if "\n" in text:
                 break
