@@ -5,8 +5,9 @@ of high bytes and a plane of low bytes in eight registers. That beats a table in
 interpreter knows no assembly: there, and where values have to be exact, the fp32 table is read.
 
 Word w of a row holds the columns 8w … 8w+7, the even one of each byte in the high nibble. A vector [K] that a
-matrix is applied to lies in one of two orders, so that a thread loads the columns of four words at once:
-plane order, column 8w+e at e * K/8 + w; or pair order, at (e // 2) * K/4 + 2w + e % 2, ready for fp16x2.
+matrix is applied to lies in an order in which a thread loads the columns of its words at once:
+plane order, column 8w+e at e * K/8 + w; pair order, at (e // 2) * K/4 + 2w + e % 2, ready for fp16x2;
+or, for many tokens, chunk order, which is pair order within each 128 columns.
 """
 
 import numpy as np
@@ -28,7 +29,7 @@ def _plane(shift: int) -> list[int]:
 
 
 def code_table(fast: bool, device: torch.device) -> Tensor:
-    """What `code_ptr` points to: int32 [8, 32], high and low plane for each lane; or fp32 [16], the values."""
+    """What `code_ptr` points to: int32 [8, 32], both planes for each lane; or fp32 [16], the values."""
     if fast:
         planes = torch.tensor(_plane(8) + _plane(0), dtype=torch.int32, device=device)
         return planes[:, None].expand(-1, 32).contiguous()
@@ -104,8 +105,8 @@ def codes(code_ptr, FAST: tl.constexpr):
 def codes_of_lane(code_ptr, FAST: tl.constexpr):
     """The table for `dot_words`, from the lane's own copy in memory.
 
-    ptxas keeps what it knows to be the same in all threads in uniform registers, which prmt cannot read, and moves
-    it from there anew for every word: a third more instructions.
+    ptxas keeps what it knows to be the same in all threads in uniform registers, which prmt cannot read, and
+    moves it from there anew for every word: a third more instructions.
     """
     if FAST:
         at = code_ptr.to(tl.int64)
@@ -126,7 +127,7 @@ def codes_of_lane(code_ptr, FAST: tl.constexpr):
 @triton.jit
 def _of_lane(at):
     return tl.inline_asm_elementwise(
-        "{ .reg .b32 l; mov.u32 l, %laneid; .reg .b64 p; mad.wide.u32 p, l, 4, $1; ld.global.nc.b32 $0, [p]; }",
+        "{ .reg .b32 l; .reg .b64 p; mov.u32 l, %laneid; mad.wide.u32 p, l, 4, $1; ld.global.b32 $0, [p]; }",
         "=r,l",
         [at],
         dtype=tl.int32,
@@ -246,7 +247,7 @@ def dot_words(w, x, code, FAST: tl.constexpr):
 
 @triton.jit
 def in_chunk(column):
-    """Where a column lies in the order that `scaled_pairs` needs: pair order within each chunk of 128 columns."""
+    """Where a column lies in chunk order: pair order within each chunk of 128 columns, for `scaled_pairs`."""
     return column // 128 * 128 + column % 8 // 2 * 32 + column % 128 // 8 * 2 + column % 2
 
 
