@@ -112,7 +112,9 @@ async def test_unsuitable_files_get_nothing_and_one_note(editor: Editor, text: s
     editor.open("file:///odd.bin", text)
     for _ in range(3):
         assert await editor.complete("file:///odd.bin", 0, 1).text() == ""
-    notes = [it["params"]["message"] for it in editor.notifications if it["method"] == "midfill/status"]
+    notes = [
+        it["params"]["message"] for it in editor.notifications if it["method"] == "midfill/statusChanged"
+    ]
     assert [why in note for note in notes].count(True) == 1
     editor.insert("file:///odd.bin", 0, 0, "y")
     assert await editor.complete("file:///odd.bin", 0, 1).text() == ""
@@ -158,7 +160,7 @@ async def test_settings_can_change_and_switch_everything_off(editor: Editor) -> 
     editor.open("file:///off.py", PROGRAM)
     editor.notify("workspace/didChangeConfiguration", {"settings": {"midfill": {"enabled": False}}})
     assert await editor.complete("file:///off.py", *end_of(PROGRAM)).text() == ""
-    await editor.notified("midfill/status", lambda it: it["state"] == "off")
+    await editor.notified("midfill/statusChanged", lambda it: it["state"] == "off")
     editor.notify("workspace/didChangeConfiguration", {"settings": {"model": MODEL, "maxTokens": 4}})
     assert await editor.complete("file:///off.py", *end_of(PROGRAM)).text()
 
