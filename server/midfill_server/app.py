@@ -45,7 +45,10 @@ async def inline_completion(ls: Server, params: InlineCompletionParams) -> lsp.I
 
 async def completion(ls: Server, params: lsp.CompletionParams) -> lsp.CompletionList:
     """The same text in a completion menu, for editors without ghost text."""
-    text = await ls.answer(params.text_document.uri, params.position, explicit=False)
+    uri = params.text_document.uri
+    text = await ls.answer(uri, params.position, explicit=False)
+    if (document := ls.documents.get(uri)) is not None:
+        text = text.replace("\n", document.newline)  # Helix inserts it as it is
     items = [_menu_item(ls.documents, params, text)] if text else []
     return lsp.CompletionList(is_incomplete=True, items=items)
 
@@ -136,7 +139,11 @@ class Server(LanguageServer):
     async def answer(
         self, uri: str, position: lsp.Position, explicit: bool, grow: Callable[[str], None] = lambda _: None
     ) -> str:
-        """The text for one request with the file's line ends; "" and one note when there can be none."""
+        """The text for one request; "" and one note when there can be none.
+
+        Its lines end with "\n" in every file: editors with ghost text give a file's lines their own ends, and
+        Neovim would put a "\r" into the line.
+        """
         document = self.documents.get(uri)
         if not self.settings.enabled or self.paused:
             return ""
@@ -145,11 +152,7 @@ class Server(LanguageServer):
             return ""
         try:
             window = self.window(document, document.locate(position, self.documents.encoding))
-            newline = document.newline
-            text = await self.completer.complete(
-                self._ask(uri, window, explicit), lambda text: grow(text.replace("\n", newline))
-            )
-            return text.replace("\n", newline)
+            return await self.completer.complete(self._ask(uri, window, explicit), grow)
         except Unsuitable as reason:
             self.announce.note_once(f"No completion in {uri}: it is {reason}")
         except BackendError as error:
