@@ -109,7 +109,7 @@ async def test_a_completion_is_streamed(client: Any, engine: Engine) -> None:
             "partialResultToken": token,
         },
     )
-    assert (await answer).items == []
+    assert not (await answer).items
     texts = [items[0].insertText for items in client.partials[token]]
     assert len(texts) >= 3
     assert all(later.startswith(earlier) for earlier, later in pairwise(texts[:-1]))

@@ -1,4 +1,4 @@
-"""Real editors in a terminal of our own, with the snippets of editors/ and the real `midfill serve` behind them.
+"""Real editors in a terminal of our own, with the snippets of editors/ and the real `midfill serve` behind.
 
 `make test-editors` unpacks the editors into .editors/ first.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ..e2e.conftest import Engine, runtime_folder
+from ..e2e.conftest import Engine, runtime_folder  # noqa: TID252 - the tests are no package
 
 ROOT = Path(__file__).parents[2]
 EDITORS = ROOT / "editors"

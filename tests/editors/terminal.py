@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -20,6 +21,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 PATIENCE = 60.0  # seconds, for what takes a second: a slow machine is no failure
 POLL = 0.02
+
+DEVICE_CONTROL = re.compile(rb"\x1bP.*?\x1b\\", re.DOTALL)  # questions that pyte would put on the screen
 
 Found = TypeVar("Found")
 
@@ -55,7 +58,7 @@ class Terminal:
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            env={**environment, "TERM": "xterm-256color", "LANG": "C.UTF-8"},
+            env={**environment, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"},
             cwd=folder,
             start_new_session=True,
             process_group=None,
@@ -104,6 +107,7 @@ class Terminal:
         os.write(self._ours, data)
 
     def _read(self) -> None:
+        pending = b""
         while True:
             try:
                 data = os.read(self._ours, 65536)
@@ -111,8 +115,11 @@ class Terminal:
                 return
             if not data:
                 return
+            pending = DEVICE_CONTROL.sub(b"", pending + data)
+            whole, start, rest = pending.partition(b"\x1bP")
             with self._lock:
-                self._stream.feed(data)
+                self._stream.feed(whole)
+            pending = start + rest
 
 
 class _Screen(pyte.Screen):
