@@ -3,7 +3,6 @@
 `make test-editors` unpacks the editors into .editors/ first.
 """
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,10 +49,13 @@ def own_engine() -> Iterator[Engine]:
 
 
 def environment(engine: Engine, home: Path) -> dict[str, str]:
-    """A user with an empty home, and `midfill` in the PATH."""
-    home.mkdir(exist_ok=True)
+    """A user with an empty home, and `midfill` in the PATH, but no other tool of the virtual environment."""
+    programs = home / "bin"
+    programs.mkdir(parents=True, exist_ok=True)
+    if not (programs / "midfill").exists():
+        (programs / "midfill").symlink_to(Path(sys.executable).parent / "midfill")
     return {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": f"{programs}:/usr/bin:/bin",
         "HOME": str(home),
         "XDG_CONFIG_HOME": str(home / "config"),
         "XDG_CACHE_HOME": str(home / "cache"),

@@ -54,13 +54,12 @@ class Terminal:
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.process = subprocess.Popen(
-            [str(it) for it in argv],
+            ["setsid", "--ctty", *map(str, argv)],  # Emacs opens /dev/tty
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
             env={**environment, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"},
             cwd=folder,
-            start_new_session=True,
             process_group=None,
         )
         os.close(theirs)
