@@ -6,4 +6,4 @@ vim.keymap.set('i', '<Tab>', function() return require('midfill').accept() and '
 vim.keymap.set('i', '<C-Right>', function() return require('midfill').accept('word') and '' or '<C-Right>' end, { expr = true })
 vim.keymap.set('i', '<C-Down>', function() return require('midfill').accept('line') and '' or '<C-Down>' end, { expr = true })
 
-vim.o.statusline = "%f %m%=%{v:lua.require'midfill'.status()} %l:%c"
+vim.o.statusline = "%t %m%=%{v:lua.require'midfill'.status()} %l:%c"

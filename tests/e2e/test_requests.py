@@ -233,3 +233,21 @@ async def test_a_restart_replaces_an_engine_that_was_killed(own_folder: Path) ->
         os.kill(first, signal.SIGKILL)
         assert (await editor.request("midfill/restart"))["state"] in ("starting", "loading", "ready")
         assert engine.pid not in (None, first)
+
+
+async def test_an_editor_that_says_nothing_of_itself_is_served(shared_folder: Path) -> None:
+    """No encodings, so positions are in UTF-16; no folder; no ghost text, so the text is in the menu."""
+    uri, text = "file:///plain.py", PROGRAM + "print('😀', sel"
+    async with asyncio.timeout(PATIENCE), Editor(environment=environment(shared_folder)) as editor:
+        result = await editor.initialize(None, {"textDocument": {}})
+        assert result["capabilities"].get("positionEncoding") in (None, "utf-16")
+        assert result["capabilities"]["completionProvider"] is not None
+        editor.open(uri, text)
+        line, character = end_of(text)
+        here = {"line": line, "character": character + 1}
+        answer = await editor.request(
+            "textDocument/completion", {"textDocument": {"uri": uri}, "position": here}
+        )
+        (item,) = answer["items"]
+        assert item["textEdit"]["range"] == {"start": here, "end": here}
+        assert item["filterText"].startswith("sel")

@@ -19,7 +19,7 @@ from typing import TypeVar
 import pyte
 from PIL import Image, ImageDraw, ImageFont
 
-PATIENCE = 60.0  # seconds, for what takes a second: a slow machine is no failure
+PATIENCE = 30.0  # seconds, for what takes a second: a slow machine is no failure
 POLL = 0.02
 
 DEVICE_CONTROL = re.compile(rb"\x1bP.*?\x1b\\", re.DOTALL)  # questions that pyte would put on the screen
@@ -130,6 +130,10 @@ class _Screen(pyte.Screen):
 
     def write_process_input(self, data: str) -> None:
         self._answer(data.encode())
+
+    def report_device_status(self, mode: int, private: bool = False) -> None:
+        if not private:
+            super().report_device_status(mode)
 
     def select_graphic_rendition(self, *attributes: int, private: bool = False) -> None:
         if not private:  # `CSI > 4 ; 2 m` sets keyboard modes, no colours

@@ -3,7 +3,6 @@
 import contextlib
 import re
 import textwrap
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,12 +50,9 @@ def text_of(terminal: Terminal) -> str:
     return textwrap.dedent("\n".join(window[:end])).rstrip("\n") + "\n"
 
 
-def shown_after(terminal: Terminal, *keys: str) -> str:
-    """The file with the ghost text that comes after these keys."""
-    terminal.type(*keys)
-    time.sleep(0.3)
-    typed = text_of(terminal)
-    wait_for("ghost text", lambda: len(text_of(terminal)) > len(typed))
+def shown_behind(terminal: Terminal, typed: str) -> str:
+    """The file with the ghost text that comes behind what was typed."""
+    wait_for("ghost text", lambda: text_of(terminal).startswith(typed) and text_of(terminal) != typed + "\n")
     return text_of(terminal)
 
 
@@ -76,8 +72,8 @@ def file(tmp_path: Path) -> Path:
 def test_lsp_mode_shows_ghost_text(shared_engine: Engine, tmp_path: Path, file: Path) -> None:
     with emacs(shared_engine, tmp_path / "home", "lsp-mode.el", file) as terminal:
         wait_for("the server", lambda: re.search(r"LSP\[midfill:\d+\]", terminal.text()))
-        shown = shown_after(terminal, END_OF_BUFFER, "f", " ")
-        assert shown.startswith(PROGRAM + "        if ")
+        terminal.type(END_OF_BUFFER, *"f ")
+        shown = shown_behind(terminal, PROGRAM + "        if ")
         terminal.screenshot(SCREENSHOTS / "emacs-lsp-mode.png", FONT)
         assert file.read_text() == PROGRAM + "        i"
         terminal.type(TAB)
@@ -88,9 +84,10 @@ def test_lsp_mode_shows_ghost_text(shared_engine: Engine, tmp_path: Path, file: 
 def test_lsp_mode_drops_what_was_typed_over(shared_engine: Engine, tmp_path: Path, file: Path) -> None:
     with emacs(shared_engine, tmp_path / "home", "lsp-mode.el", file) as terminal:
         wait_for("the server", lambda: re.search(r"LSP\[midfill:\d+\]", terminal.text()))
-        shown_after(terminal, END_OF_BUFFER, "f", " ")
-        shown = shown_after(terminal, *"zebra")
-        assert shown.startswith(PROGRAM + "        if zebra")
+        terminal.type(END_OF_BUFFER, *"f ")
+        shown_behind(terminal, PROGRAM + "        if ")
+        terminal.type(*"zebra")
+        shown = shown_behind(terminal, PROGRAM + "        if zebra")
         terminal.type(TAB)
         assert saved(terminal, file) == shown
 
@@ -98,18 +95,17 @@ def test_lsp_mode_drops_what_was_typed_over(shared_engine: Engine, tmp_path: Pat
 def test_eglot_shows_the_completion_as_a_preview(shared_engine: Engine, tmp_path: Path, file: Path) -> None:
     with emacs(shared_engine, tmp_path / "home", "eglot.el", file) as terminal:
         terminal.wait_for("[eglot:")
-        shown = shown_after(terminal, END_OF_BUFFER, *"f amo")
+        terminal.type(END_OF_BUFFER, *"f amo")
+        shown = shown_behind(terminal, PROGRAM + "        if amo")
         terminal.screenshot(SCREENSHOTS / "emacs-eglot.png", FONT)
         terminal.type(TAB)
-        assert shown.startswith(PROGRAM + "        if amo")
         assert saved(terminal, file) == shown
 
 
 def test_eglot_completes_more_than_one_line(shared_engine: Engine, tmp_path: Path, file: Path) -> None:
     with emacs(shared_engine, tmp_path / "home", "eglot.el", file) as terminal:
         terminal.wait_for("[eglot:")
-        completed = shown_after(terminal, END_OF_BUFFER, "f", " ", META_TAB)
-        assert (
-            completed.startswith(PROGRAM + "        if ") and completed.count("\n") > PROGRAM.count("\n") + 1
-        )
+        terminal.type(END_OF_BUFFER, *"f ", META_TAB)
+        completed = shown_behind(terminal, PROGRAM + "        if ")
+        assert completed.count("\n") > PROGRAM.count("\n") + 1
         assert saved(terminal, file) == completed

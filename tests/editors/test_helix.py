@@ -31,7 +31,7 @@ def helix(engine: Engine, home: Path, file: Path) -> Iterator[Terminal]:
 def entry(terminal: Terminal) -> str:
     """The first line of Midfill's entry, once the menu is open: Helix calls entries of kind Text `text`."""
     found = wait_for("the menu", lambda: [it for it in terminal.text().split("\n") if it.endswith(" text")])
-    return found[0].removesuffix("text").strip()
+    return found[0].removesuffix("text").lstrip(" ~").rstrip()
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
@@ -40,7 +40,7 @@ def test_the_entry_of_the_menu_is_what_is_saved(shared_engine: Engine, tmp_path:
     program = PROGRAM.replace("Bank", "Bank 😀").replace("\n", newline)
     file.write_bytes(program.encode())
     with helix(shared_engine, tmp_path / "home", file) as terminal:
-        terminal.type(*"geoif ", CTRL_X)
+        terminal.type(*"geo    if ", CTRL_X)
         shown = entry(terminal)
         terminal.type(CTRL_N)
         terminal.screenshot(SCREENSHOTS / "helix.png", FONT)
@@ -56,7 +56,7 @@ def test_the_menu_opens_while_one_types(shared_engine: Engine, tmp_path: Path) -
     file = tmp_path / "accounts.py"
     file.write_text(PROGRAM)
     with helix(shared_engine, tmp_path / "home", file) as terminal:
-        terminal.type(*"geoif amo")
+        terminal.type(*"geo    if amo")
         shown = entry(terminal)
         terminal.type(CTRL_N, ENTER, ESCAPE, *":wq", ENTER)
         assert terminal.wait_for_end() == 0
