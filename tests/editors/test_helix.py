@@ -18,7 +18,7 @@ def helix(engine: Engine, home: Path, file: Path) -> Iterator[Terminal]:
     env = environment(engine, home) | {"HELIX_RUNTIME": str(DEBIAN / "usr/lib/hx/runtime")}
     (home / "config/helix").mkdir(parents=True, exist_ok=True)
     shutil.copy(EDITORS / "helix/languages.toml", home / "config/helix")
-    with Terminal([DEBIAN / "usr/lib/hx/hx", "-vv", file], env, home) as terminal:
+    with Terminal([DEBIAN / "usr/lib/hx/hx", "-vv", file.name], env, file.parent) as terminal:
         terminal.wait_for("NOR")
         log = home / "cache/helix/helix.log"
         wait_for("the server", lambda: log.exists() and '"textDocument/didOpen"' in log.read_text())
@@ -42,9 +42,7 @@ def test_the_entry_of_the_menu_is_what_is_saved(shared_engine: Engine, tmp_path:
     with helix(shared_engine, tmp_path / "home", file) as terminal:
         terminal.type(*"geo    if ", CTRL_X)
         shown = entry(terminal)
-        terminal.type(CTRL_N)
-        terminal.screenshot(SCREENSHOTS / "helix.png", FONT)
-        terminal.type(ENTER, ESCAPE, *":wq", ENTER)
+        terminal.type(CTRL_N, ENTER, ESCAPE, *":wq", ENTER)
         assert terminal.wait_for_end() == 0
     saved = file.read_bytes().decode()
     assert saved.startswith(program + "        if " + shown + newline)
@@ -58,6 +56,7 @@ def test_the_menu_opens_while_one_types(shared_engine: Engine, tmp_path: Path) -
     with helix(shared_engine, tmp_path / "home", file) as terminal:
         terminal.type(*"geo    if amo")
         shown = entry(terminal)
+        terminal.screenshot(SCREENSHOTS / "helix.png", FONT)
         terminal.type(CTRL_N, ENTER, ESCAPE, *":wq", ENTER)
         assert terminal.wait_for_end() == 0
     assert file.read_text().startswith(PROGRAM + "        if " + shown)
