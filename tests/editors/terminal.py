@@ -86,6 +86,14 @@ class Terminal:
         with self._lock:
             return "\n".join(line.rstrip() for line in self.screen.display)
 
+    def settled(self) -> str:
+        """The screen once nothing has changed for a moment: a program may be painting right now."""
+        before = ""
+        while (now := self.text()) != before:
+            before = now
+            time.sleep(0.3)
+        return now
+
     def wait_for(self, what: str) -> None:
         """Wait until `what` stands on the screen."""
         try:

@@ -53,6 +53,7 @@ def text_of(terminal: Terminal) -> str:
 def shown_behind(terminal: Terminal, typed: str) -> str:
     """The file with the ghost text that comes behind what was typed."""
     wait_for("ghost text", lambda: text_of(terminal).startswith(typed) and text_of(terminal) != typed + "\n")
+    terminal.settled()
     return text_of(terminal)
 
 

@@ -41,7 +41,10 @@ class Neovim:
 
     def _remote(self, expression: str) -> str:
         argv = [NVIM, "--server", self.socket, "--remote-expr", expression]
-        done = subprocess.run(argv, env=self._env, capture_output=True, text=True, check=False)
+        try:
+            done = subprocess.run(argv, env=self._env, capture_output=True, text=True, timeout=5)
+        except subprocess.TimeoutExpired:  # it waits for a key, and answers nothing else
+            return "null"
         return done.stdout if done.returncode == 0 else "null"
 
     def attached(self) -> None:
@@ -60,11 +63,10 @@ class Neovim:
 
     def idle(self) -> None:
         """Wait until every request is answered: until then the ghost text may be that of an earlier place."""
-        quiet = 0
-        while quiet < 5:
-            waiting = self.lua("#vim.tbl_keys(vim.lsp.get_clients()[1].requests)")
-            quiet = 0 if waiting else quiet + 1
-            time.sleep(0.1)  # longer than Neovim's own pause before it asks, five times over
+        waiting = "#vim.tbl_keys(vim.lsp.get_clients()[1].requests)"
+        for _ in range(2):
+            wait_for("all answers", lambda: self.lua(waiting) == 0)
+            time.sleep(0.4)  # Neovim itself waits 0.2 s before it asks
 
     def lines(self) -> list[str]:
         found: list[str] = self.lua("vim.api.nvim_buf_get_lines(0, 0, -1, false)")
@@ -89,7 +91,7 @@ def neovim(
 ) -> Iterator[Neovim]:
     env = environment(engine, home)
     socket = home / "nvim.sock"
-    options = ["--cmd", f"set runtimepath^={PLUGIN} noswapfile shadafile=NONE"]
+    options = ["--cmd", f"set runtimepath^={PLUGIN} noswapfile shadafile=NONE cmdheight=3"]
     options += ["--cmd", before] if before else []
     argv = [NVIM, "--listen", socket, *options, "-u", init, file]
     with Terminal(argv, env, home) as terminal:
