@@ -1,0 +1,31 @@
+"""An engine of one's own, for measurements: a user's engine is left alone, and every run starts afresh."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from midfill_server.backend import Backend, BackendError
+from midfill_server.resident import POLL_SECONDS, Resident, stop
+
+
+@asynccontextmanager
+async def private_engine(model: str) -> AsyncGenerator[Backend]:
+    """A client for a new engine that is ready; servers started meanwhile find it too. Raises BackendError."""
+    with tempfile.TemporaryDirectory(prefix="midfill-") as folder:  # short: a socket's path is limited
+        os.environ["MIDFILL_RUNTIME_DIR"] = folder
+        resident = Resident(lambda _: None)
+        resident.use(model)
+        backend = await resident.backend()
+        try:
+            while (health := await backend.health())["status"] == "loading":  # noqa: ASYNC110  another process
+                await asyncio.sleep(POLL_SECONDS)
+            if health["status"] != "ready":
+                raise BackendError(health["message"])
+            yield backend
+        finally:
+            await stop(Path(folder), backend)
