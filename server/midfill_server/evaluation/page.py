@@ -8,7 +8,7 @@ from html import escape
 from midfill_server.evaluation.report import Curves, Report, Row, Strip, Table, said
 
 COLOURS = ("#2f6fde", "#d9822b", "#3a9a5b", "#9b59b6")
-KINDS = ("#3a9a5b", "#d9822b", "#e4e4e4")
+KINDS = ("#3a9a5b", "#a8d5b5", "#d9822b", "#e4e4e4")
 WIDTH, HEIGHT, LEFT, BELOW = 640, 240, 44, 28  # pixels of a drawing, and its margins
 
 STYLE = """

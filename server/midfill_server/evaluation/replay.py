@@ -16,10 +16,10 @@ from pathlib import Path
 from midfill_server.editor import Pending
 from midfill_server.evaluation.holes import LARGEST, SMALLEST, File, read
 from midfill_server.evaluation.repository import Progress
-from midfill_server.evaluation.screen import Screen, useful
+from midfill_server.evaluation.screen import Screen, next_word, useful
 from midfill_server.evaluation.session import Session, Trial, position, session
 from midfill_server.evaluation.tap import Exchange
-from midfill_server.evaluation.trace import Keystroke, Source, Trace
+from midfill_server.evaluation.trace import Keystroke, Shown, Source, Trace
 from midfill_server.evaluation.typist import keys, pause
 from midfill_server.oneshot import UsageError
 
@@ -100,7 +100,7 @@ class Typing:
             key = keys(ahead)[0]
             due += pause(before, key, chance) / self._manner.speed
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            stroke = Keystroke(bool(self._screen.text), bool(useful(self._screen.text, ahead)))
+            stroke = Keystroke(self._shown(ahead))
             tab = self._tab(ahead) if offset >= covered else ""
             if tab:
                 covered = offset + len(tab)
@@ -116,6 +116,14 @@ class Typing:
         seconds = time.perf_counter() - started
         name = part.file.path.name
         return Trace(name, len(keys(part.typed)), n_saved, seconds, self._strokes, self._exchanges())
+
+    def _shown(self, ahead: str) -> Shown:
+        text = self._screen.text
+        if useful(text, ahead):
+            return "line"
+        if text and next_word(text) == next_word(ahead):
+            return "word"
+        return "wrong" if text else "nothing"
 
     def _tab(self, ahead: str) -> str:
         """What Tab would be pressed for now."""

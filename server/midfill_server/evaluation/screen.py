@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 NOTICED = 0.25  # seconds that text must stand before somebody presses Tab for it
@@ -42,3 +43,9 @@ def useful(shown: str, ahead: str) -> str:
     n_blank = len(shown) - len(shown.lstrip())
     line = shown[:n_blank] + shown[n_blank:].partition("\n")[0]
     return line if line.strip() and ahead.startswith(line) else ""
+
+
+def next_word(text: str) -> str:
+    """The first word or sign of a text, with the blanks before it."""
+    found = re.match(r"\s*(?:\w+|[^\w\s]+)", text)
+    return found[0] if found else ""

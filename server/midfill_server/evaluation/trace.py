@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from midfill_server.evaluation.outcome import mean, percentile, reused_prefix
 from midfill_server.evaluation.report import Curves, Row, Strip, Table, Unit
@@ -15,18 +15,17 @@ Source = Literal["known", "joined", "asked", "superseded", "unasked"]
 the next key came before it, or before the editor had even asked."""
 
 
+Shown = Literal["line", "word", "wrong", "nothing"]
+"""Text whose first line is right; only its next word or sign; not even that; no text."""
+
+
 @dataclass(slots=True)
 class Keystroke:
-    """`shown` and `useful`: whether some text, the right text, was on screen when the key was pressed."""
+    """What the screen showed when the key was pressed, against what was typed from there on."""
 
-    shown: bool
-    useful: bool
+    shown: Shown
     source: Source = "unasked"
     latency: float | None = None  # seconds from the request to the answer
-
-    @property
-    def kind(self) -> str:
-        return "useful" if self.useful else "wrong" if self.shown else "nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,9 @@ class Trace:
     seconds: float
     strokes: Sequence[Keystroke]
     exchanges: Sequence[Exchange]
+
+    def screen(self, *shown: Shown) -> float | None:
+        return mean(stroke.shown in shown for stroke in self.strokes)
 
     def share(self, *sources: Source) -> float | None:
         return mean(stroke.source in sources for stroke in self.strokes)
@@ -66,8 +68,9 @@ class Trace:
 FIGURES: tuple[tuple[str, str, Unit, Callable[[Trace], float | None]], ...] = (
     ("keys", "keys that the text takes", "", lambda it: it.n_keys),
     ("seconds", "time", "s", lambda it: it.seconds),
-    ("shown", "keystrokes with text on screen", "%", lambda it: mean(k.shown for k in it.strokes)),
-    ("useful", "… that agrees with what is typed next", "%", lambda it: mean(k.useful for k in it.strokes)),
+    ("shown", "keystrokes with text on screen", "%", lambda it: it.screen("line", "word", "wrong")),
+    ("word", "… whose next word is right", "%", lambda it: it.screen("line", "word")),
+    ("line", "… whose first line is right", "%", lambda it: it.screen("line")),
     ("saved", "keystrokes that Tab saves", "%", lambda it: it.n_saved / it.n_keys),
     ("known", "answered from what is known", "%", lambda it: it.share("known")),
     ("joined", "answered from a generation under way", "%", lambda it: it.share("joined")),
@@ -99,7 +102,7 @@ def plots(traces: Sequence[Trace]) -> tuple[Curves | Strip, ...]:
     every = together(traces)
     samples = {label: every.latencies(source) for label, source in SOURCES.items()}
     strips = (
-        Strip(f"{it.name}: the screen at each keystroke", ("useful", "wrong", "nothing"), _kinds(it))
+        Strip(f"{it.name}: the screen at each keystroke", get_args(Shown), [k.shown for k in it.strokes])
         for it in traces
     )
     return (Curves("From the request to the answer (share of answers within)", "ms", samples), *strips)
@@ -114,7 +117,3 @@ def together(traces: Sequence[Trace]) -> Trace:
         [stroke for it in traces for stroke in it.strokes],
         [exchange for it in traces for exchange in it.exchanges],
     )
-
-
-def _kinds(trace: Trace) -> list[str]:
-    return [stroke.kind for stroke in trace.strokes]
