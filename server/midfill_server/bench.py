@@ -136,7 +136,9 @@ async def _cancel(editor: Editor, backend: Backend, uri: str, prefix: str) -> tu
     writing = asyncio.Event()
     pending = editor.complete(uri, line, 0, grow=lambda _: writing.set())
     answer = asyncio.ensure_future(pending.text())
-    await asyncio.wait([answer, asyncio.ensure_future(writing.wait())], return_when=asyncio.FIRST_COMPLETED)
+    written = asyncio.ensure_future(writing.wait())
+    await asyncio.wait([answer, written], return_when=asyncio.FIRST_COMPLETED)
+    written.cancel()
     started = time.perf_counter()
     pending.cancel()
     try:

@@ -127,8 +127,9 @@ def line_hole(text: str, chance: random.Random) -> tuple[int, int]:
 def block_hole(text: str, chance: random.Random) -> tuple[int, int]:
     """Two lines or more, behind the first one's indentation: up to a blank line or one indented less."""
     start, end = _line(text, chance.randrange(len(text)))
-    indent = _indent(text[start:end])
-    lines = 1
+    if not text[start:end].strip():
+        return end, end
+    indent, lines = _indent(text[start:end]), 1
     while lines < LONGEST_BLOCK and end < len(text):
         _, following = _line(text, end + 1)
         line = text[end + 1 : following]

@@ -110,7 +110,7 @@ def _axes(end: float, unit: str) -> str:
 def _strip(plot: Strip) -> str:
     """Rows of cells, in reading order."""
     size, per_row = 8, WIDTH // 8
-    colours = dict(zip(plot.kinds, KINDS, strict=True))
+    colours = dict(zip(plot.kinds, KINDS, strict=False))
     cells = "".join(
         f'<rect x="{n % per_row * size}" y="{n // per_row * (size + 3)}" width="{size - 1}" height="{size}" '
         f'fill="{colours[kind]}"/>'
