@@ -37,7 +37,7 @@ def replay_main(argv: list[str]) -> int:
 
 async def _evaluate(options: argparse.Namespace, trial: Trial) -> Report:
     if options.data is not None:
-        return await infilling.evaluate(options.data, options.limit, trial, _progress)
+        return await infilling.evaluate(options.data, options.limit, options.seed, trial, _progress)
     return await repository.evaluate(options.repo, options.holes, options.seed, trial, _progress)
 
 
@@ -124,7 +124,7 @@ def _evaluate_parser() -> argparse.ArgumentParser:
         help="tasks in HumanEval-infilling's format, or gzipped; RUNS what the model writes, limited but not "
         "in a sandbox",
     )
-    it.add_argument("--limit", type=_positive, help="only the first so many tasks")
+    it.add_argument("--limit", type=_positive, help="only so many tasks, drawn by the seed")
     it.add_argument("--repo", type=Path, metavar="DIR", help="holes in the code of a folder instead")
     it.add_argument("--holes", type=_positive, default=100, help="holes of each level (%(default)s)")
     return _shared(it)
@@ -140,7 +140,7 @@ def _replay_parser() -> argparse.ArgumentParser:
 
 
 def _shared(it: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    it.add_argument("--seed", type=int, default=1, help="another one draws other places (%(default)s)")
+    it.add_argument("--seed", type=int, default=1, help="another one draws others (%(default)s)")
     it.add_argument("--model", default="demo", help="demo, lite, or a model folder (%(default)s)")
     it.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, such as maxTokens=32"

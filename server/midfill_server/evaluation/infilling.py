@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import random
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -44,11 +45,13 @@ class Task:
         return Hole(self.level, File(path, self.prompt + self.solution + self.suffix), len(self.prompt), end)
 
 
-async def evaluate(data: Path, limit: int | None, trial: Trial, progress: Progress) -> Report:
-    """Raises UsageError and BackendError. Runs what the model wrote: see judge."""
+async def evaluate(data: Path, limit: int | None, seed: int, trial: Trial, progress: Progress) -> Report:
+    """All tasks, or `limit` drawn ones; runs what was written. Raises UsageError and BackendError."""
     if sys.platform == "win32":
         raise UsageError("the tests run in a limited process, which Windows has not; use Linux, macOS or WSL")
-    tasks = read_tasks(data)[:limit]
+    tasks = read_tasks(data)
+    if limit is not None and limit < len(tasks):
+        tasks = random.Random(seed).sample(tasks, limit)  # neighbours in the file belong to one problem
     folder = Path(tempfile.gettempdir(), "midfill-eval")  # files in it are opened by name alone
     outcomes: list[Outcome] = []
     passed: list[bool] = []
@@ -60,7 +63,7 @@ async def evaluate(data: Path, limit: int | None, trial: Trial, progress: Progre
             outcomes.append(outcome(hole, answer))
             passed.append(await asyncio.to_thread(judge.passes, judged(program, task)))
             progress(len(passed), len(tasks))
-    about = {"data": f"{data.name}, {len(tasks)} tasks", "model": editor.name}
+    about = {"data": f"{data.name}, {len(tasks)} tasks", "seed": seed, "model": editor.name}
     tables = (_passes(tasks, passed), quality(outcomes), speed(outcomes))
     return Report(about, tables, (latencies(outcomes),))
 
