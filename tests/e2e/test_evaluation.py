@@ -1,7 +1,10 @@
 """`midfill eval` and `midfill replay` as a user types them, with the embedded model."""
 
 import json
+import os
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ from midfill_server.evaluation.infilling import KEYS
 from midfill_server.evaluation.outcome import FIGURES, STAGES
 from midfill_server.evaluation.trace import FIGURES as TYPING_FIGURES
 
-from .conftest import CLI, MODEL, PROGRAM, environment
+from .conftest import CLI, MODEL, PATIENCE, PROGRAM, environment
 
 CODE = (
     PROGRAM.rstrip()
@@ -112,6 +115,19 @@ def test_wrong_usage_is_one_sentence(
     done = midfill(own_folder, *(it.replace("{empty}", str(tmp_path)) for it in arguments))
     assert (done.returncode, done.stdout) == (2, "")
     assert sentence in done.stderr and "Traceback" not in done.stderr
+
+
+def test_an_engine_that_dies_meanwhile_is_one_sentence(own_folder: Path, code: Path) -> None:
+    command = [*CLI, "eval", "--repo", str(code.parent), "--holes", "1000", "--model", MODEL]
+    temporary = {**environment(own_folder), "TMPDIR": str(own_folder)}
+    run = subprocess.Popen(command, env=temporary, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + PATIENCE
+    while not (taps := list(own_folder.glob("midfill-*/tap/engine.json"))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(json.loads(taps[0].read_text())["pid"], signal.SIGKILL)
+    out, errors = run.communicate(timeout=PATIENCE)
+    assert (run.returncode, out) == (1, "")
+    assert errors == "midfill: The engine stopped while it was measured; what it measured so far is lost\n"
 
 
 def test_a_failing_engine_is_one_sentence(own_folder: Path, code: Path) -> None:

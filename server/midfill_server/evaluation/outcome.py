@@ -36,6 +36,7 @@ STAGES = {
     "front_ms": "server: until it asks the engine, with the pause",
     "queued_ms": "engine: waiting",
     "prefill_ms": "engine: reading the prompt, to the first token",
+    "writing_ms": "engine: writing, until the item is final",
     "first_text_ms": "first text on screen",
     "whole_ms": "final answer",
 }
@@ -78,6 +79,8 @@ def stages(answer: Answer, exchange: Exchange | None) -> dict[str, float]:
         times["first_text_ms"] = 1000 * (answer.first - answer.asked)
     if exchange is not None:
         times["front_ms"] = 1000 * (exchange.started - answer.asked)
+        if exchange.first is not None and exchange.ended is not None:
+            times["writing_ms"] = 1000 * (exchange.ended - exchange.first)
         times |= {name: exchange.timings[name] for name in STAGES if name in exchange.timings}
     return times
 

@@ -70,12 +70,11 @@ def _plot(plot: Curves | Strip) -> str:
 
 
 def _curves(plot: Curves) -> str:
-    """Cumulative distributions; the axis ends at the 99th percentile of all samples."""
+    """Cumulative distributions; the axis ends at the 99th percentile of the slowest."""
     samples = {name: sorted(values) for name, values in plot.samples.items() if values}
-    every = sorted(value for values in samples.values() for value in values)
-    if not every:
+    if not samples:
         return "<p>No samples.</p>"
-    end = every[int(0.99 * (len(every) - 1))] or 1.0
+    end = max(values[int(0.99 * (len(values) - 1))] for values in samples.values()) or 1.0
     lines = "\n".join(_curve(values, end, n) for n, values in enumerate(samples.values()))
     return f"{_legend(list(samples))}{_svg(_axes(end, plot.unit) + lines, HEIGHT + BELOW, plot.title)}"
 

@@ -110,7 +110,7 @@ class Typing:
             offset += len(before)
             progress(offset)
         if self._request is not None:
-            await self._request
+            await self._session.or_gone(self._request)
         self._editor.notify("textDocument/didClose", {"textDocument": {"uri": self._uri}})
         self._session.check()
         seconds = time.perf_counter() - started
@@ -131,6 +131,7 @@ class Typing:
         return offer if len(keys(offer)) >= SHORTEST_TAB else ""
 
     def _press(self, key: str, stroke: Keystroke) -> None:
+        self._session.check()
         self._strokes.append(stroke)
         self._screen.typed(key)
         self._editor.insert(self._uri, *position(self._text, len(self._text)), key)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from midfill_server.backend import BackendError
 from midfill_server.editor import Editor
 from midfill_server.evaluation.tap import Exchange, Tap, tap
 from midfill_server.private import private_engine
 from midfill_server.resident import registered, runtime_folder
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Session:
         pending = self.editor.complete(
             uri, line, column, explicit=False, grow=lambda _: shown.append(time.perf_counter())
         )
-        item = await pending.text()
+        item = await self.or_gone(pending.text())
         answered = time.perf_counter()
         self.editor.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
         self.check()
@@ -60,10 +63,24 @@ class Session:
         return Answer(item, asked, first, answered, next(iter(self.tap.exchanges[n_before:]), None))
 
     def check(self) -> None:
-        """Raises BackendError when the server has said that its engine fails."""
+        """Raises BackendError when the engine is gone, or the server has said that it fails."""
+        if self.tap.engine_gone.is_set():
+            raise BackendError("The engine stopped while it was measured; what it measured so far is lost")
         states = [it["params"] for it in self.editor.notifications if it["method"] == "midfill/status"]
         if states and states[-1]["state"] == "failed":
             raise BackendError(states[-1]["message"])
+
+    async def or_gone(self, answer: Awaitable[T]) -> T:
+        """The answer, or BackendError when the engine dies before it: the server would wait for another."""
+        wanted = asyncio.ensure_future(answer)
+        gone = asyncio.ensure_future(self.tap.engine_gone.wait())
+        try:
+            await asyncio.wait([wanted, gone], return_when=asyncio.FIRST_COMPLETED)
+            self.check()
+            return await wanted
+        finally:
+            wanted.cancel()
+            gone.cancel()
 
 
 @asynccontextmanager

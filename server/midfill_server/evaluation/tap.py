@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 Tell = Callable[[bytes], None]
@@ -54,11 +55,17 @@ class Tap:
 
     def __init__(self, engine: dict[str, Any]) -> None:
         self.exchanges: list[Exchange] = []
+        self.engine_gone = asyncio.Event()
         self._engine = engine
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, to its end: a hang-up on one side is one on the other."""
-        from_engine, to_engine = await _connect(self._engine)
+        try:
+            from_engine, to_engine = await _connect(self._engine)
+        except OSError:
+            self.engine_gone.set()
+            writer.close()
+            return
         listener = Listener(self.exchanges)
         pumps = [
             asyncio.create_task(_pump(reader, to_engine, listener.sent)),
@@ -76,9 +83,13 @@ class Tap:
 
 @asynccontextmanager
 async def tap(engine: dict[str, Any], folder: Path) -> AsyncGenerator[Tap]:
-    """Stand in for `engine` (what it wrote about itself) in the runtime folder `folder`."""
+    """Stand in for `engine` (what it wrote about itself) in the new runtime folder `folder`.
+
+    Its lock is held, so that no server starts an engine there that nobody would listen to, or stop.
+    """
     it, record = Tap(engine), dict(engine)
     os.mkdir(folder, mode=0o700)
+    lock = _lock(folder)
     if engine.get("socket"):
         record["socket"] = str(folder / "tap.sock")
         server = await asyncio.start_unix_server(it.carry, record["socket"])
@@ -90,6 +101,7 @@ async def tap(engine: dict[str, Any], folder: Path) -> AsyncGenerator[Tap]:
         yield it
     finally:
         server.close()
+        lock.close()
 
 
 class Listener:
@@ -131,6 +143,16 @@ class Listener:
             return
         exchange.first = exchange.first or time.perf_counter()
         exchange.timings = json.loads(data).get("timings") or exchange.timings
+
+
+def _lock(folder: Path) -> BinaryIO:
+    """Held until it is closed; as the engine does it."""
+    lock = open(folder / "engine.lock", "wb")  # noqa: SIM115  the caller closes it
+    if sys.platform != "win32":
+        import fcntl
+
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return lock
 
 
 async def _connect(engine: dict[str, Any]) -> Connection:
