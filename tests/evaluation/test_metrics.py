@@ -59,6 +59,18 @@ def test_nothing_shown_repeats_nothing() -> None:
     assert not repeats("x\n", "", "\nx\n")
 
 
+def test_circles() -> None:
+    assert metrics.loops("a = 1\nb\na = 1\nb\na = 1", "")
+    assert not metrics.loops("a = 1\na = 1", "")
+    assert not metrics.loops(")\n)\n)\n", "")
+    assert not metrics.loops("0,\n0,\n0,", "0,\n0,\n0,")
+
+
+def test_halves_of_words_are_no_names() -> None:
+    assert metrics.whole_names("al + rate.siz", "tot", "e") == " + rate."
+    assert metrics.whole_names("total", "x = ", "\n") == "total"
+
+
 def test_recall_counts_names_once_and_no_keywords() -> None:
     assert metrics.recall("return total + rate * total", "def f(rate): x") == 0.5
     assert metrics.recall("return 1 + 2", "anything") is None

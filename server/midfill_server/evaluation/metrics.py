@@ -6,6 +6,7 @@ import ast
 import keyword
 import re
 import warnings
+from collections import Counter
 
 BELOW = 3  # so many lines below the cursor count as what is already there
 
@@ -50,6 +51,21 @@ def repeats(shown: str, hidden: str, prefix: str, suffix: str) -> bool:
         return True
     around = {line for line in below + above if re.search(r"\w", line)} - right
     return not around.isdisjoint(lines)
+
+
+def loops(shown: str, hidden: str) -> bool:
+    """Whether it goes round in circles: a line of words for the third time, unless `hidden` does so too."""
+    often = {line for line, n in Counter(_lines(shown)).items() if n > 2 and re.search(r"\w", line)}
+    return bool(often) and not often <= {*_lines(hidden)}
+
+
+def whole_names(hidden: str, prefix: str, suffix: str) -> str:
+    """`hidden` without the halves of words that the hole's ends have cut."""
+    if re.match(r"\w", prefix[-1:]):
+        hidden = re.sub(r"\A\w+", "", hidden)
+    if re.match(r"\w", suffix[:1]):
+        hidden = re.sub(r"\w+\Z", "", hidden)
+    return hidden
 
 
 def identifiers(text: str) -> set[str]:

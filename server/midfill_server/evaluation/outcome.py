@@ -22,6 +22,7 @@ class Outcome:
     exact: bool
     similarity: float
     repeats: bool
+    loops: bool
     parses: bool | None
     one_line_parses: bool | None
     names_in_view: float | None
@@ -46,6 +47,7 @@ def outcome(hole: Hole, answer: Answer) -> Outcome:
     """Judge what was shown for a hole; at level "line" only its first line is compared."""
     shown, hidden = answer.text, hole.hidden
     compared = metrics.first_line(shown) if hole.level == "line" else shown
+    names = metrics.whole_names(hidden, hole.prefix, hole.suffix)
     exchange = answer.exchange
     timings = exchange.timings if exchange else {}
     parses = None
@@ -58,10 +60,11 @@ def outcome(hole: Hole, answer: Answer) -> Outcome:
         exact=compared.rstrip() == hidden.rstrip(),
         similarity=metrics.similarity(compared, hidden),
         repeats=metrics.repeats(shown, hidden, hole.prefix, hole.suffix),
+        loops=metrics.loops(shown, hidden),
         parses=parses,
         one_line_parses=None if "\n" in shown else parses,
-        names_in_view=metrics.recall(hidden, exchange.seen()) if exchange else None,
-        names_right=metrics.recall(hidden, compared),
+        names_in_view=metrics.recall(names, exchange.seen()) if exchange else None,
+        names_right=metrics.recall(names, compared),
         prefix_tokens=int(timings.get("prefix_tokens", 0)),
         reused_tokens=reused_prefix(timings),
         stages=stages(answer, exchange),
@@ -91,6 +94,7 @@ FIGURES: tuple[tuple[str, str, Unit, Callable[[Outcome], float | None]], ...] = 
     ("similarity", "edit similarity", "%", lambda it: it.similarity),
     ("nothing", "shows nothing", "%", lambda it: not it.shown),
     ("repeats", "repeats a line that stands there (of those shown)", "%", lambda it: _if(it, it.repeats)),
+    ("loops", "goes round in circles (of those shown)", "%", lambda it: _if(it, it.loops)),
     ("parses", "still parses with the item (Python)", "%", lambda it: it.parses),
     ("one_line_parses", "… items of one line", "%", lambda it: it.one_line_parses),
     ("names_in_view", "hidden names that the model could see", "%", lambda it: it.names_in_view),
