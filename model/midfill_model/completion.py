@@ -46,12 +46,18 @@ class Timings:
     decode_ms: float = 0.0
     prompt_tokens: int = 0
     reused_tokens: int = 0
+    prefix_tokens: int = 0  # of the prompt, up to the hole
+    prefix_bytes: int = 0  # how much of the text before the hole, and after it, the prompt holds
+    suffix_bytes: int = 0
     completion_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
+    """Some text; the first tells what is known by then, for clients that hang up before the end."""
+
     text: str
+    timings: Timings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +108,10 @@ class Completion:
         prompt = _prompt_ids(ticket.request, loaded)
         self._slots = slots
         self._slot = slots.lend(ticket.request.slot, prompt)
-        self._n_prompt = len(prompt)
+        self._extent = _extent(prompt, loaded.tokenizer)
         self._n_reused = self._slot.keep(prompt)
         self._n_completed = 0
+        self._emitted = False
         self._first_token = 0.0
         self._text = Detokenizer(loaded.tokenizer)
         self._stops = StopStrings(ticket.request.stop)
@@ -141,7 +148,8 @@ class Completion:
 
     def _emit(self, text: str) -> None:
         if text:
-            self.ticket.emit(Delta(text))
+            self.ticket.emit(Delta(text, None if self._emitted else self._timings()))
+            self._emitted = True
 
     def _timings(self) -> Timings:
         now, submitted = time.perf_counter(), self.ticket.submitted
@@ -151,10 +159,21 @@ class Completion:
             prefill_ms=_ms(first - self._started),
             first_token_ms=_ms(first - submitted),
             decode_ms=_ms(now - first),
-            prompt_tokens=self._n_prompt,
             reused_tokens=self._n_reused,
             completion_tokens=self._n_completed,
+            **self._extent,
         )
+
+
+def _extent(prompt: list[int], tokenizer: Tokenizer) -> dict[str, int]:
+    """The sizes of a prompt's parts, as Timings names them; no text of a user holds the hole's id."""
+    hole = prompt.index(tokenizer.fim_ids.hole) if tokenizer.fim_ids.hole in prompt else len(prompt)
+    return {
+        "prompt_tokens": len(prompt),
+        "prefix_tokens": hole,
+        "prefix_bytes": sum(len(tokenizer.token_bytes(id_)) for id_ in prompt[:hole]),
+        "suffix_bytes": sum(len(tokenizer.token_bytes(id_)) for id_ in prompt[hole:]),
+    }
 
 
 def _prompt_ids(request: Request, loaded: Loaded) -> list[int]:

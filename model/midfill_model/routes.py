@@ -139,7 +139,7 @@ async def _stream(
     event = first
     async with aclosing(events):
         while isinstance(event, Delta):
-            yield wire.sse(answer.chunk(event.text))
+            yield wire.sse(answer.chunk(event))
             event = await anext(events)
     if isinstance(event, Failed):
         yield wire.sse(wire.error_body(event.message, "server_error"))

@@ -6,7 +6,7 @@ import uuid
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .completion import Done, Request, Timings
+from .completion import Delta, Done, Request, Timings
 
 MAX_TOKENS = 4096
 
@@ -62,8 +62,9 @@ class Answer:
             "model": model,
         }
 
-    def chunk(self, text: str) -> dict[str, Any]:
-        return self._head | {"choices": [_choice(text, None)]}
+    def chunk(self, delta: Delta) -> dict[str, Any]:
+        timings = {} if delta.timings is None else {"timings": asdict(delta.timings)}
+        return self._head | {"choices": [_choice(delta.text, None)]} | timings
 
     def last(self, done: Done, text: str = "") -> dict[str, Any]:
         """The closing chunk, or with all its text the whole answer."""

@@ -13,14 +13,10 @@ from midfill_server import __version__
 def main(argv: list[str] | None = None) -> int:
     """Run one command: 0 on success, 2 on wrong usage, 1 otherwise."""
     argv = sys.argv[1:] if argv is None else argv
-    if argv[:1] == ["engine"]:  # these have options of their own
-        return engine(argv[1:])
-    if argv[:1] == ["download"]:
-        return download(argv[1:])
-    if argv[:1] == ["bench"]:
-        return bench(argv[1:])
-    options = parser().parse_args(argv)
     try:
+        if argv and (own := WITH_OWN_OPTIONS.get(argv[0])) is not None:
+            return own(argv[1:])
+        options = parser().parse_args(argv)
         return int(options.run(options))
     except KeyboardInterrupt:
         return 1
@@ -94,6 +90,21 @@ def bench(argv: list[str]) -> int:
     return int(speed.main(argv))
 
 
+def evaluate(argv: list[str]) -> int:
+    from midfill_server.evaluation import command
+
+    return command.evaluate_main(argv)
+
+
+def replay(argv: list[str]) -> int:
+    from midfill_server.evaluation import command
+
+    return command.replay_main(argv)
+
+
+WITH_OWN_OPTIONS = {"engine": engine, "download": download, "bench": bench, "eval": evaluate, "replay": replay}
+
+
 def complain(message: str, code: int) -> int:
     print(f"midfill: {message}", file=sys.stderr)
     return code
@@ -124,6 +135,8 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("download", help="fetch a model from the hub (see `midfill download --help`)")
     commands.add_parser("engine", help="run the engine itself (see `midfill engine --help`)")
     commands.add_parser("bench", help="measure the speed (see `midfill bench --help`)")
+    commands.add_parser("eval", help="measure how good completions are (see `midfill eval --help`)")
+    commands.add_parser("replay", help="type a file and see what that shows (see `midfill replay --help`)")
     return top
 
 

@@ -14,17 +14,15 @@ import platform
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from midfill_server.backend import Backend, BackendError, Order
 from midfill_server.editor import AnswerError, Editor
-from midfill_server.resident import Resident
+from midfill_server.private import private_engine
 
 TARGETS: dict[str, tuple[str, float | None]] = {
     "initialize_ms": ("initialize answered", 500),
@@ -55,9 +53,7 @@ def main(argv: list[str]) -> int:
     """Print the figures: 0, or 1 and one sentence when there is nothing to measure."""
     options = _parse(argv)
     try:
-        with tempfile.TemporaryDirectory(prefix="midfill-bench-") as folder:
-            os.environ["MIDFILL_RUNTIME_DIR"] = folder
-            samples = asyncio.run(_measure(options.model, options.runs))
+        samples = asyncio.run(_measure(options.model, options.runs))
         against = _against(options.model) if options.against else None
     except BackendError as error:
         print(f"midfill bench: {error}", file=sys.stderr)
@@ -73,17 +69,10 @@ def main(argv: list[str]) -> int:
 
 async def _measure(model: str, runs: int) -> dict[str, list[float]]:
     samples = {"initialize_ms": [await _initialize() for _ in range(runs)]}
-    resident = Resident(lambda _: None)
-    resident.use(model)
-    backend = await resident.backend()
-    try:
-        await _when_ready(backend)
+    async with private_engine(model) as backend:
         samples |= await _engine(backend, runs)
         samples |= await _editor(model, backend, runs)
         samples["front_ms"] = await _front(runs)
-    finally:
-        await backend.shutdown()
-        await backend.close()
     return samples
 
 
@@ -147,7 +136,9 @@ async def _cancel(editor: Editor, backend: Backend, uri: str, prefix: str) -> tu
     writing = asyncio.Event()
     pending = editor.complete(uri, line, 0, grow=lambda _: writing.set())
     answer = asyncio.ensure_future(pending.text())
-    await asyncio.wait([answer, asyncio.ensure_future(writing.wait())], return_when=asyncio.FIRST_COMPLETED)
+    written = asyncio.ensure_future(writing.wait())
+    await asyncio.wait([answer, written], return_when=asyncio.FIRST_COMPLETED)
+    written.cancel()
     started = time.perf_counter()
     pending.cancel()
     try:
@@ -226,18 +217,6 @@ def _against(model: str) -> dict[str, dict[str, float]]:
         raise BackendError(f"transformers did not run: {done.stderr.strip().splitlines()[-1]}")
     found: dict[str, dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
     return found
-
-
-async def _when_ready(backend: Backend) -> None:
-    health = await _until(backend, lambda health: health["status"] != "loading")
-    if health["status"] != "ready":
-        raise BackendError(health["message"])
-
-
-async def _until(backend: Backend, reached: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    while not reached(health := await backend.health()):  # noqa: ASYNC110  another process: no event tells
-        await asyncio.sleep(0.0005)
-    return health
 
 
 def _figure(values: list[float]) -> Figure:

@@ -12,7 +12,6 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
 from dataclasses import dataclass
 
 from midfill_server.backend import Chunk, Order
@@ -156,25 +155,30 @@ class Flight:
         return None if self.text is None else rest_of(self.text, self.window, window)
 
     def close(self) -> None:
-        """Stop the generation; what was written is dropped."""
-        self._task.cancel()
-        self._land()
+        """Stop the generation; what was written is dropped.
+
+        One cancel at most, and none once the stream is being closed: a second one would reach the HTTP client
+        in the middle of its own clean-up, which then keeps the connection for ever.
+        """
+        if not self._over:
+            self._task.cancel()
+            self._land()
 
     async def _fly(self, stream: AsyncGenerator[Chunk]) -> None:
         cut = False
         try:
-            async with aclosing(stream) as chunks:
-                async for chunk in chunks:
-                    self._raw += chunk.text
-                    self._news.set()
-                    if is_final(self._raw, self.window):
-                        break
-                    cut = cut or chunk.finish == "length"
+            async for chunk in stream:
+                self._raw += chunk.text
+                self._news.set()
+                if is_final(self._raw, self.window):
+                    break
+                cut = cut or chunk.finish == "length"
             self.text = trim(whole_lines(self._raw) if cut else self._raw, self.window)
         except Exception as error:  # for the request that follows, which raises it
             self._error = error
         finally:
             self._land()
+            await stream.aclose()
 
     def _land(self) -> None:
         self._over = True

@@ -60,13 +60,21 @@ class Editor:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def initialize(self, options: Json | None = None, capabilities: Json | None = None) -> Json:
-        """The server's capabilities, after the whole handshake."""
+    async def initialize(
+        self, options: Json | None = None, capabilities: Json | None = None, root: Path | None = None
+    ) -> Json:
+        """The server's capabilities, after the whole handshake. `root`: the workspace, absolute."""
         capabilities = capabilities or {
             "general": {"positionEncodings": ["utf-32", "utf-16"]},
             "textDocument": {"inlineCompletion": {}},
         }
-        params = {"processId": os.getpid(), "rootUri": None, "capabilities": capabilities}
+        folder = None if root is None else {"uri": root.as_uri(), "name": root.name}
+        params: Json = {
+            "processId": os.getpid(),
+            "rootUri": folder and folder["uri"],
+            "workspaceFolders": folder and [folder],
+            "capabilities": capabilities,
+        }
         result: Json = await self.request("initialize", params | {"initializationOptions": options})
         self.notify("initialized", {})
         return result

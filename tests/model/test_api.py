@@ -131,6 +131,17 @@ async def test_a_streamed_completion_equals_the_whole_one(http: httpx.AsyncClien
     assert whole["timings"]["reused_tokens"] == n_bytes + 3
 
 
+async def test_the_first_chunk_tells_what_the_prompt_holds(http: httpx.AsyncClient) -> None:
+    """A client that has seen enough hangs up, and would never learn it from the last one."""
+    first, second, *_ = await stream(http, **PROMPT, prefix_tokens=4)
+    timings = first["timings"]
+    assert "timings" not in second
+    assert timings["prefix_tokens"] == timings["prefix_bytes"] + 2  # bos, fim_begin
+    assert 0 < timings["prefix_bytes"] <= 4 < len(PROMPT["prompt"])
+    assert timings["suffix_bytes"] == len(PROMPT["suffix"])
+    assert 0 < timings["prefill_ms"] <= timings["first_token_ms"]
+
+
 async def test_ids_and_text_are_the_same_prompt(http: httpx.AsyncClient) -> None:
     """FIM ids 256 …: bos, fim_begin, prefix, fim_hole, suffix, fim_end."""
     ids = [256, 259, *encode("x = "), 258, *encode("\n"), 260]
