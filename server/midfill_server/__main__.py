@@ -102,7 +102,13 @@ def replay(argv: list[str]) -> int:
     return command.replay_main(argv)
 
 
-WITH_OWN_OPTIONS = {"engine": engine, "download": download, "bench": bench, "eval": evaluate, "replay": replay}
+WITH_OWN_OPTIONS = {
+    "engine": engine,
+    "download": download,
+    "bench": bench,
+    "eval": evaluate,
+    "replay": replay,
+}
 
 
 def complain(message: str, code: int) -> int:

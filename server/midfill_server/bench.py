@@ -1,5 +1,7 @@
 """`midfill bench`: what a user feels, measured through the real server and the real engine, medians of runs.
 
+On a GPU the network's own figures follow (network_bench.py).
+
 Everything runs in a private runtime folder, so a user's own engine is left alone. The text that is completed
 is Python's own standard library, a new stretch of it for every cold prompt.
 """
@@ -21,11 +23,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from midfill_server.backend import Backend, BackendError, Order
+from midfill_server.chart import svg
 from midfill_server.editor import AnswerError, Editor
+from midfill_server.network_bench import in_words, network_figures
 from midfill_server.private import private_engine
 
 TARGETS: dict[str, tuple[str, float | None]] = {
     "initialize_ms": ("initialize answered", 500),
+    "keystroke_ms": ("first ghost text after a key, in the editor", None),
     "known_ms": ("known (typed-through) answer", 10),
     "cold_first_token_ms": ("first token, cold prompt of 1,000 tokens", 300),
     "cold_24_tokens_ms": ("24-token item, cold prompt of 1,000 tokens", 600),
@@ -44,6 +49,7 @@ PREFIX, SUFFIX, ITEM = 896, 100, 24  # tokens
 @dataclass(frozen=True, slots=True)
 class Figure:
     median: float
+    p95: float
     best: float
     worst: float
     n: int
@@ -53,27 +59,38 @@ def main(argv: list[str]) -> int:
     """Print the figures: 0, or 1 and one sentence when there is nothing to measure."""
     options = _parse(argv)
     try:
-        samples = asyncio.run(_measure(options.model, options.runs))
-        against = _against(options.model) if options.against else None
+        samples, on_gpu = asyncio.run(_measure(options.model, options.runs))
+        against, network = None, None
+        if on_gpu:
+            network = network_figures(options.model, options.runs, options.against is not None)
+        elif options.against:
+            against = _against(options.model)
     except BackendError as error:
         print(f"midfill bench: {error}", file=sys.stderr)
         return 1
     figures = {name: _figure(values) for name, values in samples.items()}
     if options.json:
         named = {name: asdict(figure) for name, figure in figures.items()}
-        print(json.dumps({"machine": _machine(), **named, **(against or {})}))
+        alone = {} if network is None else {"network": asdict(network)}
+        print(json.dumps({"machine": _machine(), **named, **(against or {}), **alone}))
     else:
         _print_table(figures, against)
+        if network is not None:
+            print("\n" + in_words(network))
+    if options.chart and network is not None and network.theirs is not None:
+        options.chart.write_text(svg(network), "utf-8")
     return 0
 
 
-async def _measure(model: str, runs: int) -> dict[str, list[float]]:
+async def _measure(model: str, runs: int) -> tuple[dict[str, list[float]], bool]:
+    """The samples of each figure; whether the model was on a GPU."""
     samples = {"initialize_ms": [await _initialize() for _ in range(runs)]}
     async with private_engine(model) as backend:
         samples |= await _engine(backend, runs)
         samples |= await _editor(model, backend, runs)
         samples["front_ms"] = await _front(runs)
-    return samples
+        on_gpu = "gpu_allocated" in (await backend.health())["memory"]
+    return samples, on_gpu
 
 
 async def _initialize() -> float:
@@ -107,10 +124,11 @@ async def _engine(backend: Backend, runs: int) -> dict[str, list[float]]:
 async def _editor(model: str, backend: Backend, runs: int) -> dict[str, list[float]]:
     """What crosses the editor's pipe: a known answer, and a cancel in the middle of decoding."""
     known: list[float] = []
+    keys: list[float] = []
     cancelled: list[float] = []
     idle: list[float] = []
     async with Editor() as editor:
-        await editor.initialize({"model": model})
+        await editor.initialize({"model": model, "suffixTokens": SUFFIX})
         for run, (prefix, suffix) in enumerate(_stretches()):
             uri = f"file:///bench/{run}.py"
             line, column = prefix.count("\n"), len(prefix) - prefix.rfind("\n") - 1
@@ -122,12 +140,27 @@ async def _editor(model: str, backend: Backend, runs: int) -> dict[str, list[flo
                 rest = await editor.complete(uri, line, column + 1, explicit=False).text()
                 known.append(_since(started))
                 assert rest == text[1:], (text, rest)
+                if (first := await _keystroke(editor, uri, line, column + 1)) is not None:
+                    keys.append(first)
             if len(cancelled) < runs and (times := await _cancel(editor, backend, uri, prefix)) is not None:
                 cancelled.append(times[0])
                 idle.append(times[1])
             if len(known) >= runs and len(cancelled) >= runs:
                 break
-    return {"known_ms": known, "cancel_ms": cancelled, "idle_ms": idle}
+    return {"keystroke_ms": keys, "known_ms": known, "cancel_ms": cancelled, "idle_ms": idle}
+
+
+async def _keystroke(editor: Editor, uri: str, line: int, column: int) -> float | None:
+    """ms from a key that disagrees with what is known to the first ghost text; None if there is none."""
+    shown = asyncio.Event()
+    started = time.perf_counter()
+    editor.insert(uri, line, column, "z")
+    pending = editor.complete(uri, line, column + 1, grow=lambda text: shown.set() if text else None)
+    answer, growth = asyncio.ensure_future(pending.text()), asyncio.ensure_future(shown.wait())
+    await asyncio.wait([answer, growth], return_when=asyncio.FIRST_COMPLETED)
+    taken = _since(started)
+    growth.cancel()
+    return taken if await answer else None
 
 
 async def _cancel(editor: Editor, backend: Backend, uri: str, prefix: str) -> tuple[float, float] | None:
@@ -221,16 +254,21 @@ def _against(model: str) -> dict[str, dict[str, float]]:
 
 def _figure(values: list[float]) -> Figure:
     if not values:
-        return Figure(float("nan"), float("nan"), float("nan"), 0)
-    median = statistics.median(values)
-    return Figure(round(median, 2), round(min(values), 2), round(max(values), 2), len(values))
+        nan = float("nan")
+        return Figure(nan, nan, nan, nan, 0)
+    median, p95 = round(statistics.median(values), 2), round(_p95(values), 2)
+    return Figure(median, p95, round(min(values), 2), round(max(values), 2), len(values))
+
+
+def _p95(values: list[float]) -> float:
+    return sorted(values)[min(len(values) - 1, round(0.95 * len(values)))]
 
 
 def _print_table(figures: dict[str, Figure], against: dict[str, dict[str, float]] | None) -> None:
-    print(f"{_machine()}\n\n{'':52}{'median':>9}{'best':>9}{'worst':>9}{'target':>9}")
+    print(f"{_machine()}\n\n{'':52}{'median':>9}{'95 %':>9}{'best':>9}{'worst':>9}{'target':>9}")
     for name, figure in figures.items():
         label, target = TARGETS[name]
-        numbers = f"{figure.median:9.1f}{figure.best:9.1f}{figure.worst:9.1f}"
+        numbers = f"{figure.median:9.1f}{figure.p95:9.1f}{figure.best:9.1f}{figure.worst:9.1f}"
         print(f"{label:52}{numbers}{'' if target is None else f'≤ {target:g}':>9}")
     if against:
         theirs, mine = against["transformers"], against["midfill"]
@@ -258,4 +296,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=7, help="samples of each figure (%(default)s)")
     parser.add_argument("--against", choices=("transformers",), help="also run transformers' own generate")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    parser.add_argument(
+        "--chart", type=Path, metavar="FILE", help="on a GPU, with --against: draw both as an SVG file"
+    )
     return parser.parse_args(argv)

@@ -26,7 +26,9 @@ def svg(figures: NetworkFigures) -> str:
         parts.append(_bar(top + _BAR + 2, theirs, max(ours, theirs), _THEIRS))
         top += 2 * _BAR + _GAP - 8
     machine = " · ".join(str(value) for value in figures.ours["machine"].values())
-    parts.append(f'<text x="16" y="{height - 4}" font-size="10" fill="#666666">{escape(machine)}</text></svg>')
+    parts.append(
+        f'<text x="16" y="{height - 4}" font-size="10" fill="#666666">{escape(machine)}</text></svg>'
+    )
     return "\n".join(parts) + "\n"
 
 

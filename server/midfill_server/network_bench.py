@@ -1,4 +1,4 @@
-"""The network's own part of `midfill bench`, on a GPU: memory, loading, first tokens, decode; and transformers'.
+"""The network's part of `midfill bench`, on a GPU: memory, loading, first tokens, decode; and transformers'.
 
 Each side runs in a process of its own, one after the other, so that neither shares the other's memory and the
 front never loads torch.
@@ -44,7 +44,11 @@ def rows(figures: NetworkFigures) -> list[tuple[str, str, str, str]]:
     ours, theirs = figures.ours, figures.theirs or {}
     cold, decode = ours["cold_first_token_ms"], ours["decode_tok_s"]
     table = [
-        _row("weights and buffers, GiB", _at(ours, "memory", "resident_gib"), _at(theirs, "memory", "resident_gib")),
+        _row(
+            "weights and buffers, GiB",
+            _at(ours, "memory", "resident_gib"),
+            _at(theirs, "memory", "resident_gib"),
+        ),
         _row("most memory held, GiB", _at(ours, "memory", "peak_gib"), _at(theirs, "memory", "peak_gib")),
         _row("loaded after, s", ours["load_s"], theirs.get("load_s")),
         _row("first completion after, s", ours["first_completion_s"], None),
@@ -78,5 +82,7 @@ def in_words(figures: NetworkFigures) -> str:
     head = f"{machine}\n\n{'the network alone, random prompts':52}{'midfill':>9}"
     if figures.theirs is not None:
         head += f"{'transf.':>9}{'ratio':>9}"
-    lines = [f"{what:52}{ours:>9}{theirs:>9}{ratio:>9}".rstrip() for what, ours, theirs, ratio in rows(figures)]
+    lines = [
+        f"{what:52}{ours:>9}{theirs:>9}{ratio:>9}".rstrip() for what, ours, theirs, ratio in rows(figures)
+    ]
     return "\n".join([head, *lines])
