@@ -1,8 +1,9 @@
-"""What the editor is told beside the answers: `midfill/status`, `$/progress` while loading, few messages."""
+"""What the editor is told beside the answers: the status, `$/progress` while loading, few messages."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -10,6 +11,8 @@ from lsprotocol import types as lsp
 
 from midfill_server.protocol import LanguageServer
 from midfill_server.resident import State, Status
+
+STATUS_CHANGED = "midfill/statusChanged"
 
 
 class Announcer:
@@ -19,8 +22,11 @@ class Announcer:
         self._ls = ls
         self._open = False
         self._status = Status(State.STARTING)
+        self._paused = False
         self._noted: set[str] = set()
         self._progress: _Progress | None = None
+        self.mirror: Callable[[Status, bool], None] = lambda status, paused: None
+        """Hears of every status too, and whether completions are paused: for clients of another server."""
 
     def begin(self, shows_progress: bool) -> None:
         """The client is initialized: from now on it may be spoken to."""
@@ -42,11 +48,29 @@ class Announcer:
             elif status.warning:
                 self.warn_once(status.warning)
 
+    def pause(self, paused: bool) -> None:
+        """Whether this window's completions are paused, which is no state of the engine."""
+        if paused != self._paused:
+            self._paused = paused
+            self._send(self._status)
+
+    def as_json(self) -> dict[str, object]:
+        """The status as `midfill/status` answers it."""
+        status = self._status
+        return {
+            "state": status.state.value,
+            "paused": self._paused,
+            "model": status.model,
+            "message": status.message,
+            "progress": status.progress,
+            "warning": status.warning,
+        }
+
     def note_once(self, message: str) -> None:
         """Why there is nothing to show in some document: in the status, without a pop-up."""
         if message not in self._noted:
             self._noted.add(message)
-            self._notify_status(self._status, message)
+            self._ls.protocol.notify(STATUS_CHANGED, self.as_json() | {"message": message})
 
     def warn_once(self, message: str, kind: lsp.MessageType = lsp.MessageType.Warning) -> None:
         if message not in self._noted:
@@ -54,13 +78,10 @@ class Announcer:
             self._ls.window_show_message(lsp.ShowMessageParams(kind, f"Midfill: {message}"))
 
     def _send(self, status: Status) -> None:
-        self._notify_status(status, status.message)
+        self._ls.protocol.notify(STATUS_CHANGED, self.as_json())
+        self.mirror(status, self._paused)
         if self._progress is not None:
             self._progress.show(status)
-
-    def _notify_status(self, status: Status, message: str) -> None:
-        params = {"state": status.state.value, "message": message, "model": status.model}
-        self._ls.protocol.notify("midfill/status", params)
 
 
 class _Progress:

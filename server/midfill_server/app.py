@@ -12,13 +12,14 @@ from contextlib import suppress
 from lsprotocol import types as lsp
 from pygls.capabilities import ServerCapabilitiesBuilder
 
-from midfill_server import __version__
+from midfill_server import __version__, copilot, requests
 from midfill_server.announce import Announcer
 from midfill_server.backend import Backend, BackendError, Chunk, Order, remote
 from midfill_server.complete import Ask, Completer
 from midfill_server.context import MAX_DOCUMENT, Unsuitable, Window, window_at
 from midfill_server.documents import Document, Documents
-from midfill_server.protocol import InlineCompletionParams, LanguageServer, Protocol
+from midfill_server.offers import Offers
+from midfill_server.protocol import InlineCompletionParams, LanguageServer
 from midfill_server.resident import Resident, State, Status
 from midfill_server.settings import Settings, read_settings
 
@@ -28,22 +29,26 @@ PREFIX_TOKENS, SUFFIX_TOKENS = (
 )  # what is sent unless the user says otherwise; the engine cuts further
 
 
-async def inline_completion(ls: Server, params: InlineCompletionParams) -> list[lsp.InlineCompletionItem]:
+async def inline_completion(ls: Server, params: InlineCompletionParams) -> lsp.InlineCompletionList:
     """Ghost text: at most one item, a plain text with an explicit empty range, which every editor takes.
 
     With a `partialResultToken` the text is sent while it grows. Each `$/progress` carries the array `[item]`
     (LSP's type for it) with the WHOLE text so far, which replaces what was sent before: LSP itself has no
     way to let an item grow. The last one holds the final text, and the answer is then empty, as LSP wants it.
+    The answer is a list with `items`: clients written for copilot-language-server know no other form.
     """
     explicit = params.context.trigger_kind == lsp.InlineCompletionTriggerKind.Invoked
-    growth = _Growth(ls.protocol, params, wanted=_rest_of_selection(ls.documents, params))
+    growth = _Growth(ls, params, wanted=_rest_of_selection(ls.documents, params))
     text = await ls.answer(params.text_document.uri, params.position, explicit, growth.grow)
     return growth.finish(text)
 
 
 async def completion(ls: Server, params: lsp.CompletionParams) -> lsp.CompletionList:
     """The same text in a completion menu, for editors without ghost text."""
-    text = await ls.answer(params.text_document.uri, params.position, explicit=False)
+    uri = params.text_document.uri
+    text = await ls.answer(uri, params.position, explicit=False)
+    if (document := ls.documents.get(uri)) is not None:
+        text = text.replace("\n", document.newline)  # Helix inserts it as it is
     items = [_menu_item(ls.documents, params, text)] if text else []
     return lsp.CompletionList(is_incomplete=True, items=items)
 
@@ -72,6 +77,9 @@ def did_close(ls: Server, params: lsp.DidCloseTextDocumentParams) -> None:
 def initialize(ls: Server, params: lsp.InitializeParams) -> None:
     ls.documents.encoding = str(ServerCapabilitiesBuilder.choose_position_encoding(params.capabilities))
     ls.configure(params.initialization_options)
+    ls.initial_settings = ls.settings
+    if copilot.is_spoken_by(params.initialization_options):
+        copilot.welcome(ls)
     announced = ls.protocol.raw_capabilities.get("textDocument") or {}
     if "inlineCompletion" not in announced:  # the key alone counts: Emacs' lsp-mode sends null and means yes
         ls.feature(lsp.TEXT_DOCUMENT_COMPLETION, lsp.CompletionOptions())(completion)
@@ -111,6 +119,10 @@ class Server(LanguageServer):
         super().__init__("midfill", __version__)
         self.documents = Documents()
         self.settings = Settings()
+        self.initial_settings = Settings()
+        """As the initialization options had them: what a later change says nothing of stays so."""
+        self.paused = False
+        self.offers = Offers()
         self.announce = Announcer(self)
         self.resident = Resident(self.announce.status)
         self.completer = Completer(self._stream)
@@ -119,24 +131,28 @@ class Server(LanguageServer):
         self._warming: asyncio.Task[None] | None = None
         for method, handler, options in FEATURES:
             self.feature(method, options)(handler)
+        for method, handler in requests.FEATURES + copilot.FEATURES:
+            self.feature(method)(handler)
+        for name, handler in requests.COMMANDS:
+            self.command(name)(handler)
 
     async def answer(
         self, uri: str, position: lsp.Position, explicit: bool, grow: Callable[[str], None] = lambda _: None
     ) -> str:
-        """The text for one request with the file's line ends; "" and one note when there can be none."""
+        """The text for one request; "" and one note when there can be none.
+
+        Its lines end with "\n" in every file: editors with ghost text give a file's lines their own ends, and
+        Neovim would put a "\r" into the line.
+        """
         document = self.documents.get(uri)
-        if not self.settings.enabled:
+        if not self.settings.enabled or self.paused:
             return ""
         if document is None:
             self.announce.note_once(f"No completion in {uri}: the editor has not opened it")
             return ""
         try:
             window = self.window(document, document.locate(position, self.documents.encoding))
-            newline = document.newline
-            text = await self.completer.complete(
-                self._ask(uri, window, explicit), lambda text: grow(text.replace("\n", newline))
-            )
-            return text.replace("\n", newline)
+            return await self.completer.complete(self._ask(uri, window, explicit), grow)
         except Unsuitable as reason:
             self.announce.note_once(f"No completion in {uri}: it is {reason}")
         except BackendError as error:
@@ -158,11 +174,11 @@ class Server(LanguageServer):
 
     def configure(self, options: object) -> None:
         """Take over the user's settings; what was known or under way with other ones is dropped."""
-        settings, self._complaints = read_settings(options)
+        settings, self._complaints = read_settings(options, self.initial_settings)
         logging.getLogger("midfill_server").setLevel(settings.log_level.upper())
         if settings == self.settings:
             return
-        self.settings = settings
+        before, self.settings = self.settings, settings
         self.completer.forget()
         self.resident.use(settings.model)
         key = os.environ.get(settings.api_key_env) if settings.api_key_env else None
@@ -171,6 +187,9 @@ class Server(LanguageServer):
             self.announce.status(Status(State.OFF))
         elif settings.url:
             self.announce.status(Status(State.READY, model=settings.model))
+        elif before.url or not before.enabled:
+            self.announce.status(Status(State.STARTING))
+            self.warm_up()
 
     def complain(self) -> None:
         """One message for everything that is wrong in the settings."""
@@ -179,12 +198,29 @@ class Server(LanguageServer):
 
     def warm_up(self) -> None:
         """Start the engine while the user still reads the file that was opened."""
-        if self.settings.enabled and self._remote is None and self._warming is None:
+        idle = self._warming is None or self._warming.done()
+        if idle and self.settings.enabled and not self.paused and self._remote is None:
             self._warming = asyncio.create_task(self._warm_up())
 
     async def _warm_up(self) -> None:
         with suppress(BackendError):  # Resident has told the user
             await self.resident.backend()
+
+    def pause(self, paused: bool) -> None:
+        """Offer nothing in this window until it is resumed; what is under way is dropped."""
+        self.paused = paused
+        self.announce.pause(paused)
+        if paused:
+            self.completer.forget()
+        else:
+            self.warm_up()
+
+    async def restart(self) -> None:
+        """Stop the engine, for all windows, and start one with this window's settings."""
+        self.completer.forget()
+        if self._remote is None and self.settings.enabled:
+            with suppress(BackendError):  # Resident has told the user
+                await self.resident.restart()
 
     def _stream(self, order: Order) -> AsyncGenerator[Chunk]:
         return self._remote.stream(order) if self._remote is not None else self.resident.stream(order)
@@ -210,29 +246,34 @@ FEATURES: tuple[tuple[str, Callable[..., object], object], ...] = (
 class _Growth:
     """The partial results of one request: none without a token, none that do not fit the editor's menu."""
 
-    def __init__(self, protocol: Protocol, params: InlineCompletionParams, wanted: str) -> None:
-        self._protocol, self._wanted = protocol, wanted
+    def __init__(self, ls: Server, params: InlineCompletionParams, wanted: str) -> None:
+        self._protocol, self._offers, self._wanted = ls.protocol, ls.offers, wanted
         self._token, self._position = params.partial_result_token, params.position
         self._sent: str | None = None
+        self._offer: str | None = None
 
     def grow(self, text: str) -> None:
         if self._token is not None and text.startswith(self._wanted):
             self._sent = text
-            value = [self._protocol.plain(item) for item in self._items(text)]
+            value = [self._protocol.plain(item) for item in self._items(text).items]
             self._protocol.notify(lsp.PROGRESS, lsp.ProgressParams(self._token, value))
 
-    def finish(self, text: str) -> list[lsp.InlineCompletionItem]:
+    def finish(self, text: str) -> lsp.InlineCompletionList:
         if not text.startswith(self._wanted):
             text = ""
         if self._sent is None:
             return self._items(text)
         if text != self._sent:
             self.grow(text)
-        return []
+        return self._items("")
 
-    def _items(self, text: str) -> list[lsp.InlineCompletionItem]:
+    def _items(self, text: str) -> lsp.InlineCompletionList:
+        if not text:
+            return lsp.InlineCompletionList([])
+        self._offer = self._offer or self._offers.new()
         here = lsp.Range(self._position, self._position)
-        return [lsp.InlineCompletionItem(insert_text=text, range=here)] if text else []
+        accepted = lsp.Command("", requests.ACCEPTED, arguments=[self._offer])
+        return lsp.InlineCompletionList([lsp.InlineCompletionItem(text, range=here, command=accepted)])
 
 
 def _rest_of_selection(documents: Documents, params: InlineCompletionParams) -> str:

@@ -212,8 +212,8 @@ class Pending:
 
     async def text(self) -> str:
         """The final text, "" when there is nothing to show. Raises AnswerError."""
-        items = await self._editor.result(self.id)
-        if items:
+        answer = await self._editor.result(self.id)
+        if items := answer["items"]:
             return str(items[0]["insertText"])
         return self.partials[-1] if self.partials else ""
 

@@ -52,7 +52,9 @@ async def complete(spot: Spot, text: str, model: str, screen: _Silent) -> Json:
         await editor.initialize({"model": model})
         times.initialize_ms = _since(started)
         editor.open(uri, text)
-        ready = await editor.notified("midfill/status", lambda it: it["state"] in ("ready", "failed", "off"))
+        ready = await editor.notified(
+            "midfill/statusChanged", lambda it: it["state"] in ("ready", "failed", "off")
+        )
         times.ready_ms = _since(started)
         asked = time.perf_counter()
 

@@ -25,6 +25,7 @@ from pygls.exceptions import (
 )
 from pygls.lsp.server import LanguageServer as PyglsServer
 from pygls.protocol import LanguageServerProtocol, default_converter, lsp_method
+from pygls.protocol.json_rpc import JsonRPCNotification, JsonRPCRequestMessage
 
 log = logging.getLogger(__name__)
 
@@ -218,6 +219,11 @@ def _converter() -> Converter:
             raise TypeError("partialResultToken must be a string or an integer")
         return InlineCompletionParams(**fields, partial_result_token=token)
 
+    def as_sent(raw: dict[str, Any], kind: Any) -> Any:  # pygls makes named tuples of unknown objects
+        return kind(**raw)
+
+    converter.register_structure_hook(JsonRPCRequestMessage, as_sent)
+    converter.register_structure_hook(JsonRPCNotification, as_sent)
     converter.register_structure_hook(InlineCompletionParams, inline_params)
     return converter
 

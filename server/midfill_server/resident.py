@@ -93,6 +93,23 @@ class Resident:
                 self._watching = asyncio.create_task(self._watch(self._backend))
         return self._backend
 
+    async def restart(self) -> None:
+        """Stop the engine, whoever uses it, and start one with this server's model. Raises BackendError."""
+        async with self._starting:
+            if self._watching is not None:
+                self._watching.cancel()
+            if self._backend is not None:
+                await self._forget(self._backend)
+            try:
+                folder = runtime_folder()
+                if (found := await find(folder)) is not None:
+                    await stop(folder, found)
+            except BackendError as error:
+                self._fail(error)
+                raise
+            self._failure = None
+        await self.backend()
+
     def use(self, model: str) -> None:
         """Settings changed: from now on that model, and a failed engine may be tried again."""
         self._failure = None

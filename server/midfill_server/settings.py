@@ -36,15 +36,21 @@ class Settings:
     """What goes to stderr; never a user's text."""
 
 
-def read_settings(options: object) -> tuple[Settings, list[str]]:
-    """Settings and complaints from what the editor sent: the options, alone or inside {"midfill": …}."""
-    if isinstance(options, Mapping) and isinstance(options.get("midfill"), Mapping):
+DEFAULTS = Settings()
+
+
+def read_settings(options: object, base: Settings = DEFAULTS) -> tuple[Settings, list[str]]:
+    """Settings and complaints from what the editor sent: the options, alone or inside {"midfill": …}.
+
+    What they say nothing of, or something wrong, stays as in `base`.
+    """
+    if isinstance(options, Mapping) and "midfill" in options:
         options = options["midfill"]
     if options is None or options == []:  # an empty table of Lua is sent as a list
-        return Settings(), []
+        return base, []
     if not isinstance(options, Mapping):
-        return Settings(), ["the settings are not an object"]
-    settings, complaints = Settings(), []
+        return base, ["the settings are not an object"]
+    settings, complaints = base, []
     for key, value in options.items():
         if key in EDITORS_OWN:
             continue
@@ -91,7 +97,12 @@ def _one_of(*allowed: str) -> _Kind:
 _BOOLEAN = _Kind("true or false", bool)
 _TEXT_OR_NULL = _Kind("a text or null", (str, type(None)))
 
-EDITORS_OWN = ("trace",)  # vscode-languageclient keeps `midfill.trace.server` in the same section
+EDITORS_OWN = (
+    "trace",  # vscode-languageclient keeps `midfill.trace.server` in the same section
+    *("editorInfo", "editorPluginInfo", "copilotCapabilities"),  # copilot-language-server's, from its clients
+    *("editorConfiguration", "networkProxy", "telemetry", "http", "github", "github-enterprise"),
+    "nextEditSuggestions",
+)
 
 RULES: dict[str, _Kind] = {
     "enabled": _BOOLEAN,

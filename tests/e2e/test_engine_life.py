@@ -44,9 +44,11 @@ async def test_the_state_is_told_while_the_engine_starts(own_folder: Path) -> No
         capabilities = {"textDocument": {"inlineCompletion": {}}, "window": {"workDoneProgress": True}}
         await editor.initialize({"model": MODEL}, capabilities)
         assert await complete(editor)
-        ready = await editor.notified("midfill/status", lambda it: it["state"] == "ready")
+        ready = await editor.notified("midfill/statusChanged", lambda it: it["state"] == "ready")
         assert ready["model"]
-        states = [it["params"]["state"] for it in editor.notifications if it["method"] == "midfill/status"]
+        states = [
+            it["params"]["state"] for it in editor.notifications if it["method"] == "midfill/statusChanged"
+        ]
         assert states[0] == "starting"
         bars = [it["params"]["value"]["kind"] for it in editor.notifications if it["method"] == "$/progress"]
         assert (bars[0], bars[-1], bars.count("begin")) == ("begin", "end", 1)
@@ -87,7 +89,7 @@ async def failing(editor: Editor, options: dict[str, object]) -> str:
     await editor.initialize(options)
     for _ in range(3):
         assert await complete(editor) == ""
-    await editor.notified("midfill/status", lambda it: it["state"] == "failed")
+    await editor.notified("midfill/statusChanged", lambda it: it["state"] == "failed")
     (message,) = [it["params"]["message"] for it in editor.notifications if "window/show" in it["method"]]
     assert "Traceback" not in message
     return str(message)

@@ -90,7 +90,7 @@ async def test_capabilities(client: Any) -> None:
 
 async def test_an_item_is_a_plain_text_with_an_empty_range(client: LanguageClient) -> None:
     at = open_program(client, "file:///item.py")
-    (item,) = await ask(client, "file:///item.py", at, explicit=True)
+    (item,) = (await ask(client, "file:///item.py", at, explicit=True)).items
     assert isinstance(item.insert_text, str)
     assert item.insert_text.strip()
     assert item.range == lsp.Range(at, at)
@@ -109,7 +109,7 @@ async def test_a_completion_is_streamed(client: Any, engine: Engine) -> None:
             "partialResultToken": token,
         },
     )
-    assert await answer == []
+    assert not (await answer).items
     texts = [items[0].insertText for items in client.partials[token]]
     assert len(texts) >= 3
     assert all(later.startswith(earlier) for earlier, later in pairwise(texts[:-1]))
@@ -119,11 +119,11 @@ async def test_a_completion_is_streamed(client: Any, engine: Engine) -> None:
 async def test_what_was_typed_through_needs_no_generation(client: LanguageClient, engine: Engine) -> None:
     uri = "file:///typed.py"
     at = open_program(client, uri)
-    (item,) = await ask(client, uri, at, explicit=True)
+    (item,) = (await ask(client, uri, at, explicit=True)).items
     before = await engine.generations()
     for n, character in enumerate(item.insert_text[:-1]):
         at = type_text(client, uri, at, character, version=2 + n)
-        (rest,) = await ask(client, uri, at)
+        (rest,) = (await ask(client, uri, at)).items
         assert rest.insert_text == item.insert_text[n + 1 :]
     assert await engine.generations() == before
 
@@ -140,7 +140,7 @@ async def test_a_burst_of_keystrokes_makes_at_most_two_generations(
         at = type_text(client, uri, at, character, version=2 + n)
         answers.append(ask(client, uri, at))
     *superseded, last = await asyncio.gather(*answers, return_exceptions=True)
-    assert isinstance(last, list)
+    assert isinstance(last, lsp.InlineCompletionList)
     assert [getattr(it, "code", it) for it in superseded] == [-32800] * 9
     assert await engine.generations() - before <= 2
 

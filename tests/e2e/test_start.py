@@ -15,7 +15,7 @@ async def test_initialize_is_answered_without_anything_heavy(own_folder: Path, t
     serve = f"exec {sys.executable} -X importtime -I -m midfill_server serve 2>{log}"
     async with Editor(command=["/bin/sh", "-c", serve], environment=environment(own_folder)) as editor:
         await editor.initialize()
-        await editor.notified("midfill/status")  # all of the handshake is over
+        await editor.notified("midfill/statusChanged")  # all of the handshake is over
         loaded = {line.rsplit("|", 1)[-1].strip() for line in log.read_text().splitlines()}
     assert "pygls.lsp.server" in loaded
     assert not {name.partition(".")[0] for name in loaded} & HEAVY

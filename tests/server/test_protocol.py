@@ -57,7 +57,7 @@ class RawClient:
         self.send("midfill/ping", "ping")
         answer, before = await self.until("ping")
         assert answer["error"]["code"] == -32601
-        return [it for it in before if it.get("method") != "midfill/status"]
+        return [it for it in before if it.get("method") != "midfill/statusChanged"]
 
     async def initialize(self) -> dict[str, Any]:
         self.send("initialize", 0, params={"processId": None, "rootUri": None, "capabilities": {}})
@@ -117,7 +117,7 @@ async def test_parameters_that_do_not_parse_get_one_answer_and_no_pop_up(
     answer, before = await client.until(1)
     assert answer["error"]["code"] == -32602
     assert await client.ping() == []
-    assert [it["method"] for it in before if it.get("method") != "midfill/status"] == []
+    assert [it["method"] for it in before if it.get("method") != "midfill/statusChanged"] == []
 
 
 async def test_missing_parameters_get_one_answer(client: RawClient) -> None:

@@ -1,9 +1,4 @@
--- Neovim 0.12 or newer. Put this file into lsp/ of your configuration, then, in init.lua:
---   vim.lsp.enable('midfill')
---   vim.lsp.inline_completion.enable()
---   vim.keymap.set('i', '<Tab>', function()
---     return vim.lsp.inline_completion.get() and '' or '<Tab>'
---   end, { expr = true, desc = 'Accept ghost text' })
+-- The language server, in nvim-lspconfig's form, for Neovim 0.12 or newer: `vim.lsp.enable('midfill')` starts it.
 return {
   cmd = { 'midfill', 'serve' },
   root_markers = { '.git' },

@@ -1,0 +1,132 @@
+-- What Midfill adds to vim.lsp.inline_completion: acceptance by parts, a status, and the command :Midfill.
+local M = {}
+
+M.subcommands = { 'log', 'pause', 'restart', 'resume', 'status' }
+
+local statuses = {} ---@type table<integer, table> by client id
+
+---Take over the server's status; called for each `midfill/statusChanged`.
+---@param client_id integer
+---@param status table
+function M.remember(client_id, status)
+  statuses[client_id] = status
+  vim.schedule(function() vim.cmd.redrawstatus({ bang = true }) end)
+end
+
+---For a statusline: the model, or what keeps it from working; '' where Midfill is not attached.
+---@return string
+function M.status()
+  local client = vim.lsp.get_clients({ bufnr = 0, name = 'midfill' })[1]
+  local status = client and statuses[client.id]
+  if not status then
+    return ''
+  elseif status.paused then
+    return 'midfill: paused'
+  elseif status.state == 'loading' then
+    return ('midfill: loading %d%%'):format(100 * status.progress)
+  elseif status.state == 'ready' and type(status.model) == 'string' then
+    return 'midfill: ' .. status.model
+  end
+  return 'midfill: ' .. status.state
+end
+
+---The part of a text that one key accepts: its next word or line with the blanks before it, or all.
+---@param text string
+---@param unit 'word'|'line'|nil
+local function part_of(text, unit)
+  if unit == 'word' then
+    return text:match('^%s*[%w_\128-\255]+') or text:match('^%s*[^%w%s_\128-\255]+') or text
+  elseif unit == 'line' then
+    return text:match('^%s*[^\n]*')
+  end
+  return text
+end
+
+---What the user has typed since the item was made, and the rest of the item; nil if the two disagree. Neovim shows
+---an item, and would insert it at its old place, until the server's next answer is there.
+---@param item vim.lsp.inline_completion.Item
+---@return string? typed
+---@return string? rest
+local function since(item)
+  local row, column = item.range:to_extmark()
+  local cursor = vim.api.nvim_win_get_cursor(0)
+  local ok, lines = pcall(vim.api.nvim_buf_get_text, 0, row, column, cursor[1] - 1, cursor[2], {})
+  local typed = ok and table.concat(lines, '\n')
+  if typed and vim.startswith(item.insert_text, typed) then
+    return typed, item.insert_text:sub(#typed + 1)
+  end
+end
+
+---@param text string
+local function insert(text)
+  local lines = vim.split(text, '\n', { plain = true })
+  local cursor = vim.api.nvim_win_get_cursor(0)
+  local row, column = cursor[1] - 1, cursor[2]
+  vim.api.nvim_buf_set_text(0, row, column, row, column, lines)
+  local indent = #lines == 1 and column or 0
+  vim.api.nvim_win_set_cursor(0, { row + #lines, indent + #lines[#lines] })
+end
+
+---Accept the ghost text, or its next word or line; the rest is shown again in a moment.
+---@param unit 'word'|'line'|nil
+---@return boolean there was ghost text
+function M.accept(unit)
+  return vim.lsp.inline_completion.get({
+    on_accept = function(item)
+      local client = vim.lsp.get_client_by_id(item.client_id)
+      if type(item.insert_text) ~= 'string' or not item.range or not client then
+        return item -- not one of Midfill's
+      end
+      local typed, rest = since(item)
+      if not typed or not rest or rest == '' then
+        return nil
+      end
+      local part = part_of(rest, unit)
+      insert(part)
+      if part == rest and item.command then
+        client:exec_cmd(item.command, { bufnr = vim.api.nvim_get_current_buf() })
+      elseif part ~= rest then
+        client:notify('textDocument/didPartiallyAcceptCompletion', {
+          item = { insertText = item.insert_text, command = item.command },
+          acceptedLength = vim.str_utfindex(typed .. part, 'utf-16'),
+        })
+      end
+    end,
+  })
+end
+
+---@param status table the answer of any of Midfill's requests
+---@return string
+local function in_words(status)
+  local state = status.paused and 'paused; engine ' .. status.state or status.state
+  local model = type(status.model) == 'string' and ', model ' .. status.model or ''
+  local accepted = (', %d accepted'):format(status.counts.accepted + status.counts.partlyAccepted)
+  local message = status.message ~= '' and '. ' .. status.message or ''
+  return 'Midfill: ' .. state .. model .. accepted .. message
+end
+
+---`:Midfill NAME`
+---@param name string
+function M.run(name)
+  if not vim.list_contains(M.subcommands, name) then
+    local known = table.concat(M.subcommands, ', ')
+    vim.notify(('Midfill: %s is none of %s'):format(name, known), vim.log.levels.ERROR)
+    return
+  end
+  if name == 'log' then
+    vim.cmd.tabedit(vim.fn.fnameescape(vim.lsp.log.get_filename()))
+    return
+  end
+  local clients = vim.lsp.get_clients({ name = 'midfill' })
+  if #clients == 0 then
+    local mend = "Midfill: no server runs here; open a file, and see that `vim.lsp.enable('midfill')` is in init.lua"
+    vim.notify(mend, vim.log.levels.WARN)
+  end
+  for _, client in ipairs(clients) do
+    client:request('midfill/' .. name, nil, function(err, status)
+      vim.notify(err and err.message or in_words(status), err and vim.log.levels.ERROR or vim.log.levels.INFO)
+    end)
+  end
+end
+
+return M

@@ -1,0 +1,21 @@
+-- What is needed from the start: the command, and an ear for the server's status. The rest is lua/midfill.lua.
+if vim.g.loaded_midfill then
+  return
+end
+vim.g.loaded_midfill = true
+
+vim.lsp.handlers['midfill/statusChanged'] = function(_, status, context)
+  require('midfill').remember(context.client_id, status)
+end
+
+vim.api.nvim_create_user_command('Midfill', function(command)
+  require('midfill').run(command.args)
+end, {
+  nargs = 1,
+  desc = 'Pause or resume Midfill, restart its engine, show its status or its log',
+  complete = function(typed)
+    return vim.tbl_filter(function(name)
+      return vim.startswith(name, typed)
+    end, require('midfill').subcommands)
+  end,
+})
