@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import socket
 import subprocess
 import time
@@ -184,23 +182,3 @@ def until(happens: Callable[[], object], what: str, wait: Callable[[float], None
     while not happens():
         assert time.monotonic() < deadline, f"waited {PATIENCE:.0f} s in vain until {what}"
         wait(0.05)
-
-
-def engines(runtime: Path) -> int:
-    """How many engines run that belong to this folder."""
-    listed = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return listed.count(f"--runtime-dir {runtime}")
-
-
-def prepare(installed: Path) -> None:
-    """Everything that is needed below `installed`; the extension is built and packaged afresh."""
-    subprocess.run([HERE / "vscode.sh", installed], check=True)
-
-
-def program(name: str) -> str:
-    """The path of a console script of this environment."""
-    import sys
-
-    found = shutil.which(name, path=os.path.dirname(sys.executable))
-    assert found, f"{name} is not installed in this environment: run `make test-editors`"
-    return found

@@ -95,7 +95,8 @@ export class Suggestion {
   private take(answer: Answer): void {
     const item = (Array.isArray(answer) ? answer : answer?.items)?.[0];
     if (this.over || item === undefined || typeof item.insertText !== 'string') return;
-    this.text = item.insertText;
+    const newline = this.document.eol === vscode.EndOfLine.CRLF ? '\r\n' : '\n';
+    this.text = item.insertText.replace(/\r?\n/g, newline); // as in what the user types along, see rest()
     if (item.command) this.command = this.client.protocol2CodeConverter.asCommand(item.command);
     this.tell();
   }
