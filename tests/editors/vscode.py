@@ -18,7 +18,7 @@ from urllib.parse import quote
 from playwright.sync_api import Browser, Page
 
 HERE = Path(__file__).parent
-PATIENCE = 60.0  # seconds, for what takes one: a slow machine is no failure
+PATIENCE = 30.0  # seconds, for what takes one: a slow machine is no failure
 EXTENSION = HERE.parents[1] / "editors" / "vscode"
 SETTINGS = {
     "security.workspace.trust.enabled": False,
@@ -53,7 +53,8 @@ class VSCode:
         path.write_text(json.dumps(SETTINGS | {f"midfill.{key}": it for key, it in settings.items()}))
 
     def install(self, package: Path) -> None:
-        subprocess.run(self._command("--install-extension", package), env=self._environment, check=True)
+        command = self._command("--install-extension", package)
+        subprocess.run(command, env=self._environment, check=True, capture_output=True)
 
     @contextmanager
     def running(self) -> Iterator[Self]:
@@ -62,7 +63,7 @@ class VSCode:
             self.port = free.getsockname()[1]
         options = ["--host", "127.0.0.1", "--port", str(self.port), "--without-connection-token"]
         with open(self.folder / "server.log", "wb") as log:
-            command = self._command(*options, "--telemetry-level", "off")
+            command = self._command(*options, "--telemetry-level", "off", "--force-disable-user-env")
             process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
         try:
             until(self._answers, "VS Code's server answers")
@@ -108,11 +109,15 @@ class Window:
         self.wait_status("starting|loading|ready")
         if path:
             self.page.wait_for_selector(".monaco-editor .view-lines", timeout=1000 * PATIENCE)
-            self.page.click(".monaco-editor .view-lines")
-            self.press("Control+End")
+            self.focus()
 
     def close(self) -> None:
         self.page.close()
+
+    def focus(self) -> None:
+        """Into the editor, at its end."""
+        self.page.click(".monaco-editor .view-lines")
+        self.press("Control+End")
 
     def type(self, text: str, pause_ms: float = 30) -> None:
         self.page.keyboard.type(text, delay=pause_ms)
@@ -169,8 +174,11 @@ class Window:
         return str(item.get_attribute("aria-label")) if item.count() else ""
 
     def wait_status(self, pattern: str) -> str:
-        until(lambda: re.search(pattern, self.status(), re.I), f"the status says {pattern}", self.rest)
-        return self.status()
+        deadline = time.monotonic() + PATIENCE
+        while not re.search(pattern, status := self.status(), re.I):
+            assert time.monotonic() < deadline, f"the status says {status!r}, not {pattern!r}"
+            self.rest(0.05)
+        return status
 
     def screenshot(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
