@@ -7,13 +7,20 @@ BIN := $(VENV)/bin
 # The end of a file that is not finished; any FILE:LINE:COL will do.
 AT ?= model/midfill_model/demo/unfinished.py:28:1
 
-.PHONY: demo test lint fmt bench clean
+.PHONY: demo test test-editors lint fmt bench clean
 
 demo: $(VENV)/.local
 	$(BIN)/midfill complete $(AT)
 
 test: $(VENV)/.dev lint
 	$(BIN)/pytest -q
+
+# Real Neovim, Helix and Emacs, of a newer Debian than this may be (see tests/editors/debroot.sh), and VS Code.
+test-editors: $(VENV)/.editors
+	PATH="$(abspath $(BIN)):$$PATH" tests/editors/debroot.sh forky .editors/forky \
+		neovim hx emacs-nox elpa-lsp-mode fonts-dejavu-core -- usr/bin/nvim usr/lib/hx/hx usr/bin/emacs-nox
+	tests/editors/vscode.sh .editors
+	$(BIN)/pytest -q tests/editors
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
@@ -41,5 +48,9 @@ $(VENV)/.dev: $(VENV)/.local
 	$(BIN)/pip install --quiet --group dev
 	touch $@
 
+$(VENV)/.editors: $(VENV)/.dev
+	$(BIN)/pip install --quiet --group editors
+	touch $@
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .editors .mypy_cache .ruff_cache .pytest_cache .hypothesis

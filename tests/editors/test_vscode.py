@@ -30,7 +30,6 @@ Open = Callable[[str, str], Window]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    subprocess.run([Path(__file__).parent / "vscode.sh", INSTALLED], check=True)
     with sync_playwright() as playwright:
         options = ["--no-sandbox", "--disable-dev-shm-usage"]
         browser = playwright.chromium.launch(executable_path=INSTALLED / "chromium.sh", args=options)
