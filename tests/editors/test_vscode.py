@@ -23,6 +23,16 @@ NAMES = "name, width, height, depth, color, weight, price, owner, origin, label,
 GROWING = f"class Box:\n    def __init__(self, {NAMES}):"
 INDENT = "\n        "  # what VS Code itself adds after Enter
 SHORT = '"""Points in a plane."""\n\n\nclass Point:\n    def __init__(self, x, y):'
+BOOK = '''class Book:
+    """A book in a library."""
+
+    def __init__(self, title, author, year):
+        self.title = title
+        self.author = author
+        self.year = year
+
+    def to_dict(self):
+        return {'''
 GROWN = "text.split('\\n').length > 2"  # a part is there, and more is to come
 
 Open = Callable[[str, str], Window]
@@ -87,12 +97,14 @@ def whole(vscode: VSCode, browser: Browser) -> str:
 
 
 def test_what_was_shown_is_accepted_and_saved(open_file: Open) -> None:
-    window = open_file("shown.py", SHORT)
+    window = open_file("book.py", BOOK)
     window.press("Enter")
     shown = window.settled_ghost()
-    assert "self.x = x" in shown
+    assert "self.title" in shown
+    window.press("Control+b")  # the picture is of the text, not of a list of files
+    window.screenshot(SCREENSHOTS / "vscode-ghost-text.png")  # editors/vscode/ghost-text.png is one of these
     window.press("Tab")
-    assert window.save() == (SHORT + INDENT + shown).encode()
+    assert window.save() == (BOOK + INDENT + "    " + shown).encode()
     assert "demo" in window.status()
 
 

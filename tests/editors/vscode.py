@@ -15,10 +15,14 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
+import httpx
 from playwright.sync_api import Browser, Page
 
+from midfill_server.resident import registered
+
 HERE = Path(__file__).parent
-PATIENCE = 30.0  # seconds, for what takes one: a slow machine is no failure
+PATIENCE = 120.0  # seconds, for what takes one: a slow machine is no failure
+QUIET = 0.8  # seconds: debounce, a request of VS Code's, a step of growth
 EXTENSION = HERE.parents[1] / "editors" / "vscode"
 SETTINGS = {
     "security.workspace.trust.enabled": False,
@@ -29,9 +33,11 @@ SETTINGS = {
     "extensions.autoCheckUpdates": False,
     "workbench.startupEditor": "none",
     "workbench.secondarySideBar.defaultVisibility": "hidden",
+    "editor.fontFamily": "DejaVu Sans Mono",
     "editor.renderWhitespace": "none",
     "editor.wordBasedSuggestions": "off",  # a menu that opens hides ghost text that says something else
     "files.autoSave": "off",
+    "files.hotExit": "off",  # a window opens nothing that another one left unsaved
 }
 
 
@@ -71,6 +77,12 @@ class VSCode:
         finally:
             process.terminate()
             process.wait(PATIENCE)
+
+    def engine_is_busy(self) -> bool:
+        record = registered(Path(self._environment["MIDFILL_RUNTIME_DIR"]))
+        assert record, "no engine is running"
+        with httpx.Client(transport=httpx.HTTPTransport(uds=record["socket"])) as client:
+            return bool(client.get(f"{record['url']}/health").json()["busy"])
 
     def _answers(self) -> bool:
         try:
@@ -139,12 +151,12 @@ class Window:
         found = self.page.wait_for_function(script, timeout=1000 * PATIENCE, polling="raf")
         return str(found.json_value()[0])
 
-    def settled_ghost(self, seconds: float = 1.0) -> str:
-        """The ghost text once it has stayed the same for a while."""
+    def settled_ghost(self) -> str:
+        """The ghost text once the engine has nothing more to write and the screen has followed."""
         text, since = self.wait_ghost(), time.monotonic()
-        while time.monotonic() < since + seconds:
+        while time.monotonic() < since + QUIET:
             self.rest(0.05)
-            if (now := self.ghost()) != text:
+            if (now := self.ghost()) != text or self.vscode.engine_is_busy():
                 text, since = now, time.monotonic()
         return text
 

@@ -1,7 +1,7 @@
 // The language server of this window: found, started, asked how it is, and started again.
 
 import * as vscode from 'vscode';
-import { LanguageClient } from 'vscode-languageclient/node';
+import { LanguageClient, State } from 'vscode-languageclient/node';
 import { findMidfill } from './find';
 import { GhostText } from './ghost';
 
@@ -60,7 +60,7 @@ export class Server implements vscode.Disposable {
     const { client, ghost } = this;
     this.client = this.ghost = undefined;
     ghost?.dispose();
-    if (client?.isRunning()) await client.stop();
+    if (client?.needsStop()) await client.stop().catch((error) => this.log.warn(`${error}`));
   }
 
   /** One of the requests that are answered with the status. */
@@ -87,6 +87,10 @@ export class Server implements vscode.Disposable {
         middleware: { provideInlineCompletionItems: () => null },
       },
     );
+    client.onDidChangeState(({ newState }) => {
+      if (newState === State.Stopped && this.client === client)
+        this.show({ ...STARTING, state: 'failed', message: 'The language server has ended: see the log.' });
+    });
     client.onNotification('midfill/statusChanged', (status: Status) => this.show(status));
     return client;
   }
