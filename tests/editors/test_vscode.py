@@ -230,11 +230,16 @@ def test_an_unsaved_new_file_works(vscode: VSCode, browser: Browser) -> None:
     window.type("    ")  # a text without a language: Enter keeps the indentation of the line above
     shown = window.settled_ghost()
     window.press("Tab", "Control+s")
-    name = window.page.locator(".quick-input-widget input").first
-    name.fill(str(vscode.project / "new.py"))
-    name.press("Enter")
-    saved = vscode.project / "new.py"
-    until(lambda: saved.exists() and saved.stat().st_size, "the file is saved", window.rest)
+    name, saved = window.page.locator(".quick-input-widget input").first, vscode.project / "new.py"
+    until(name.input_value, "a name is proposed", window.rest)
+    name.fill(str(saved))
+
+    def is_saved() -> bool:
+        if not saved.exists():
+            name.press("Enter")  # without effect while the dialog still looks at the folder
+        return saved.exists() and saved.stat().st_size > 0
+
+    until(is_saved, "the file is saved", window.rest)
     assert saved.read_bytes() == (SHORT + INDENT + shown).encode()
     window.close()
 

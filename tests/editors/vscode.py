@@ -118,7 +118,7 @@ class Window:
         opened = [["openFile", f"vscode-remote://{host}{path}"]] if path else []
         folder, payload = quote(str(vscode.project)), quote(json.dumps(opened))
         self.page.goto(f"http://{host}/?folder={folder}&payload={payload}")
-        self.wait_status("starting|loading|ready")
+        self.wait_status("Midfill: ")
         if path:
             self.page.wait_for_selector(".monaco-editor .view-lines", timeout=1000 * PATIENCE)
             self.focus()
