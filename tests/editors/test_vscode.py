@@ -235,8 +235,9 @@ def test_an_unsaved_new_file_works(vscode: VSCode, browser: Browser) -> None:
     name.fill(str(saved))
 
     def is_saved() -> bool:
-        if not saved.exists():
+        if name.is_visible():
             name.press("Enter")  # without effect while the dialog still looks at the folder
+            window.rest(1)
         return saved.exists() and saved.stat().st_size > 0
 
     until(is_saved, "the file is saved", window.rest)
