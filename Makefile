@@ -15,10 +15,11 @@ demo: $(VENV)/.local
 test: $(VENV)/.dev lint
 	$(BIN)/pytest -q
 
-# Real Neovim, Helix and Emacs, of a newer Debian than this may be: see tests/editors/debroot.sh.
+# Real Neovim, Helix and Emacs, of a newer Debian than this may be (see tests/editors/debroot.sh), and VS Code.
 test-editors: $(VENV)/.editors
 	PATH="$(abspath $(BIN)):$$PATH" tests/editors/debroot.sh forky .editors/forky \
 		neovim hx emacs-nox elpa-lsp-mode fonts-dejavu-core -- usr/bin/nvim usr/lib/hx/hx usr/bin/emacs-nox
+	tests/editors/vscode.sh .editors
 	$(BIN)/pytest -q tests/editors
 
 lint: $(VENV)/.dev

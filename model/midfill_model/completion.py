@@ -167,7 +167,8 @@ class Completion:
 
 def _extent(prompt: list[int], tokenizer: Tokenizer) -> dict[str, int]:
     """The sizes of a prompt's parts, as Timings names them; no text of a user holds the hole's id."""
-    hole = prompt.index(tokenizer.fim_ids.hole) if tokenizer.fim_ids.hole in prompt else len(prompt)
+    fim = tokenizer.fim_ids
+    hole = prompt.index(fim.hole) if fim is not None and fim.hole in prompt else len(prompt)
     return {
         "prompt_tokens": len(prompt),
         "prefix_tokens": hole,

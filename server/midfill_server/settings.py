@@ -98,6 +98,7 @@ _BOOLEAN = _Kind("true or false", bool)
 _TEXT_OR_NULL = _Kind("a text or null", (str, type(None)))
 
 EDITORS_OWN = (
+    "command",  # which program VS Code is to start
     "trace",  # vscode-languageclient keeps `midfill.trace.server` in the same section
     *("editorInfo", "editorPluginInfo", "copilotCapabilities"),  # copilot-language-server's, from its clients
     *("editorConfiguration", "networkProxy", "telemetry", "http", "github", "github-enterprise"),

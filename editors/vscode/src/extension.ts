@@ -1,0 +1,35 @@
+// Ghost text from `midfill serve`. What each file does: server.ts starts and asks the language server, find.ts
+// finds it, ghost.ts lets its text grow on screen, suggestion.ts is one such text, status.ts the status bar.
+
+import * as vscode from 'vscode';
+import { Server } from './server';
+import { menu, statusBar, switchModel } from './status';
+
+let server: Server | undefined;
+
+export function activate(context: vscode.ExtensionContext): void {
+  const log = vscode.window.createOutputChannel('Midfill', { log: true });
+  const it = new Server(context.extension.id, log);
+  server = it;
+  const command = vscode.commands.registerCommand;
+  context.subscriptions.push(
+    log,
+    it,
+    statusBar(it),
+    command('midfill.menu', () => menu(it)),
+    command('midfill.pause', () => it.request('midfill/pause')),
+    command('midfill.resume', () => it.request('midfill/resume')),
+    command('midfill.restart', () => it.request('midfill/restart')),
+    command('midfill.switchModel', () => switchModel(it)),
+    command('midfill.showLog', () => log.show()),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => it.status.state === 'missing' && it.start()),
+    vscode.workspace.onDidChangeConfiguration(async (event) => {
+      if (event.affectsConfiguration('midfill.command')) await it.start();
+    }),
+  );
+  void it.start();
+}
+
+export async function deactivate(): Promise<void> {
+  await server?.stop();
+}

