@@ -225,7 +225,8 @@ def test_an_unsaved_new_file_works(vscode: VSCode, browser: Browser) -> None:
     before = set(vscode.project.iterdir())
     window = Window(vscode, browser, None)
     window.command("New Untitled Text File")
-    window.page.wait_for_selector(".monaco-editor .view-lines")
+    window.page.wait_for_selector(".monaco-editor.focused")
+    window.wait_status("ready")
     window.page.keyboard.insert_text(SHORT)
     window.press("Enter")
     window.type("    ")  # a text without a language: Enter keeps the indentation of the line above
