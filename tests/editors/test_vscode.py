@@ -222,26 +222,27 @@ def test_crlf_and_characters_beyond_16_bits_come_out_right(open_file: Open) -> N
 
 
 def test_an_unsaved_new_file_works(vscode: VSCode, browser: Browser) -> None:
+    before = set(vscode.project.iterdir())
     window = Window(vscode, browser, None)
     window.command("New Untitled Text File")
-    window.page.wait_for_selector(".monaco-editor .view-lines")
+    window.page.wait_for_selector(".monaco-editor.focused")
+    window.wait_status("ready")
     window.page.keyboard.insert_text(SHORT)
     window.press("Enter")
     window.type("    ")  # a text without a language: Enter keeps the indentation of the line above
     shown = window.settled_ghost()
     window.press("Tab", "Control+s")
-    name, saved = window.page.locator(".quick-input-widget input").first, vscode.project / "new.py"
+    name = window.page.locator(".quick-input-widget input.input").first
     until(name.input_value, "a name is proposed", window.rest)
-    name.fill(str(saved))
 
-    def is_saved() -> bool:
+    def saved() -> list[Path]:
         if name.is_visible():
             name.press("Enter")  # without effect while the dialog still looks at the folder
             window.rest(1)
-        return saved.exists() and saved.stat().st_size > 0
+        return [it for it in set(vscode.project.iterdir()) - before if it.stat().st_size]
 
-    until(is_saved, "the file is saved", window.rest)
-    assert saved.read_bytes() == (SHORT + INDENT + shown).encode()
+    until(saved, "the file is saved", window.rest)
+    assert [it.read_bytes() for it in saved()] == [(SHORT + INDENT + shown).encode()]
     window.close()
 
 
