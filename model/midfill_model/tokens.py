@@ -2,7 +2,9 @@
 
 import codecs
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import tokenizers
 
@@ -10,6 +12,15 @@ from . import fim
 from .config import ModelError, read_json
 
 _LONGEST_TOKEN = 32  # characters; code has about 4 on average
+_PIECE_END = re.compile(r"(?<=\n)(?=\S)")
+_KNOWN_PIECES = 1 << 15  # kept in memory, so that a keystroke costs the encoding of its own line
+
+# Where text is first split by one of these, no token spans "\n" and what is not blank after it.
+_APART = (
+    "[\r\n]",  # DeepSeek-V2's
+    # the embedded model's
+    r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+)
 
 
 class Tokenizer:
@@ -31,6 +42,8 @@ class Tokenizer:
             self._bpe = tokenizers.Tokenizer.from_str(json.dumps(raw))
         except Exception as error:  # the library raises bare Exception
             raise ModelError(f"{path} cannot be loaded ({error}); download the model again.") from None
+        self._in_pieces = _first_split(raw) in _APART
+        self._known: dict[str, list[int]] = {}
         base_size = self._bpe.get_vocab_size(with_added_tokens=False)
         self.size = max(base_size, *(id_ + 1 for id_ in added.values()))
         control = set(added.values())
@@ -42,7 +55,16 @@ class Tokenizer:
     def encode(self, text: str) -> list[int]:
         """Ordinary ids only, whatever the text says. Lone surrogates, which UTF-8 cannot hold, become "?"."""
         well_formed = text.encode("utf-8", "replace").decode("utf-8")
-        return self._bpe.encode(well_formed, add_special_tokens=False).ids
+        if not self._in_pieces:
+            return self._bpe.encode(well_formed, add_special_tokens=False).ids
+        pieces = _PIECE_END.split(well_formed)
+        if missing := [piece for piece in dict.fromkeys(pieces) if piece not in self._known]:
+            if len(self._known) + len(missing) > _KNOWN_PIECES:
+                self._known.clear()
+                missing = list(dict.fromkeys(pieces))
+            for piece in missing:  # encode_batch waits for threads, longer than this takes
+                self._known[piece] = self._bpe.encode(piece, add_special_tokens=False).ids
+        return [id_ for piece in pieces for id_ in self._known[piece]]
 
     def fim_prompt(self, prefix: str, suffix: str, prefix_budget: int, suffix_budget: int) -> list[int]:
         """The fill-in-the-middle prompt; budgets in tokens. Without FIM tokens the prefix alone."""
@@ -112,6 +134,13 @@ class StopStrings:
 def _overlap(text: str, stop: str) -> int:
     """How many characters at the end of `text` begin `stop`."""
     return next((n for n in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:n])), 0)
+
+
+def _first_split(raw: dict[str, Any]) -> str | None:
+    """The pattern that a vocabulary splits text by before anything else."""
+    splits = (raw.get("pre_tokenizer") or {}).get("pretokenizers") or [{}]
+    pattern = splits[0].get("pattern")
+    return pattern.get("Regex") if isinstance(pattern, dict) else None
 
 
 def _checked_fim_ids(path: Path, added: dict[str, int]) -> fim.FimIds | None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midfill_model import fim
+from midfill_model import fim, tokens
 from midfill_model.config import ModelError
 from midfill_model.tokens import Detokenizer, StopStrings, Tokenizer
 
@@ -146,3 +146,45 @@ def test_no_part_of_a_stop_string_leaks(pieces: list[str], stops: list[str]) -> 
     ends = [whole.find(stop) for stop in stops if stop in whole]
     assert stopped == bool(ends)
     assert shown + ("" if stopped else scanner.finish()) == whole[: min(ends, default=len(whole))]
+
+
+CODE_LIKE = st.lists(
+    st.sampled_from(
+        [
+            "x",
+            "=",
+            " ",
+            "  ",
+            "\t",
+            "\n",
+            "\r",
+            "\r\n",
+            "\n\n",
+            "12",
+            "é",
+            "漢",
+            "(",
+            '"',
+            "\x85",
+            "\u2028",
+            "#!",
+        ]
+    ),
+    max_size=40,
+).map("".join)
+
+
+@given(text=CODE_LIKE)
+def test_encoding_in_pieces_changes_no_token(tokenizer: Tokenizer, text: str) -> None:
+    """Lines that are known are not encoded again; what the library makes of the whole text is the same."""
+    whole = tokenizer._bpe.encode(text, add_special_tokens=False).ids
+    assert tokenizer.encode(text) == whole == tokenizer.encode(text)
+    assert tokenizer._in_pieces
+
+
+def test_known_pieces_are_bounded(v2: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "_KNOWN_PIECES", 10)
+    for i in range(30):
+        text = "".join(f"a{i}{j} = {j}\n" for j in range(7))
+        assert v2.encode(text) == v2._bpe.encode(text, add_special_tokens=False).ids
+        assert len(v2._known) <= 10
