@@ -8,6 +8,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
+
 from .cache import Slots
 from .completion import Completion, Done, Emit, Failed, Loaded, Request, RequestError, Ticket, Timings
 from .config import ModelError
@@ -154,6 +156,14 @@ class Engine:
 
 
 def _broken(what: str, error: Exception) -> Failed:
-    """One request fails, out of memory say; the engine goes on."""
+    """One request fails; the engine goes on."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        log.error("%s: out of memory", what)
+        torch.cuda.empty_cache()
+        return Failed(
+            "There is not enough memory for this completion: close what else uses it, or give the engine "
+            "a smaller --cache-mb.",
+            "engine",
+        )
     log.exception(what)
     return Failed(f"{what} ({type(error).__name__}).", "engine")
