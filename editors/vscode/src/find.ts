@@ -21,12 +21,17 @@ export async function findMidfill(): Promise<string | undefined> {
   return undefined;
 }
 
+/** What is used of the Python extension's own API. */
+interface PythonApi {
+  environments: { getActiveEnvironmentPath(resource?: vscode.Uri): { path: string } };
+}
+
 /** Beside the interpreter that the Python extension has chosen for this window. */
 async function pythonFolders(): Promise<string[]> {
   const python = vscode.extensions.getExtension('ms-python.python');
   if (!python || !vscode.workspace.isTrusted) return [];
   try {
-    const api = await python.activate();
+    const api = (await python.activate()) as PythonApi;
     const { path } = api.environments.getActiveEnvironmentPath(vscode.workspace.workspaceFolders?.[0]?.uri);
     return [dirname(path), join(path, SCRIPTS)]; // it names an interpreter, or an environment's folder
   } catch {

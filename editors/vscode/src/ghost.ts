@@ -139,7 +139,9 @@ export class GhostText implements vscode.Disposable {
     }
     const old = this.registration;
     this.registration = this.register();
-    setTimeout(() => old.dispose(), DROP_AFTER_MS);
+    setTimeout(() => {
+      old.dispose();
+    }, DROP_AFTER_MS);
     const kinds = new Set<vscode.InlineCompletionTriggerKind>();
     this.kinds = kinds;
     await vscode.commands.executeCommand(TRIGGER, { explicit: false, providerId: this.identifier });

@@ -49,7 +49,7 @@ export class Server implements vscode.Disposable {
     try {
       await client.start();
     } catch (error) {
-      const message = `${command} did not start: ${error instanceof Error ? error.message : error}`;
+      const message = `${command} did not start: ${String(error instanceof Error ? error.message : error)}`;
       this.show({ ...STARTING, state: 'failed', message });
       return;
     }
@@ -60,7 +60,7 @@ export class Server implements vscode.Disposable {
     const { client, ghost } = this;
     this.client = this.ghost = undefined;
     ghost?.dispose();
-    if (client?.needsStop()) await client.stop().catch((error) => this.log.warn(`${error}`));
+    if (client?.needsStop()) await client.stop().catch((error: unknown) => this.log.warn(String(error)));
   }
 
   /** One of the requests that are answered with the status. */
