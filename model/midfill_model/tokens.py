@@ -2,6 +2,8 @@
 
 import codecs
 import json
+from bisect import bisect_left
+from functools import cached_property
 from pathlib import Path
 
 import tokenizers
@@ -31,6 +33,7 @@ class Tokenizer:
             self._bpe = tokenizers.Tokenizer.from_str(json.dumps(raw))
         except Exception as error:  # the library raises bare Exception
             raise ModelError(f"{path} cannot be loaded ({error}); download the model again.") from None
+        self._pieces = self._bpe.pre_tokenizer
         base_size = self._bpe.get_vocab_size(with_added_tokens=False)
         self.size = max(base_size, *(id_ + 1 for id_ in added.values()))
         control = set(added.values())
@@ -64,6 +67,29 @@ class Tokenizer:
     def token_bytes(self, id_: int) -> bytes:
         """The bytes that a token stands for; a control token stands for none."""
         return self._bytes[id_] if id_ < self.size else b""
+
+    def last_piece(self, line: str) -> int:
+        """Where the last of the pieces begins that no token reaches across: a word with its blank, say."""
+        pieces: list[tuple[str, tuple[int, int]]] = self._pieces.pre_tokenize_str(line)
+        return pieces[-1][1][0] if pieces else 0
+
+    def agreeing(self, wanted: bytes) -> list[int]:
+        """The ids that begin with `wanted`, and those that `wanted` begins with."""
+        spellings, ids = self._by_spelling
+        first = bisect_left(spellings, wanted)
+        last = bisect_left(spellings, wanted + b"\xff")  # which no UTF-8 holds
+        found = list(ids[first:last])
+        for n in range(1, len(wanted)):
+            at = bisect_left(spellings, wanted[:n])
+            if spellings[at] == wanted[:n]:
+                found.append(ids[at])
+        return found
+
+    @cached_property
+    def _by_spelling(self) -> tuple[list[bytes], list[int]]:
+        """All tokens in the order of their bytes: those that begin alike are neighbours."""
+        spelled = sorted((self.token_bytes(id_), id_) for id_ in range(self.size))
+        return [spelling for spelling, _ in spelled], [id_ for _, id_ in spelled]
 
     def starts_character(self, id_: int) -> bool:
         """Whether the token's first byte begins a UTF-8 character (it is no continuation byte)."""
