@@ -170,6 +170,7 @@ class Server(LanguageServer):
             PREFIX_TOKENS if settings.prefix_tokens is None else settings.prefix_tokens,
             SUFFIX_TOKENS if settings.suffix_tokens is None else settings.suffix_tokens,
             settings.multiline,
+            document.language,
         )
 
     def configure(self, options: object) -> None:
