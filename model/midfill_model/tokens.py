@@ -3,7 +3,6 @@
 import codecs
 import json
 from bisect import bisect_left
-from functools import cached_property
 from pathlib import Path
 
 import tokenizers
@@ -41,6 +40,7 @@ class Tokenizer:
             self._bytes = [b"" if i in control else self._read_bytes(i) for i in range(self.size)]
         except KeyError:
             raise ModelError(f"{path} is not a byte-level vocabulary; it is not DeepSeek's.") from None
+        self._by_spelling = self._sorted()
 
     def encode(self, text: str) -> list[int]:
         """Ordinary ids only, whatever the text says. Lone surrogates, which UTF-8 cannot hold, become "?"."""
@@ -85,8 +85,7 @@ class Tokenizer:
                 found.append(ids[at])
         return found
 
-    @cached_property
-    def _by_spelling(self) -> tuple[list[bytes], list[int]]:
+    def _sorted(self) -> tuple[list[bytes], list[int]]:
         """All tokens in the order of their bytes: those that begin alike are neighbours."""
         spelled = sorted((self.token_bytes(id_), id_) for id_ in range(self.size))
         return [spelling for spelling, _ in spelled], [id_ for _, id_ in spelled]

@@ -5,7 +5,7 @@ from midfill_server.context import Window
 from .brackets import OPENER, QUOTES, balanced, first_unmatched, unmatched
 from .shape import one_line_only
 
-_SAME = 5  # characters that are no accident
+_SAME = 6  # characters that are no accident
 
 
 def rest_of_line(text: str, window: Window) -> str:
@@ -21,7 +21,7 @@ def rest_of_line(text: str, window: Window) -> str:
         return text
     if balanced(window.line_start + window.line_rest):
         text = text[: first_unmatched(text)]
-    if len(rest) >= _SAME and (at := text.find(rest[: _SAME + 3])) >= 0:
+    if len(rest) >= _SAME and (at := text.find(rest[:_SAME])) >= 0:
         text = text[:at]
     return text
 
@@ -35,7 +35,7 @@ def tail_that_follows(text: str, window: Window) -> str:
     if whole.endswith(rest):
         return whole.removesuffix(rest)
     if one_line_only(window):
-        for n in range(min(len(rest), len(whole)), _SAME - 2, -1):
+        for n in range(min(len(rest), len(whole)), 3, -1):
             if whole.endswith(rest[:n]):
                 return whole[:-n]
     return text
