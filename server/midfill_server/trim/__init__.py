@@ -10,7 +10,7 @@ from collections.abc import Callable
 from midfill_server.context import Window
 
 from .clean import control_tokens, has_control_token, indentation, trailing_blanks, unix_newlines
-from .fits import fitting
+from .fits import GRAMMARS, fitting
 from .repeats import circles, lines_that_stand_there
 from .rest import rest_of_line, tail_that_follows
 from .shape import is_complete, one_line_only, one_unit, whole_lines
@@ -48,17 +48,21 @@ def trim(text: str, window: Window) -> str:
 def settled(text: str, window: Window) -> str:
     """What can be shown of a text that still grows: nothing that would soon have to be taken back.
 
-    In the middle of a line that is nothing: only the whole item can be fitted to what follows.
+    In the middle of a line that is nothing: only the whole item can be fitted to what follows. Where there is
+    a grammar, it judges whole lines; elsewhere the first line may be seen growing.
     """
     if one_line_only(window) and window.line_rest.strip():
         return ""
-    text = whole_lines(text)
+    lines = whole_lines(text)
+    judged = window.language in GRAMMARS
+    if judged and lines == text:
+        return ""
     for apply in FILTERS:
-        if apply not in AT_THE_END:
-            text = apply(text, window)
+        if judged or apply not in AT_THE_END:
+            lines = apply(lines, window)
     rest = window.line_rest.strip()
-    overlaps = (n for n in range(min(len(rest), len(text)), 0, -1) if text.endswith(rest[:n]))
-    return text[: len(text) - next(overlaps, 0)].rstrip()
+    overlaps = (n for n in range(min(len(rest), len(lines)), 0, -1) if lines.endswith(rest[:n]))
+    return lines[: len(lines) - next(overlaps, 0)].rstrip()
 
 
 def is_final(text: str, window: Window) -> bool:

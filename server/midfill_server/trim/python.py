@@ -3,6 +3,7 @@
 import ast
 import re
 import warnings
+from functools import lru_cache
 
 from midfill_server.context import Window
 
@@ -15,6 +16,7 @@ _STAND_INS = ("pass", "", "if 1:", "0,", "(", "try:")
 """For the cursor's line, to see whether what is around it parses at all."""
 
 
+@lru_cache(maxsize=16)  # a growing text is judged with each of its tokens, and changes with each of its lines
 def fits(text: str, window: Window) -> bool | None:
     """Whether the code parses with the item inserted; None when what is around it never does."""
     line_start = window.line_start

@@ -1,5 +1,7 @@
 """Lines that stand there already, and lines that the model writes again and again."""
 
+from itertools import takewhile
+
 from midfill_server.context import Window
 
 from .brackets import first_unmatched
@@ -15,7 +17,7 @@ def lines_that_stand_there(text: str, window: Window) -> str:
     follow below, and close more than the item opens.
     """
     above = _lines(window.prefix[: len(window.prefix) - len(window.line_start)])[-1:]
-    below = _lines(window.suffix.partition("\n")[2])[:_BELOW]
+    below = _block_below(window)
     around = {line for line in above + below if _has_words(line)}
     lines = [line.rstrip() for line in (window.line_start + text).rstrip().split("\n")]
     first = 1 if window.line_start.strip() else 0  # of the lines that are wholly the model's
@@ -45,6 +47,13 @@ def goes_round(text: str) -> bool:
         if text.endswith(3 * phrase) and any(map(str.isalpha, phrase)):
             return True
     return False
+
+
+def _block_below(window: Window) -> list[str]:
+    """The next lines below, as far as they are indented as the cursor's line is."""
+    depth = len(window.line_start) - len(window.line_start.lstrip())
+    lines = _lines(window.suffix.partition("\n")[2])[:_BELOW]
+    return list(takewhile(lambda line: len(line) - len(line.lstrip()) >= depth, lines))
 
 
 def _up_to(n: int, text: str) -> str:
