@@ -3,12 +3,13 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from .cache import Slots
 from .generate import Finish, generate
+from .heal import Beginning, typed_part
 from .network import Network
 from .tokens import Detokenizer, StopStrings, Tokenizer
 
@@ -36,6 +37,7 @@ class Request:
     slot: str = ""  # of equal slots, if not empty, only the newest request goes on
     prefix_tokens: int | None = None
     suffix_tokens: int | None = None
+    heal: bool = False  # write the prompt's last word anew, and give what comes behind its typed part
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +107,19 @@ class Completion:
     def __init__(self, ticket: Ticket, loaded: Loaded, slots: Slots) -> None:
         self.ticket = ticket
         self._started = time.perf_counter()
-        prompt = _prompt_ids(ticket.request, loaded)
+        request, typed = _healed(ticket.request, loaded.tokenizer)
+        prompt = _prompt_ids(request, loaded)
         self._slots = slots
         self._slot = slots.lend(ticket.request.slot, prompt)
+        wanted = typed.encode("utf-8", "replace")
         self._extent = _extent(prompt, loaded.tokenizer)
+        self._extent["prefix_bytes"] += len(wanted)
         self._n_reused = self._slot.keep(prompt)
         self._n_completed = 0
         self._emitted = False
         self._first_token = 0.0
         self._text = Detokenizer(loaded.tokenizer)
+        self._typed = len(typed)  # characters at the start of the model's text that the prompt had already
         self._stops = StopStrings(ticket.request.stop)
         self._ids = generate(
             loaded.network,
@@ -123,6 +129,7 @@ class Completion:
             stops=loaded.tokenizer.control_ids,
             vocabulary=loaded.tokenizer.size,
             cancelled=lambda: ticket.cancelled,
+            beginning=Beginning(wanted, loaded.tokenizer),
         )
 
     def step(self) -> Done | None:
@@ -142,7 +149,10 @@ class Completion:
     def _push(self, id_: int) -> Done | None:
         self._first_token = self._first_token or time.perf_counter()
         self._n_completed += 1
-        text, stopped = self._stops.push(self._text.push(id_))
+        text = self._text.push(id_)
+        n_typed = min(self._typed, len(text))
+        self._typed -= n_typed
+        text, stopped = self._stops.push(text[n_typed:])
         self._emit(text)
         return Done("stop", self._timings()) if stopped else None
 
@@ -190,6 +200,14 @@ def _prompt_ids(request: Request, loaded: Loaded) -> list[int]:
     if len(prompt) > context:
         raise RequestError(f"The prompt has {len(prompt)} tokens; the model's context holds {context}.")
     return prompt
+
+
+def _healed(request: Request, tokenizer: Tokenizer) -> tuple[Request, str]:
+    """The request without the end of its prompt that is to be written anew, and that end."""
+    if not request.heal or not isinstance(request.prompt, str):
+        return request, ""
+    typed = typed_part(request.prompt, tokenizer)
+    return replace(request, prompt=request.prompt.removesuffix(typed)), typed
 
 
 def _fim_prompt(prefix: str, suffix: str, request: Request, loaded: Loaded) -> list[int]:

@@ -73,6 +73,7 @@ class DeepseekV2:
         tied = c.tie_word_embeddings
         self.head = pack(self.embedding if tied else counted("lm_head.weight", c.vocab_size, c.hidden_size))
         self.rotations = rotations(c, context).to(self.embedding.device)  # [context, r/2]
+        self._logits = self.embedding.new_empty(0)  # [V], of the last call of next_id
 
     def new_cache(self, length: int) -> Tensor:
         """Room for `length` tokens: [layers, length, R + r]."""
@@ -84,8 +85,12 @@ class DeepseekV2:
 
     def next_id(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> int:
         """Compute `ids` after the `start` tokens that `cache` holds; the best next id below `vocabulary`."""
-        logits = self.forward(torch.tensor(ids, device=self.device), cache, start)
-        return int(logits[:vocabulary].argmax())
+        self._logits = self.forward(torch.tensor(ids, device=self.device), cache, start)
+        return int(self._logits[:vocabulary].argmax())
+
+    def best_of(self, ids: Sequence[int]) -> int:
+        """Of these the best next id, after what the last call of next_id has computed."""
+        return best_of(self._logits, ids)
 
     def warm_up(self) -> None:
         """The first run of each path sets up kernels and threads."""
@@ -111,6 +116,11 @@ class DeepseekV2:
             x = x + (_mixture(c, layer.mlp, h) if isinstance(layer.mlp, Moe) else _mlp(layer.mlp, h))
         logits = self.head(norm(x, self.norm))  # [T or 1, V]
         return logits if every_logit else logits[0]
+
+
+def best_of(logits: Tensor, ids: Sequence[int]) -> int:
+    """The one of `ids` with the highest of `logits` [V]; the first of equals."""
+    return ids[int(logits[torch.tensor(ids, device=logits.device)].argmax())]
 
 
 def _attend(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Container, Generator, Sequence
 from typing import Literal
 
 from .cache import Slot
+from .heal import Beginning
 from .network import Network
 
 Finish = Literal["stop", "length", "cancelled"]
@@ -17,11 +18,13 @@ def generate(
     stops: Container[int],
     vocabulary: int,
     cancelled: Callable[[], bool],
+    beginning: Beginning | None = None,
 ) -> Generator[int | None, None, Finish]:
     """Yield None after each chunk of the prefill, then each id; return why it ended.
 
     Between two yields one step of the network runs, so a caller may serve several requests in turn. `stops`
     are not yielded. Ids from `vocabulary` on have no text and are never chosen. `slot` stays valid.
+    The ids begin as `beginning` wants it.
     """
     pending = list(prompt[slot.keep(prompt) :])
     for _ in range(max_tokens):
@@ -36,6 +39,8 @@ def generate(
         if len(slot.tokens) + len(pending) > network.context:
             return "length"
         chosen = _advance(network, slot, pending, vocabulary)
+        if beginning is not None:
+            chosen = beginning.take(chosen, network.best_of)
         if chosen in stops:
             return "stop"
         yield chosen

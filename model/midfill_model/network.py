@@ -38,5 +38,8 @@ class Network(Protocol):
     def next_id(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> int:
         """Compute `ids` after the `start` tokens that `cache` holds; the best next id below `vocabulary`."""
 
+    def best_of(self, ids: Sequence[int]) -> int:
+        """Of these the best next id, after what the last call of next_id has computed."""
+
     def warm_up(self) -> None:
         """Do what only the first run of each kind needs: set up kernels and threads."""

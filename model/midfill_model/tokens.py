@@ -3,6 +3,7 @@
 import codecs
 import json
 import re
+from bisect import bisect_left
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ class Tokenizer:
             raise ModelError(f"{path} cannot be loaded ({error}); download the model again.") from None
         self._in_pieces = _first_split(raw) in _APART
         self._known: dict[str, list[int]] = {}
+        self._pieces = self._bpe.pre_tokenizer
         base_size = self._bpe.get_vocab_size(with_added_tokens=False)
         self.size = max(base_size, *(id_ + 1 for id_ in added.values()))
         control = set(added.values())
@@ -51,6 +53,7 @@ class Tokenizer:
             self._bytes = [b"" if i in control else self._read_bytes(i) for i in range(self.size)]
         except KeyError:
             raise ModelError(f"{path} is not a byte-level vocabulary; it is not DeepSeek's.") from None
+        self._by_spelling = self._sorted()
 
     def encode(self, text: str) -> list[int]:
         """Ordinary ids only, whatever the text says. Lone surrogates, which UTF-8 cannot hold, become "?"."""
@@ -95,6 +98,28 @@ class Tokenizer:
     def token_bytes(self, id_: int) -> bytes:
         """The bytes that a token stands for; a control token stands for none."""
         return self._bytes[id_] if id_ < self.size else b""
+
+    def last_piece(self, line: str) -> int:
+        """Where the last of the pieces begins that no token reaches across: a word with its blank, say."""
+        pieces: list[tuple[str, tuple[int, int]]] = self._pieces.pre_tokenize_str(line)
+        return pieces[-1][1][0] if pieces else 0
+
+    def agreeing(self, wanted: bytes) -> list[int]:
+        """The ids that begin with `wanted`, and those that `wanted` begins with."""
+        spellings, ids = self._by_spelling
+        first = bisect_left(spellings, wanted)
+        last = bisect_left(spellings, wanted + b"\xff")  # which no UTF-8 holds
+        found = list(ids[first:last])
+        for n in range(1, len(wanted)):
+            at = bisect_left(spellings, wanted[:n])
+            if spellings[at] == wanted[:n]:
+                found.append(ids[at])
+        return found
+
+    def _sorted(self) -> tuple[list[bytes], list[int]]:
+        """All tokens in the order of their bytes: those that begin alike are neighbours."""
+        spelled = sorted((self.token_bytes(id_), id_) for id_ in range(self.size))
+        return [spelling for spelling, _ in spelled], [id_ for _, id_ in spelled]
 
     def starts_character(self, id_: int) -> bool:
         """Whether the token's first byte begins a UTF-8 character (it is no continuation byte)."""

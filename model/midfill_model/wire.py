@@ -1,4 +1,9 @@
-"""OpenAI's completion format: a request's body in, chunks out. Bodies are checked here, field by field."""
+"""OpenAI's completion format: a request's body in, chunks out. Bodies are checked here, field by field.
+
+Beside OpenAI's fields: `slot`, `prefix_tokens` and `suffix_tokens`, as in `Request`, and `heal` (true or
+false): the prompt ends in a word that is still being typed. It is written anew, in the model's own tokens,
+and what comes is the rest of it; a prompt of ids is left as it is.
+"""
 
 import json
 import time
@@ -47,6 +52,7 @@ def read_order(body: bytes) -> Order:
         slot=_text(raw, "slot") or "",
         prefix_tokens=_whole(raw, "prefix_tokens"),
         suffix_tokens=_whole(raw, "suffix_tokens"),
+        heal=_flag(raw, "heal"),
     )
     return Order(request, stream=_flag(raw, "stream"))
 

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from lsprotocol import types as lsp
 from pygls.capabilities import ServerCapabilitiesBuilder
@@ -38,8 +39,10 @@ async def inline_completion(ls: Server, params: InlineCompletionParams) -> lsp.I
     The answer is a list with `items`: clients written for copilot-language-server know no other form.
     """
     explicit = params.context.trigger_kind == lsp.InlineCompletionTriggerKind.Invoked
-    growth = _Growth(ls, params, wanted=_rest_of_selection(ls.documents, params))
-    text = await ls.answer(params.text_document.uri, params.position, explicit, growth.grow)
+    growth = _Growth(ls, params)
+    if (chosen := _rest_of_selection(ls.documents, params)) is None:
+        return growth.finish("")
+    text = await ls.answer(params.text_document.uri, params.position, explicit, growth.grow, chosen)
     return growth.finish(text)
 
 
@@ -137,10 +140,16 @@ class Server(LanguageServer):
             self.command(name)(handler)
 
     async def answer(
-        self, uri: str, position: lsp.Position, explicit: bool, grow: Callable[[str], None] = lambda _: None
+        self,
+        uri: str,
+        position: lsp.Position,
+        explicit: bool,
+        grow: Callable[[str], None] = lambda _: None,
+        chosen: str = "",
     ) -> str:
         """The text for one request; "" and one note when there can be none.
 
+        It begins with `chosen`: that is asked for as if the user had typed it already.
         Its lines end with "\n" in every file: editors with ghost text give a file's lines their own ends, and
         Neovim would put a "\r" into the line.
         """
@@ -152,7 +161,10 @@ class Server(LanguageServer):
             return ""
         try:
             window = self.window(document, document.locate(position, self.documents.encoding))
-            return await self.completer.complete(self._ask(uri, window, explicit), grow)
+            window = replace(window, prefix=window.prefix + chosen)
+            ask = self._ask(uri, window, explicit, len(chosen))
+            text = await self.completer.complete(ask, lambda text: grow(chosen + text))
+            return text and chosen + text
         except Unsuitable as reason:
             self.announce.note_once(f"No completion in {uri}: it is {reason}")
         except BackendError as error:
@@ -170,6 +182,7 @@ class Server(LanguageServer):
             PREFIX_TOKENS if settings.prefix_tokens is None else settings.prefix_tokens,
             SUFFIX_TOKENS if settings.suffix_tokens is None else settings.suffix_tokens,
             settings.multiline,
+            document.language,
         )
 
     def configure(self, options: object) -> None:
@@ -225,10 +238,11 @@ class Server(LanguageServer):
     def _stream(self, order: Order) -> AsyncGenerator[Chunk]:
         return self._remote.stream(order) if self._remote is not None else self.resident.stream(order)
 
-    def _ask(self, uri: str, window: Window, explicit: bool) -> Ask:
+    def _ask(self, uri: str, window: Window, explicit: bool, ahead: int) -> Ask:
         settings = self.settings
         debounce = 0.0 if explicit else settings.debounce_ms / 1000
-        return Ask(uri, window, debounce, settings.max_tokens, settings.prefix_tokens, settings.suffix_tokens)
+        budgets = settings.max_tokens, settings.prefix_tokens, settings.suffix_tokens
+        return Ask(uri, window, debounce, *budgets, ahead=ahead)
 
 
 FEATURES: tuple[tuple[str, Callable[..., object], object], ...] = (
@@ -244,23 +258,21 @@ FEATURES: tuple[tuple[str, Callable[..., object], object], ...] = (
 
 
 class _Growth:
-    """The partial results of one request: none without a token, none that do not fit the editor's menu."""
+    """The partial results of one request: none without a token."""
 
-    def __init__(self, ls: Server, params: InlineCompletionParams, wanted: str) -> None:
-        self._protocol, self._offers, self._wanted = ls.protocol, ls.offers, wanted
+    def __init__(self, ls: Server, params: InlineCompletionParams) -> None:
+        self._protocol, self._offers = ls.protocol, ls.offers
         self._token, self._position = params.partial_result_token, params.position
         self._sent: str | None = None
         self._offer: str | None = None
 
     def grow(self, text: str) -> None:
-        if self._token is not None and text.startswith(self._wanted):
+        if self._token is not None:
             self._sent = text
             value = [self._protocol.plain(item) for item in self._items(text).items]
             self._protocol.notify(lsp.PROGRESS, lsp.ProgressParams(self._token, value))
 
     def finish(self, text: str) -> lsp.InlineCompletionList:
-        if not text.startswith(self._wanted):
-            text = ""
         if self._sent is None:
             return self._items(text)
         if text != self._sent:
@@ -276,15 +288,18 @@ class _Growth:
         return lsp.InlineCompletionList([lsp.InlineCompletionItem(text, range=here, command=accepted)])
 
 
-def _rest_of_selection(documents: Documents, params: InlineCompletionParams) -> str:
-    """What the entry that is selected in the editor's own menu would add: ghost text must begin with it."""
+def _rest_of_selection(documents: Documents, params: InlineCompletionParams) -> str | None:
+    """What the entry that is selected in the editor's own menu would add: ghost text must begin with it.
+
+    None when the entry is no continuation of what was typed: then no ghost text can agree with it.
+    """
     selected, document = params.context.selected_completion_info, documents.get(params.text_document.uri)
     if selected is None or document is None:
         return ""
     line, end = document.locate(params.position, documents.encoding)
     first, start = document.locate(selected.range.start, documents.encoding)
     typed = document.lines[line][start:end] if first == line else ""
-    return selected.text.removeprefix(typed)
+    return selected.text.removeprefix(typed) if selected.text.startswith(typed) else None
 
 
 def _menu_item(documents: Documents, params: lsp.CompletionParams, text: str) -> lsp.CompletionItem:

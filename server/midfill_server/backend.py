@@ -108,6 +108,7 @@ class Backend:
         if self.dialect == "ours":
             extra = {
                 "slot": order.slot,
+                "heal": True,
                 "prefix_tokens": order.prefix_tokens,
                 "suffix_tokens": order.suffix_tokens,
             }

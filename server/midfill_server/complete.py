@@ -32,6 +32,9 @@ class Ask:
     max_tokens: int
     prefix_tokens: int | None = None
     suffix_tokens: int | None = None
+    ahead: int = (
+        0  # characters at the end of the prefix that are selected in the editor's menu, not yet typed
+    )
 
 
 class Completer:
@@ -76,7 +79,7 @@ class Completer:
         `window` is where the edit ended: if that is typing which agrees with the flight, the flight stays.
         """
         if (flight := self._flights.get(uri)) is not None:
-            if window is not None and flight.agrees(window):
+            if window is not None and (flight.agrees(window) or flight.awaits(window)):
                 flight.owner = None  # whoever asks next takes it over
             else:
                 flight.close()
@@ -127,6 +130,7 @@ class Flight:
         self.uri, self.window = ask.uri, ask.window
         self.owner: asyncio.Task[object] | None = None
         self.text: str | None = None
+        self._ahead = ask.ahead
         self._raw = ""
         self._error: Exception | None = None
         self._over = False
@@ -138,6 +142,11 @@ class Flight:
         """Whether the user has so far typed what is being written here, perhaps faster than it is written."""
         typed = typed_since(self.window, window)
         return typed is not None and (self._raw.startswith(typed) or typed.startswith(self._raw))
+
+    def awaits(self, window: Window) -> bool:
+        """Whether the user types what is selected in the editor's menu, and what this has begun with."""
+        behind = typed_since(window, self.window)
+        return behind is not None and len(behind) < self._ahead
 
     async def follow(self, window: Window, grow: Callable[[str], None]) -> str | None:
         """The rest of the item behind `window`'s cursor; None when the item and the user part."""

@@ -19,6 +19,8 @@ class Window:
     suffix: str
     multiline: bool = True
     """Whether more than one line may be offered at all."""
+    language: str = ""
+    """LSP's name of the language, as the editor gave it."""
 
     @property
     def line_start(self) -> str:
@@ -42,13 +44,14 @@ def window_at(
     prefix_tokens: int,
     suffix_tokens: int,
     multiline: bool = True,
+    language: str = "",
 ) -> Window:
     """The window around character `index` of `lines[line]`. Raises Unsuitable for binary text."""
     prefix = _before(lines, line, index, prefix_tokens * CHARACTERS_PER_TOKEN)
     suffix = _after(lines, line, index, suffix_tokens * CHARACTERS_PER_TOKEN)
     if "\0" in prefix or "\0" in suffix:
         raise Unsuitable("a binary file")
-    return Window(_clean(prefix), _clean(suffix), multiline)
+    return Window(_clean(prefix), _clean(suffix), multiline, language)
 
 
 def _before(lines: Sequence[str], line: int, index: int, budget: int) -> str:

@@ -143,7 +143,24 @@ async def test_an_item_must_fit_the_editors_own_menu(editor: Editor) -> None:
         return (await editor.request("textDocument/inlineCompletion", params))["items"]
 
     assert [it["insertText"] for it in await with_menu(text[:2])] == [text]
-    assert await with_menu("\N{SNOWMAN}") == []
+    (other,) = await with_menu("range(")
+    assert other["insertText"].startswith("range(")
+    assert len(other["insertText"]) > len("range(")
+
+
+async def test_ghost_text_stays_away_from_an_entry_that_replaces_what_was_typed(editor: Editor) -> None:
+    editor.open("file:///menu.py", PROGRAM + "pri")
+    line, column = end_of(PROGRAM + "pri")
+    start, here = {"line": line, "character": column - 3}, {"line": line, "character": column}
+    params = {
+        "textDocument": {"uri": "file:///menu.py"},
+        "position": here,
+        "context": {
+            "triggerKind": 1,
+            "selectedCompletionInfo": {"range": {"start": start, "end": here}, "text": "Print"},
+        },
+    }
+    assert (await editor.request("textDocument/inlineCompletion", params))["items"] == []
 
 
 async def test_wrong_settings_are_one_message_and_the_defaults(shared_folder: Path) -> None:

@@ -93,6 +93,7 @@ def compare(folder: Path, changes: dict[str, Any]) -> dict[str, float]:
         errors[name] = float((got - wanted).norm() / wanted.norm())
     wanted = plain.forward(ids[12:], caches[0], 12)
     assert network.next_id(ids[12:].tolist(), caches[1], 12, 300) == int(wanted[:300].argmax())
+    assert network.best_of([7, 300, 11]) == (7, 300, 11)[int(wanted[[7, 300, 11]].argmax())]
     errors["cache"] = float((caches[1][:, :13] - caches[0][:, :13]).norm() / caches[0][:, :13].norm())
     return errors
 

@@ -6,6 +6,7 @@ pool, and after a hundred of them every completion waits for ever: `midfill repl
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 from midfill_server.backend import Chunk, Order
 from midfill_server.complete import Ask, Completer
@@ -69,5 +70,20 @@ async def test_the_item_does_not_wait_for_the_stream_to_close() -> None:
     completer = Completer(engine.stream)
     assert await completer.complete(ask(), lambda _: None) == "return x"
     assert engine.closed == 0
+    await asyncio.sleep(0.1)
+    assert engine.closed == 1
+
+
+async def test_typing_what_the_menu_has_selected_keeps_the_flight() -> None:
+    """It was asked for with the whole entry in its prefix, so it is ahead of the user."""
+    engine, writing = Engine("(a)"), asyncio.Event()
+    completer = Completer(engine.stream)
+    chosen = replace(ask(Window("x = range", "\n")), ahead=len("nge"))
+    request = asyncio.create_task(completer.complete(chosen, lambda _: writing.set()))
+    await writing.wait()
+    completer.changed("file:///a.py", Window("x = ran", "\n"))
+    await asyncio.gather(request, return_exceptions=True)
+    assert engine.closing == 0
+    completer.changed("file:///a.py", Window("x = ra", "\n"))  # shorter than what was typed then
     await asyncio.sleep(0.1)
     assert engine.closed == 1

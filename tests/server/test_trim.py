@@ -7,13 +7,13 @@ from midfill_server.context import Window
 from midfill_server.trim import is_final, settled, trim, whole_lines
 
 
-def window(drawn: str, multiline: bool = True) -> Window:
+def window(drawn: str, multiline: bool = True, language: str = "") -> Window:
     prefix, _, suffix = drawn.partition("║")
-    return Window(prefix, suffix, multiline)
+    return Window(prefix, suffix, multiline, language)
 
 
-def check(drawn: str, written: str, shown: str, multiline: bool = True) -> None:
-    assert trim(written, window(drawn, multiline)) == shown
+def check(drawn: str, written: str, shown: str, multiline: bool = True, language: str = "") -> None:
+    assert trim(written, window(drawn, multiline, language)) == shown
 
 
 # one line or a block
@@ -94,6 +94,107 @@ def test_a_closing_line_is_dropped_only_when_it_closes_too_much() -> None:
     check("{\n  ║\n}\n", "{\n  b\n  }", "{\n  b\n  }")
 
 
+def test_a_line_that_stands_above_or_below_is_not_written_again() -> None:
+    check("a = 1\n║\n", "a = 1\nb = 2\n", "")
+    check("a = 1\nb = ║\n", "2\na = 1\n", "2")
+    check("x = 1\n║\nc = 3\nd = 4\n", "b = 2\nd = 4\ne = 5\n", "b = 2")
+    check('    "1",\n    ║\n    "☔",\n', '"☔",', "")
+
+
+def test_the_same_words_at_another_depth_are_another_line() -> None:
+    check("if a:\n    ║\nelse:\n    pass\nx = 1\n", "x = 1", "x = 1")
+
+
+# circles
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("a()\nb()\nb()\nb()\n", "a()\nb()"),
+        ("a()\nb()\na()\nb()\na()\nb()\n", "a()\nb()\na()\nb()"),
+        ("f(1)\nsaid so and said so and said so and said so and", "f(1)"),
+        ("said so and said so and said so and said so and", ""),
+        ("0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,", "0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,"),
+        ("# ========================", "# ========================"),
+        ("if (a) {\n  if (b) {\n    c\n  }\n}", "if (a) {\n  if (b) {\n    c\n  }\n}"),
+    ],
+)
+def test_an_item_ends_where_it_goes_round_in_circles(written: str, shown: str) -> None:
+    check("def f():\n║\n", written, shown)
+
+
+# in the middle of a line
+
+
+@pytest.mark.parametrize(
+    ("drawn", "written", "shown"),
+    [
+        ("    rai║se TypeError(a)\n", "se TypeError(b)", ""),
+        ("from_h║er(self.headers.get(a))\n", "ead", "ead"),
+        ("from_h║er(self.headers.get(a))\n", "eader(self.headers.get(b), c)", "ead"),
+        ("f(║, key=1)\n", "a, b, key=2)", "a, b"),
+        ("x = ║ if a else b\n", "f(1)", "f(1)"),
+        ("x = ║ if a else b\n", "f(1", ""),
+        ("x = ║ if a else b\n", "1) + 2", "1"),
+        ("kwarg║ple(args), kwargs\n", "s.append(name)", ""),
+    ],
+)
+def test_an_item_in_the_middle_of_a_line_fits_it_or_is_not_shown(
+    drawn: str, written: str, shown: str
+) -> None:
+    check(drawn, written, shown)
+
+
+# indentation
+
+
+@pytest.mark.parametrize(
+    ("drawn", "written", "shown"),
+    [
+        ("a = 1\nif a:\n    b = 2\n    ║\n", "    c = 3\n        d = 4\n", "c = 3\n    d = 4"),
+        ("if a:\n    ║\n", "    b = 2\n", "    b = 2"),
+        ("if a:\n    if b:\n        c()\n    ║\n", "    d()\n", "    d()"),
+        ("\n║\n", "    return\n", "    return"),
+    ],
+)
+def test_an_indented_line_gets_no_second_indentation(drawn: str, written: str, shown: str) -> None:
+    check(drawn, written, shown)
+
+
+# Python's own parser
+
+
+@pytest.mark.parametrize(
+    ("drawn", "written", "shown"),
+    [
+        ("def f(a):\n    ║\n    return a\n", "if a:\n        a = 1", "if a:\n        a = 1"),
+        ("def f(a):\n    ║\n    return a\n", "b = a +", ""),
+        ("def f(a):\n    ║\n    return a\n", "b = a\n    c = (b,", "b = a"),
+        ("def f(a):\n    if ║\n", "a:", "a:"),  # its body comes next
+        ("class C:\n    def f(self):\n        x = ║ + 1\n\n    def g(self):\n", "self.a", "self.a"),
+        ("class C:\n    def f(self):\n        x = ║ + 1\n\n    def g(self):\n", "self.a b", ""),
+        ("def f(a):\n    ║\n        b()\n", "c = 1", ""),
+        ("def f(a):\n    ║\n        b()\n", "if a:", "if a:"),
+        ("x = [\n    ║\n]\n", "1, 2,", "1, 2,"),
+        ("def f(\n    a: ║\n) -> None:\n    pass\n", "int = 1,", "int = 1,"),
+        ('def f():\n    """Say ║\n\n    And more.\n    """\n', "what it does.", "what it does."),
+    ],
+)
+def test_an_item_leaves_python_that_parses(drawn: str, written: str, shown: str) -> None:
+    check(drawn, written, shown, language="python")
+
+
+def test_code_that_is_broken_elsewhere_does_not_silence_us() -> None:
+    broken = "def f(a):\n    b = (((\n    c = ]\n    ║\n    return a\n"
+    check(broken, "d = 1", "d = 1", language="python")
+
+
+def test_a_docstring_may_hold_blank_lines() -> None:
+    written = 'def f():\n    """One.\n\n    Two.\n    """\n    return 1\n\n\ndef g():\n'
+    check("║\n", written, 'def f():\n    """One.\n\n    Two.\n    """\n    return 1')
+
+
 # what must never be seen
 
 
@@ -136,6 +237,12 @@ def test_line_ends_of_any_kind_are_understood() -> None:
         ("f(║\n", "a, {\n  b\n}", False),
         ("f(║\n", "a, {\n  b\n})\n", True),
         ("x = ║", f"1{EOS}", True),
+        ("def f():\n    ║\n    return a\n", "a = 1\n    return", False),
+        ("def f():\n    ║\n    return a\n", "a = 1\n    return a\n", True),
+        ("def f():\n    ║\n", "a()\n    b()\n    b()\n", True),
+        ("print(║)\n", "f(x), g(y)", False),
+        ("print(║)\n", "f(x))", True),
+        ("x = ║ if abcdefgh else b\n", "y if abcdefgh", True),
     ],
 )
 def test_decoding_stops_as_soon_as_the_item_is_final(drawn: str, written: str, final: bool) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from midfill_model import nf4
 from midfill_model.config import Config
+from midfill_model.deepseek import best_of
 
 from .fused import FusedWeights
 from .layers import prepare
@@ -55,6 +56,10 @@ class FusedDeepseekV2:
     def next_id(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> int:
         """Compute `ids` after the `start` tokens that `cache` holds; the best next id below `vocabulary`."""
         return self._call(len(ids))(ids, self._where(cache), start, vocabulary)
+
+    def best_of(self, ids: Sequence[int]) -> int:
+        """Of these the best next id, after what the last call of next_id has computed."""
+        return best_of(self._step.logits, ids)
 
     def forward(self, ids: Tensor, cache: Tensor, start: int, every_logit: bool = False) -> Tensor:
         """Logits [V] after `ids` [T], or after each [T, V]: for comparisons; decoding uses next_id."""

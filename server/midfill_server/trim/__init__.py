@@ -1,0 +1,76 @@
+"""From what the model wrote to what is worth showing: pure filters (text, window) -> text, in one tuple.
+
+All but those in AT_THE_END also work on a text that is still growing, so the same tuple serves partial
+results. They only ever cut: a filter that has cut something off a growing text has seen its end, and
+decoding stops there.
+"""
+
+from collections.abc import Callable
+
+from midfill_server.context import Window
+
+from .clean import control_tokens, has_control_token, indentation, trailing_blanks, unix_newlines
+from .fits import GRAMMARS, fitting
+from .repeats import circles, lines_that_stand_there
+from .rest import rest_of_line, tail_that_follows
+from .shape import is_complete, one_line_only, one_unit, whole_lines
+
+__all__ = ["FILTERS", "is_final", "one_line_only", "settled", "trim", "whole_lines"]
+
+Filter = Callable[[str, Window], str]
+
+FILTERS: tuple[Filter, ...] = (
+    control_tokens,
+    unix_newlines,
+    indentation,
+    one_unit,
+    circles,
+    lines_that_stand_there,
+    rest_of_line,
+    tail_that_follows,
+    trailing_blanks,
+    fitting,
+)
+
+AT_THE_END: frozenset[Filter] = frozenset({tail_that_follows, fitting})
+"""What needs the whole text: half an item seldom fits."""
+
+_CUTTING: tuple[Filter, ...] = (circles, lines_that_stand_there, rest_of_line)
+
+
+def trim(text: str, window: Window) -> str:
+    """The part of `text` that can be inserted at the cursor, with \\n line ends; "" when nothing is left."""
+    for apply in FILTERS:
+        text = apply(text, window)
+    return text
+
+
+def settled(text: str, window: Window) -> str:
+    """What can be shown of a text that still grows: nothing that would soon have to be taken back.
+
+    In the middle of a line that is nothing: only the whole item can be fitted to what follows. Where there is
+    a grammar, it judges whole lines; elsewhere the first line may be seen growing.
+    """
+    if one_line_only(window) and window.line_rest.strip():
+        return ""
+    lines = whole_lines(text)
+    judged = window.language in GRAMMARS
+    if judged and lines == text:
+        return ""
+    for apply in FILTERS:
+        if judged or apply not in AT_THE_END:
+            lines = apply(lines, window)
+    rest = window.line_rest.strip()
+    overlaps = (n for n in range(min(len(rest), len(lines)), 0, -1) if lines.endswith(rest[:n]))
+    return lines[: len(lines) - next(overlaps, 0)].rstrip()
+
+
+def is_final(text: str, window: Window) -> bool:
+    """True when nothing that the model may still write can change the outcome."""
+    if has_control_token(text):
+        return True
+    text = indentation(unix_newlines(text, window), window)
+    if is_complete(text, window):
+        return True
+    grown = text[: text.rfind("\n") + 1] if "\n" in text else ""
+    return any(apply(grown, window) != grown for apply in _CUTTING) or rest_of_line(text, window) != text

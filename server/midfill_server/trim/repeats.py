@@ -1,0 +1,70 @@
+"""Lines that stand there already, and lines that the model writes again and again."""
+
+from itertools import takewhile
+
+from midfill_server.context import Window
+
+from .brackets import first_unmatched
+
+_BELOW = 3  # lines that a reader sees at once
+_PHRASE = range(6, 64)  # characters
+
+
+def lines_that_stand_there(text: str, window: Window) -> str:
+    """Up to a line that is the one above the cursor, or one of the next ones below it.
+
+    Lines of brackets alone are often alike by right: they count where they are all that is left of the item,
+    follow below, and close more than the item opens.
+    """
+    above = _lines(window.prefix[: len(window.prefix) - len(window.line_start)])[-1:]
+    below = _block_below(window)
+    around = {line for line in above + below if _has_words(line)}
+    lines = [line.rstrip() for line in (window.line_start + text).rstrip().split("\n")]
+    first = 1 if window.line_start.strip() else 0  # of the lines that are wholly the model's
+    for n, line in enumerate(lines):
+        closing = n >= first and line and lines[n:] == below[: len(lines) - n]
+        if line in around or (closing and first_unmatched(text) < len(text)):
+            return _up_to(n, text)
+    return text
+
+
+def circles(text: str, window: Window) -> str:
+    """Up to where it begins to go round: a line again at once, or for the third time, or a phrase thrice."""
+    seen: list[str] = []
+    for n, line in enumerate((window.line_start + text).split("\n")):
+        line = line.rstrip()
+        at_once = seen[-1:] == [line] and len(line.strip()) > 2
+        if at_once or (seen.count(line) > 1 and _has_words(line)) or goes_round(line):
+            return _up_to(n, text)
+        seen.append(line)
+    return text
+
+
+def goes_round(text: str) -> bool:
+    """Whether `text` ends with the same words three times."""
+    for n in _PHRASE:
+        phrase = text[-n:]
+        if text.endswith(3 * phrase) and any(map(str.isalpha, phrase)):
+            return True
+    return False
+
+
+def _block_below(window: Window) -> list[str]:
+    """The next lines below, as far as they are indented as the cursor's line is."""
+    depth = len(window.line_start) - len(window.line_start.lstrip())
+    lines = _lines(window.suffix.partition("\n")[2])[:_BELOW]
+    return list(takewhile(lambda line: len(line) - len(line.lstrip()) >= depth, lines))
+
+
+def _up_to(n: int, text: str) -> str:
+    """The first `n` lines."""
+    return "\n".join(text.split("\n")[:n])
+
+
+def _lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.split("\n") if line.strip()]
+
+
+def _has_words(line: str) -> bool:
+    """Whether it holds more than brackets, quotes and other signs of ASCII."""
+    return any(it.isalnum() or it > "\x7f" for it in line)

@@ -1,0 +1,41 @@
+"""The item against the rest of the cursor's line: it must not write again what stands there."""
+
+from midfill_server.context import Window
+
+from .brackets import OPENER, QUOTES, balanced, first_unmatched, unmatched
+from .shape import one_line_only
+
+_SAME = 6  # characters that are no accident
+
+
+def rest_of_line(text: str, window: Window) -> str:
+    """Up to where the item closes a bracket or quote that is closed there, or begins to repeat the rest."""
+    rest = window.line_rest.strip()
+    if not rest:
+        return text
+    if rest[0] in OPENER:
+        text = text[: unmatched(text, rest[0])]
+    elif rest[0] in QUOTES and window.line_start.count(rest[0]) % 2:
+        text = text.partition(rest[0])[0]
+    if not one_line_only(window):
+        return text
+    if balanced(window.line_start + window.line_rest):
+        text = text[: first_unmatched(text)]
+    if len(rest) >= _SAME and (at := text.find(rest[:_SAME])) >= 0:
+        text = text[:at]
+    return text
+
+
+def tail_that_follows(text: str, window: Window) -> str:
+    """Without an end that the rest of the line begins with."""
+    rest = window.line_rest.strip()
+    if not rest or (rest[0] in OPENER and not one_line_only(window)):
+        return text
+    whole = text.rstrip()
+    if whole.endswith(rest):
+        return whole.removesuffix(rest)
+    if one_line_only(window):
+        for n in range(min(len(rest), len(whole)), 3, -1):
+            if whole.endswith(rest[:n]):
+                return whole[:-n]
+    return text
