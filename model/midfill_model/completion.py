@@ -36,6 +36,7 @@ class Request:
     slot: str = ""  # of equal slots, if not empty, only the newest request goes on
     prefix_tokens: int | None = None
     suffix_tokens: int | None = None
+    background: bool = False  # given up as soon as, and for as long as, there is anything else to do
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ def read_order(body: bytes) -> Order:
         slot=_text(raw, "slot") or "",
         prefix_tokens=_whole(raw, "prefix_tokens"),
         suffix_tokens=_whole(raw, "suffix_tokens"),
+        background=_flag(raw, "background"),
     )
     return Order(request, stream=_flag(raw, "stream"))
 

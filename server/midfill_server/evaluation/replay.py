@@ -153,11 +153,17 @@ class Typing:
         self._pending = None
         await asyncio.sleep(EDITOR_WAIT)
         text, asked = self._text, time.perf_counter()
+
+        def show(shown: str) -> None:
+            if shown and stroke.first is None:
+                stroke.first = time.perf_counter() - asked
+            self._show(shown, text)
+
         self._pending = self._editor.complete(
-            self._uri, *position(text, len(text)), explicit=False, grow=lambda it: self._show(it, text)
+            self._uri, *position(text, len(text)), explicit=False, grow=show
         )
         stroke.source = "superseded"
-        self._show(await self._pending.text(), text)
+        show(await self._pending.text())
         now = time.perf_counter()
         stroke.source, stroke.latency = self._source(asked, now), now - asked
 
