@@ -24,7 +24,10 @@ class Order:
 
 
 def read_order(body: bytes) -> Order:
-    """The body of POST /v1/completions."""
+    """The body of POST /v1/completions.
+
+    Beyond OpenAI's fields: `slot`, `prefix_tokens`, `suffix_tokens` and `background`, see Request.
+    """
     try:
         raw = json.loads(body)
     except ValueError:

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,6 +22,8 @@ EVENTS = ("offered", "shown", "accepted", "partlyAccepted", "kept", "changed")
 """`kept` and `changed`: whether an accepted item was still there as it was after 30 seconds."""
 LATENCIES = ("known", "first", "whole")
 """Answers that were known; the first text of new ones; and all of it."""
+
+LOCK_SECONDS = 2.0
 
 _STEPS = 4  # buckets for each doubling: a percentile is right to 9 %
 _BUCKETS = 15 * _STEPS  # from 1 ms to 33 s
@@ -209,12 +212,23 @@ def _replace(path: Path, text: str) -> None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Of two windows that add at once, one waits. Windows' locks are left out: there a count may be lost."""
+    """Of two windows that add at once, one waits, but not for ever: then it raises OSError.
+
+    Windows' locks are left out: two that add at the same moment there may lose a count.
+    """
     if sys.platform == "win32":
         yield
         return
     import fcntl
 
     with open(folder / LOCK, "wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.002)
         yield
