@@ -79,6 +79,7 @@ class Completer:
                     return text
                 flight.close()  # it went another way than the user
                 flight = None
+                due = self._pace.due_again(time.monotonic(), ask.debounce)
         except asyncio.CancelledError:
             if flight is not None and flight.owner is me:
                 flight.close()

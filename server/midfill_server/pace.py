@@ -7,6 +7,7 @@ from collections import deque
 from statistics import median
 
 PAUSES, ANSWERS = 16, 8  # how many are remembered: habits change, and so does the load of a machine
+STOPPED = 1.5  # pauses between keys: after so long, no key is about to come
 LONGEST_PAUSE = 1.0  # seconds: a longer one is thought, not typing
 
 
@@ -40,8 +41,23 @@ class Pace:
         self._asked_for = True
         if key is None or moved:
             return now + debounce
-        if idle and self._pauses and self._answers:
-            next_key = key + median(self._pauses)
-            if now + median(self._answers) <= next_key:
-                return now
+        if idle and self._in_time(now):
+            return now
         return max(now, key + debounce)
+
+    def due_again(self, now: float, debounce: float) -> float:
+        """When to ask once more, after a generation that has gone another way than the user.
+
+        The engine was slower than the keys then: unless the user has stopped, or the engine is likely to
+        answer before the next key now, that key is waited for, `debounce` seconds at most.
+        """
+        if self._last_key is None or not self._pauses or self._in_time(now):
+            return now
+        stopped = self._last_key + STOPPED * median(self._pauses)
+        return max(now, min(now + debounce, stopped))
+
+    def _in_time(self, now: float) -> bool:
+        """Whether an idle engine that is asked `now` is likely to answer before the next key."""
+        if self._last_key is None or not self._pauses or not self._answers:
+            return False
+        return now + median(self._answers) <= self._last_key + median(self._pauses)

@@ -71,3 +71,19 @@ async def test_the_item_does_not_wait_for_the_stream_to_close() -> None:
     assert engine.closed == 0
     await asyncio.sleep(0.1)
     assert engine.closed == 1
+
+
+async def test_a_bracket_that_the_editor_closes_keeps_the_generation() -> None:
+    engine, grown, uri = Engine("(a, b)"), asyncio.Queue[str](), "file:///a.py"
+    completer = Completer(engine.stream)
+    older = asyncio.create_task(completer.complete(ask(Window("x = f", "\n")), grown.put_nowait))
+    assert await grown.get() == "(a, b)"
+    inside = Window("x = f(", ")\n")
+    completer.changed(uri, inside)
+    newer = asyncio.create_task(completer.complete(ask(inside), grown.put_nowait))
+    assert await grown.get() == "a, b"
+    assert older.cancelled() and engine.closing == 0
+    newer.cancel()
+    await asyncio.gather(newer, return_exceptions=True)
+    await asyncio.sleep(0.1)
+    assert engine.closed == 1

@@ -1,4 +1,6 @@
-from midfill_server.pace import LONGEST_PAUSE, Pace
+import pytest
+
+from midfill_server.pace import LONGEST_PAUSE, STOPPED, Pace
 
 DEBOUNCE = 0.075
 
@@ -64,3 +66,14 @@ def test_habits_change() -> None:
     for n in range(1, 12):
         pace.key(key + n * 0.3)
     assert pace.due(key + 3.3, DEBOUNCE, idle=True) == key + 3.3
+
+
+def test_after_a_generation_that_went_another_way_the_next_key_is_waited_for() -> None:
+    pace, key = typist(answer=0.3)
+    assert pace.due_again(key + 0.1, DEBOUNCE) == key + 0.1 + DEBOUNCE
+    assert pace.due_again(key + 0.2, DEBOUNCE) == pytest.approx(key + STOPPED * 0.16)
+    assert pace.due_again(key + 0.5, DEBOUNCE) == key + 0.5  # the user has stopped
+    assert pace.due_again(key, 0) == key
+    fast, key = typist(answer=0.02)
+    assert fast.due_again(key + 0.1, DEBOUNCE) == key + 0.1
+    assert Pace().due_again(1, DEBOUNCE) == 1
