@@ -38,6 +38,7 @@ class Request:
     prefix_tokens: int | None = None
     suffix_tokens: int | None = None
     heal: bool = False  # write the prompt's last word anew, and give what comes behind its typed part
+    background: bool = False  # given up as soon as, and for as long as, there is anything else to do
 
 
 @dataclass(frozen=True, slots=True)

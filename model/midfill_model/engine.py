@@ -52,13 +52,18 @@ class Engine:
         return 0.0 if self.busy else time.monotonic() - self._resting_since
 
     def submit(self, request: Request, emit: Emit) -> Ticket:
-        """Queue a request; an older one of the same slot is cancelled. One Done or Failed will come."""
+        """Queue a request; an older one of the same slot is cancelled. One Done or Failed will come.
+
+        Requests in the background are cancelled by any other, and at once while there is any other.
+        """
         ticket = Ticket(request, emit)
         with self._lock:
             self.n_requests += 1
             for older in self._unfinished:
-                if request.slot and older.request.slot == request.slot:
+                if older.request.background or (request.slot and older.request.slot == request.slot):
                     older.cancel()
+                elif request.background and not older.cancelled:
+                    ticket.cancel()
             self._unfinished.add(ticket)
         self._inbox.put(ticket)
         return ticket

@@ -29,7 +29,10 @@ class Order:
 
 
 def read_order(body: bytes) -> Order:
-    """The body of POST /v1/completions."""
+    """The body of POST /v1/completions.
+
+    Beyond OpenAI's fields: `slot`, `prefix_tokens`, `suffix_tokens` and `background`, see Request.
+    """
     try:
         raw = json.loads(body)
     except ValueError:
@@ -53,6 +56,7 @@ def read_order(body: bytes) -> Order:
         prefix_tokens=_whole(raw, "prefix_tokens"),
         suffix_tokens=_whole(raw, "suffix_tokens"),
         heal=_flag(raw, "heal"),
+        background=_flag(raw, "background"),
     )
     return Order(request, stream=_flag(raw, "stream"))
 

@@ -48,11 +48,27 @@ def complete(options: argparse.Namespace) -> int:
 def status(options: argparse.Namespace) -> int:
     from midfill_server import control
 
+    if options.stats or options.forget:
+        return statistics(options)
     try:
         state = asyncio.run(control.state())
     except control.BackendError as error:
         return complain(str(error), 1)
     print(json.dumps(state) if options.json else control.in_words(state))
+    return 0
+
+
+def statistics(options: argparse.Namespace) -> int:
+    from midfill_server import statistics as kept
+
+    try:
+        if options.forget:
+            print("The statistics are deleted." if kept.forget() else "There are no statistics.")
+            return 0
+        figures = kept.report(kept.read())
+    except kept.StatisticsError as error:
+        return complain(str(error), 1)
+    print(json.dumps(figures) if options.json else kept.in_words(figures))
     return 0
 
 
@@ -135,6 +151,9 @@ def parser() -> argparse.ArgumentParser:
 
     it = commands.add_parser("status", help="whether the engine runs, and with which model")
     it.add_argument("--json", action="store_true")
+    instead = it.add_mutually_exclusive_group()
+    instead.add_argument("--stats", action="store_true", help="what was offered and accepted, and how fast")
+    instead.add_argument("--forget", action="store_true", help="delete those statistics")
     it.set_defaults(run=status)
 
     commands.add_parser("stop", help="stop the engine").set_defaults(run=stop)

@@ -28,6 +28,11 @@ class Announcer:
         self.mirror: Callable[[Status, bool], None] = lambda status, paused: None
         """Hears of every status too, and whether completions are paused: for clients of another server."""
 
+    @property
+    def device(self) -> str | None:
+        """What the engine runs on, once that is known: cpu, or a GPU's name."""
+        return self._status.device
+
     def begin(self, shows_progress: bool) -> None:
         """The client is initialized: from now on it may be spoken to."""
         self._open = True

@@ -23,11 +23,14 @@ from midfill_server.offers import Offers
 from midfill_server.protocol import InlineCompletionParams, LanguageServer
 from midfill_server.resident import Resident, State, Status
 from midfill_server.settings import Settings, read_settings
+from midfill_server.statistics import Statistics
 
 PREFIX_TOKENS, SUFFIX_TOKENS = (
     3072,
     512,
 )  # what is sent unless the user says otherwise; the engine cuts further
+
+WRITE_SECONDS = 60.0  # how often the statistics are written
 
 
 async def inline_completion(ls: Server, params: InlineCompletionParams) -> lsp.InlineCompletionList:
@@ -93,6 +96,7 @@ def initialized(ls: Server, _: lsp.InitializedParams) -> None:
     window, workspace = ls.client_capabilities.window, ls.client_capabilities.workspace
     ls.announce.begin(shows_progress=bool(window and window.work_done_progress))
     ls.complain()
+    ls.keep_statistics()
     if workspace and (it := workspace.did_change_configuration) and it.dynamic_registration:
         options = lsp.DidChangeConfigurationRegistrationOptions(section="midfill")
         registration = lsp.Registration("midfill", lsp.WORKSPACE_DID_CHANGE_CONFIGURATION, options)
@@ -113,6 +117,7 @@ async def did_change_configuration(ls: Server, params: lsp.DidChangeConfiguratio
 
 def shutdown(ls: Server, _: None) -> None:
     ls.completer.forget()
+    ls.statistics.write(ls.statistics.take())
 
 
 class Server(LanguageServer):
@@ -125,13 +130,15 @@ class Server(LanguageServer):
         self.initial_settings = Settings()
         """As the initialization options had them: what a later change says nothing of stays so."""
         self.paused = False
-        self.offers = Offers()
+        self.statistics = Statistics()
+        self.offers = Offers(self.statistics.count, self._text_of)
         self.announce = Announcer(self)
         self.resident = Resident(self.announce.status)
-        self.completer = Completer(self._stream)
+        self.completer = Completer(self._stream, self.statistics.time)
         self._complaints: list[str] = []
         self._remote: Backend | None = None
         self._warming: asyncio.Task[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
         for method, handler, options in FEATURES:
             self.feature(method, options)(handler)
         for method, handler in requests.FEATURES + copilot.FEATURES:
@@ -188,6 +195,7 @@ class Server(LanguageServer):
     def configure(self, options: object) -> None:
         """Take over the user's settings; what was known or under way with other ones is dropped."""
         settings, self._complaints = read_settings(options, self.initial_settings)
+        self.statistics.on = settings.statistics
         logging.getLogger("midfill_server").setLevel(settings.log_level.upper())
         if settings == self.settings:
             return
@@ -215,6 +223,19 @@ class Server(LanguageServer):
         if idle and self.settings.enabled and not self.paused and self._remote is None:
             self._warming = asyncio.create_task(self._warm_up())
 
+    def keep_statistics(self) -> None:
+        """Write them from time to time, from now on."""
+        self._writing = asyncio.create_task(self._write_statistics())
+
+    async def _write_statistics(self) -> None:
+        while True:
+            await asyncio.sleep(WRITE_SECONDS)
+            await asyncio.to_thread(self.statistics.write, self.statistics.take())
+
+    def _text_of(self, uri: str) -> str | None:
+        document = self.documents.get(uri)
+        return None if document is None else document.text.replace("\r\n", "\n").replace("\r", "\n")
+
     async def _warm_up(self) -> None:
         with suppress(BackendError):  # Resident has told the user
             await self.resident.backend()
@@ -238,11 +259,17 @@ class Server(LanguageServer):
     def _stream(self, order: Order) -> AsyncGenerator[Chunk]:
         return self._remote.stream(order) if self._remote is not None else self.resident.stream(order)
 
-    def _ask(self, uri: str, window: Window, explicit: bool, ahead: int) -> Ask:
+    def _ask(self, uri: str, window: Window, explicit: bool, chosen: int) -> Ask:
         settings = self.settings
         debounce = 0.0 if explicit else settings.debounce_ms / 1000
         budgets = settings.max_tokens, settings.prefix_tokens, settings.suffix_tokens
-        return Ask(uri, window, debounce, *budgets, ahead=ahead)
+        return Ask(uri, window, debounce, *budgets, chosen=chosen, prefetch=self._prefetches())
+
+    def _prefetches(self) -> bool:
+        """By itself only on a GPU of this machine: on a CPU it costs heat, from a server perhaps money."""
+        if self.settings.prefetch == "auto":
+            return self._remote is None and self.announce.device not in (None, "cpu")
+        return self.settings.prefetch == "on"
 
 
 FEATURES: tuple[tuple[str, Callable[..., object], object], ...] = (
@@ -262,6 +289,8 @@ class _Growth:
 
     def __init__(self, ls: Server, params: InlineCompletionParams) -> None:
         self._protocol, self._offers = ls.protocol, ls.offers
+        self._uri = params.text_document.uri
+        self._before = _line_start(ls.documents, self._uri, params.position)
         self._token, self._position = params.partial_result_token, params.position
         self._sent: str | None = None
         self._offer: str | None = None
@@ -282,10 +311,21 @@ class _Growth:
     def _items(self, text: str) -> lsp.InlineCompletionList:
         if not text:
             return lsp.InlineCompletionList([])
-        self._offer = self._offer or self._offers.new()
+        if self._offer is None:
+            self._offer = self._offers.new(self._uri, self._before + text)
+        else:
+            self._offers.grow(self._offer, self._before + text)
         here = lsp.Range(self._position, self._position)
         accepted = lsp.Command("", requests.ACCEPTED, arguments=[self._offer])
         return lsp.InlineCompletionList([lsp.InlineCompletionItem(text, range=here, command=accepted)])
+
+
+def _line_start(documents: Documents, uri: str, position: lsp.Position) -> str:
+    """The position's line up to there."""
+    if (document := documents.get(uri)) is None:
+        return ""
+    line, index = document.locate(position, documents.encoding)
+    return document.lines[line][:index]
 
 
 def _rest_of_selection(documents: Documents, params: InlineCompletionParams) -> str | None:
@@ -304,9 +344,7 @@ def _rest_of_selection(documents: Documents, params: InlineCompletionParams) -> 
 
 def _menu_item(documents: Documents, params: lsp.CompletionParams, text: str) -> lsp.CompletionItem:
     """Kind Text, because Helix indents snippets twice. The label is what the menu shows, and filters by."""
-    document = documents.get(params.text_document.uri)
-    line, end = document.locate(params.position, documents.encoding) if document else (0, 0)
-    found = re.search(r"\w*\Z", document.lines[line][:end] if document else "")
+    found = re.search(r"\w*\Z", _line_start(documents, params.text_document.uri, params.position))
     word = found[0] if found else ""
     first_line = text.strip().partition("\n")[0].strip()
     return lsp.CompletionItem(

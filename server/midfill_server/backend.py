@@ -49,6 +49,7 @@ class Order:
     slot: str = ""
     prefix_tokens: int | None = None
     suffix_tokens: int | None = None
+    background: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ class Backend:
                 "heal": True,
                 "prefix_tokens": order.prefix_tokens,
                 "suffix_tokens": order.suffix_tokens,
+                "background": order.background or None,
             }
             return body | {key: value for key, value in extra.items() if value is not None}
         if self.model == "auto":

@@ -74,7 +74,7 @@ async def completions(ls: Front, params: Any) -> dict[str, object]:
         return {"completions": []}
     here = {"line": position.line, "character": position.character}
     found = {
-        "uuid": ls.offers.new(),
+        "uuid": ls.offers.new(str(uri), text),
         "text": text,
         "displayText": text,
         "position": here,

@@ -49,7 +49,7 @@ async def complete(spot: Spot, text: str, model: str, screen: _Silent) -> Json:
     started = time.perf_counter()
     uri, times = spot.path.resolve().as_uri(), _Times()
     async with Editor(folder=spot.path.resolve().parent) as editor:
-        await editor.initialize({"model": model})
+        await editor.initialize({"model": model, "statistics": False})
         times.initialize_ms = _since(started)
         editor.open(uri, text)
         ready = await editor.notified(

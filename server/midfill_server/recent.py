@@ -1,9 +1,11 @@
 """Answers already known. In memory only, bounded, and gone with the process; pure, knows nothing of LSP."""
 
+import re
 from collections import deque
 from dataclasses import dataclass
 
 from midfill_server.context import Window
+from midfill_server.trim import trim
 
 REMEMBERED = 64  # answers; at about 20,000 characters each little more than a megabyte
 
@@ -46,11 +48,41 @@ def rest_of(text: str, asked: Window, now: Window) -> str | None:
     typed = typed_since(asked, now)
     if typed is None or not text.startswith(typed) or (typed and typed == text):
         return None
-    return text[len(typed) :]
+    rest = text[len(typed) :]
+    return rest if now.suffix == asked.suffix else trim(rest, now)
 
 
 def typed_since(asked: Window, now: Window) -> str | None:
-    """The characters typed at the cursor between two windows; None when anything else changed too."""
-    if asked.suffix != now.suffix or not now.prefix.startswith(asked.prefix):
+    """The characters typed at the cursor between two windows; None when anything else changed too.
+
+    Closing brackets and quotes that the editor itself has put behind the cursor are no other change.
+    """
+    if not now.prefix.startswith(asked.prefix):
         return None
-    return now.prefix[len(asked.prefix) :]
+    typed = now.prefix[len(asked.prefix) :]
+    return typed if now.suffix == asked.suffix or _only_closed(typed, asked.suffix, now.suffix) else None
+
+
+def _only_closed(typed: str, before: str, now: str) -> bool:
+    """Whether `now` is `before` behind the closers of what `typed` leaves open, perhaps on a line below."""
+    closers = _closers_of(typed)
+    found = re.match(r"\s*" + re.escape(closers), now) if closers else None
+    if found is None:
+        return False
+    rest = now[found.end() :]
+    return rest == before[: len(rest)] and len(now) >= len(before)  # what is seen of a file ends somewhere
+
+
+def _closers_of(typed: str) -> str:
+    """What would close the brackets and the quote that `typed` leaves open."""
+    missing: list[str] = []
+    for character in typed:
+        if missing and character == missing[-1]:
+            missing.pop()
+        elif character in _CLOSER and not (missing and missing[-1] in _QUOTES):
+            missing.append(_CLOSER[character])
+    return "".join(reversed(missing))
+
+
+_CLOSER = {"(": ")", "[": "]", "{": "}", '"': '"', "'": "'", "`": "`"}
+_QUOTES = "\"'`"

@@ -46,6 +46,8 @@ class Status:
     progress: float = 0.0
     warning: str = ""
     """What the user should be told although it works."""
+    device: str | None = None
+    """cpu, or a GPU's name."""
 
 
 class Resident:
@@ -312,4 +314,5 @@ def status_of(health: dict[str, Any]) -> Status:
         str(health.get("message") or ""),
         model.get("id") if isinstance(model, dict) else None,
         float(health.get("progress") or 0.0),
+        device=model.get("device") if isinstance(model, dict) else None,
     )

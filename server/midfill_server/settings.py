@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 Dialect = Literal["auto", "suffix", "rendered"]
+Prefetch = Literal["auto", "on", "off"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -23,7 +24,9 @@ class Settings:
     dialect: Dialect = "auto"
     """How `url` takes fill-in-the-middle: prompt and suffix, or one rendered prompt."""
     debounce_ms: int = 75
-    """How long the user must pause before the model is asked; known answers, explicit requests never wait."""
+    """The longest wait after a key before the model is asked; shorter, or none, where that pays."""
+    prefetch: Prefetch = "auto"
+    """Ask for what follows an item while it is read; auto: where the engine of this machine has a GPU."""
     max_tokens: int = 64
     """The longest completion."""
     prefix_tokens: int | None = None
@@ -32,6 +35,8 @@ class Settings:
     """How much is sent from after the cursor; null: what the model was made for."""
     multiline: bool = True
     """Offer more than one line where that makes sense."""
+    statistics: bool = True
+    """Count on this machine what was offered and accepted, and how fast; never a user's text, never sent."""
     log_level: LogLevel = "warning"
     """What goes to stderr; never a user's text."""
 
@@ -112,10 +117,12 @@ RULES: dict[str, _Kind] = {
     "apiKeyEnv": _TEXT_OR_NULL,
     "dialect": _one_of("auto", "suffix", "rendered"),
     "debounceMs": _Between(0, 10_000),
+    "prefetch": _one_of("auto", "on", "off"),
     "maxTokens": _Between(1, 1024),
     "prefixTokens": _Between(16, 131_072, nullable=True),
     "suffixTokens": _Between(0, 32_768, nullable=True),
     "multiline": _BOOLEAN,
+    "statistics": _BOOLEAN,
     "logLevel": _one_of("debug", "info", "warning", "error"),
 }
 

@@ -80,7 +80,11 @@ def runtime_folder() -> Iterator[Path]:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    return {**os.environ, "MIDFILL_RUNTIME_DIR": str(folder)}
+    return {
+        **os.environ,
+        "MIDFILL_RUNTIME_DIR": str(folder),
+        "MIDFILL_STATE_DIR": str(folder / "state"),
+    }
 
 
 def _ends(pid: int) -> bool:

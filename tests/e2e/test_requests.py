@@ -1,8 +1,10 @@
 """Requests of Midfill's own and of copilot-language-server's clients, as they stand on the wire."""
 
 import asyncio
+import json
 import os
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from midfill_server.editor import AnswerError, Editor
 
-from .conftest import MODEL, PATIENCE, PROGRAM, Engine, end_of, environment
+from .conftest import CLI, MODEL, PATIENCE, PROGRAM, Engine, end_of, environment
 
 INLINE = "textDocument/inlineCompletion"
 
@@ -251,3 +253,41 @@ async def test_an_editor_that_says_nothing_of_itself_is_served(shared_folder: Pa
         (item,) = answer["items"]
         assert item["textEdit"]["range"] == {"start": here, "end": here}
         assert item["filterText"].startswith("sel")
+
+
+async def test_the_statistics_are_kept_on_this_machine_until_they_are_deleted(own_folder: Path) -> None:
+    for options in ({"model": MODEL}, {"model": MODEL, "statistics": False}):
+        async with asyncio.timeout(PATIENCE), Editor(environment=environment(own_folder)) as editor:
+            await editor.initialize(options)
+            item = await offered(editor, "file:///count.py")
+            editor.notify("textDocument/didShowCompletion", {"item": item})
+            await editor.request("workspace/executeCommand", item["command"])
+    found = json.loads(midfill(own_folder, "status", "--stats", "--json"))
+    assert (found["offered"], found["shown"], found["accepted"], found["kept"]) == (1, 1, 1, 0)
+    assert found["latencies"]["whole"]["n"] == 1
+    (path,) = (own_folder / "state").glob("*.json")
+    assert "count.py" not in (kept := path.read_text()) and item["insertText"].strip() not in kept
+    assert "1 accepted" in midfill(own_folder, "status", "--stats")
+    assert "deleted" in midfill(own_folder, "status", "--forget")
+    assert "no statistics" in midfill(own_folder, "status", "--forget")
+    assert json.loads(midfill(own_folder, "status", "--stats", "--json"))["offered"] == 0
+
+
+def midfill(folder: Path, *arguments: str) -> str:
+    return subprocess.run(
+        [*CLI, *arguments], env=environment(folder), capture_output=True, text=True, check=True
+    ).stdout
+
+
+async def test_what_follows_an_item_is_fetched_while_it_is_read(own_folder: Path) -> None:
+    engine, uri = Engine(own_folder), "file:///ahead.py"
+    async with asyncio.timeout(PATIENCE), Editor(environment=environment(own_folder)) as editor:
+        await editor.initialize({"model": MODEL, "prefetch": "on", "statistics": False})
+        item = (await offered(editor, uri))["insertText"]
+        before = await engine.generations()
+        while await engine.generations() == before:  # noqa: ASYNC110  another process sets no event
+            await asyncio.sleep(0.01)
+        await engine.idle()
+        editor.insert(uri, *end_of(PROGRAM), item)
+        await editor.complete(uri, *end_of(PROGRAM + item)).text()
+        assert await engine.generations() == before + 1

@@ -196,6 +196,7 @@ async def test_a_stop_string_ends_it_and_stays_hidden(http: httpx.AsyncClient) -
         ({"prompt": "x", "stop": ""}, "stop must be"),
         ({"prompt": "x", "stream": "yes"}, "stream must be true or false"),
         ({"prompt": "x", "heal": 1}, "heal must be true or false"),
+        ({"prompt": "x", "background": 1}, "background must be true or false"),
         ({"prompt": "x" * 2000}, "2001 tokens; the model's context holds 1024"),
         (b" " * (9 << 20), "longer than 8 MB"),
     ],
@@ -225,6 +226,32 @@ async def test_a_newer_request_of_the_same_document_preempts(http: httpx.AsyncCl
     assert older[-1]["choices"][0]["finish_reason"] == "cancelled"
     assert newer["choices"][0]["finish_reason"] == "length"
     assert newer["timings"]["reused_tokens"] == newer["timings"]["prompt_tokens"] - 1
+
+
+async def test_the_background_gives_way_to_anything_else(http: httpx.AsyncClient) -> None:
+    background = PROMPT | {"max_tokens": 900, "stream": True, "slot": "ahead", "background": True}
+    async with http.stream("POST", "/v1/completions", json=background) as response:
+        lines = response.aiter_lines()
+        await anext(lines)
+        await http.post("/v1/completions", json=PROMPT | {"slot": "other"})
+        dropped = [json.loads(line[6:]) async for line in lines if line.startswith("data: {")]
+    assert dropped[-1]["choices"][0]["finish_reason"] == "cancelled"
+
+
+async def test_the_background_does_not_begin_beside_anything_else(http: httpx.AsyncClient) -> None:
+    body = PROMPT | {"max_tokens": 900, "stream": True, "slot": "window"}
+    async with http.stream("POST", "/v1/completions", json=body) as response:
+        await anext(response.aiter_lines())
+        refused = (await http.post("/v1/completions", json=PROMPT | {"background": True})).json()
+    assert refused["choices"][0] | {"logprobs": None} == {
+        "index": 0,
+        "text": "",
+        "logprobs": None,
+        "finish_reason": "cancelled",
+    }
+    await health(http, busy=False)
+    alone = (await http.post("/v1/completions", json=PROMPT | {"background": True})).json()
+    assert alone["choices"][0]["finish_reason"] == "length"
 
 
 async def test_windows_are_served_in_turn(http: httpx.AsyncClient) -> None:

@@ -78,12 +78,26 @@ async def test_typing_what_the_menu_has_selected_keeps_the_flight() -> None:
     """It was asked for with the whole entry in its prefix, so it is ahead of the user."""
     engine, writing = Engine("(a)"), asyncio.Event()
     completer = Completer(engine.stream)
-    chosen = replace(ask(Window("x = range", "\n")), ahead=len("nge"))
+    chosen = replace(ask(Window("x = range", "\n")), chosen=len("nge"))
     request = asyncio.create_task(completer.complete(chosen, lambda _: writing.set()))
     await writing.wait()
     completer.changed("file:///a.py", Window("x = ran", "\n"))
     await asyncio.gather(request, return_exceptions=True)
     assert engine.closing == 0
     completer.changed("file:///a.py", Window("x = ra", "\n"))  # shorter than what was typed then
+
+
+async def test_a_bracket_that_the_editor_closes_keeps_the_generation() -> None:
+    engine, grown, uri = Engine("(a, b)"), asyncio.Queue[str](), "file:///a.py"
+    completer = Completer(engine.stream)
+    older = asyncio.create_task(completer.complete(ask(Window("x = f", "\n")), grown.put_nowait))
+    assert await grown.get() == "(a, b)"
+    inside = Window("x = f(", ")\n")
+    completer.changed(uri, inside)
+    newer = asyncio.create_task(completer.complete(ask(inside), grown.put_nowait))
+    assert await grown.get() == "a, b"
+    assert older.cancelled() and engine.closing == 0
+    newer.cancel()
+    await asyncio.gather(newer, return_exceptions=True)
     await asyncio.sleep(0.1)
     assert engine.closed == 1

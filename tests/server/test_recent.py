@@ -1,3 +1,5 @@
+import pytest
+
 from midfill_server.context import Window
 from midfill_server.recent import Recent
 
@@ -45,6 +47,39 @@ def test_the_newest_answer_wins() -> None:
     recent = known("return 1")
     recent.add(URI, ASKED, "return 2")
     assert recent.find(URI, ASKED) == "return 2"
+
+
+@pytest.mark.parametrize(
+    ("item", "keys", "closers", "rest"),
+    [
+        ("(a, b)", "(", ")", "a, b"),
+        ("(a, b)\n    g()", "(a", ")", ", b"),
+        ('("a", b)', '("', '")', "a"),
+        ('("a", b)', '("a"', ")", ", b"),
+        ("(a, b)", "(a, b", ")", ""),
+        ("{\n    a\n}", "{\n    ", "\n}", "a"),
+        ("(a, b)", "(", "]", None),
+        ("(a, b)", "(", "))", None),
+        ("(a, b)", "[", "]", None),
+        ("a(b)", "a", ")", None),
+    ],
+)
+def test_what_the_editor_closes_by_itself_leaves_the_rest(
+    item: str, keys: str, closers: str, rest: str | None
+) -> None:
+    recent = Recent()
+    asked = Window("f = g", "\n\nf()\n")
+    recent.add(URI, asked, item)
+    assert recent.find(URI, Window(asked.prefix + keys, closers + asked.suffix)) == rest
+    assert recent.find(URI, Window(asked.prefix + keys, (closers + asked.suffix)[:-1])) in (rest, None)
+
+
+def test_typing_over_what_the_editor_closed_leaves_the_rest() -> None:
+    recent = Recent()
+    asked = Window("f = g", "\n")
+    recent.add(URI, asked, "(a).b")
+    assert recent.find(URI, Window("f = g(a", ")\n")) == ""
+    assert recent.find(URI, Window("f = g(a)", "\n")) == ".b"
 
 
 def test_memory_is_bounded() -> None:

@@ -42,11 +42,12 @@ async def _evaluate(options: argparse.Namespace, trial: Trial) -> Report:
 
 
 async def _replay(options: argparse.Namespace, trial: Trial) -> Report:
-    manner = Manner(options.lines, options.speed, options.accept, options.seed)
+    manner = Manner(options.lines, options.speed, options.accept, options.seed, options.pairs)
     traces = await replay(options.files, manner, trial, _progress)
     about = {
         "data": f"{len(traces)} files, {manner.lines} lines of each, speed {manner.speed:g}",
         "tab": "pressed" if manner.accept else "counted",
+        "pairs": "closed by the editor" if manner.pairs else "typed",
         "seed": manner.seed,
         "model": trial.model,
     }
@@ -136,6 +137,9 @@ def _replay_parser() -> argparse.ArgumentParser:
     it.add_argument("--lines", type=_positive, default=30, help="how many are typed (%(default)s)")
     it.add_argument("--speed", type=_factor, default=1.0, help="2: pauses of half the length (%(default)s)")
     it.add_argument("--accept", action="store_true", help="press Tab for what is right; else only count it")
+    it.add_argument(
+        "--pairs", action="store_true", help="the editor closes brackets and quotes itself, as VS Code does"
+    )
     return _shared(it)
 
 

@@ -25,17 +25,22 @@ from midfill_server.oneshot import UsageError
 
 EDITOR_WAIT = 0.05  # seconds between a key and the request, in VS Code
 SHORTEST_TAB = 2  # keys: nobody presses Tab for less
+CLOSER = {"(": ")", "[": "]", "{": "}", '"': '"', "'": "'"}
 TAIL = 200  # characters that tell where a prompt ends
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How it is typed. `speed` 2 halves the pauses; `accept` presses Tab instead of counting it."""
+    """How it is typed. `speed` 2 halves the pauses; `accept` presses Tab instead of counting it.
+
+    `pairs`: the editor closes brackets and quotes itself, and the typist types over what it put there.
+    """
 
     lines: int = 30
     speed: float = 1.0
     accept: bool = False
     seed: int = 1
+    pairs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,7 @@ class Typing:
         self._uri = part.file.path.as_uri()
         self._screen = Screen(time.perf_counter)
         self._text = part.above  # up to the cursor
+        self._closers = ""  # behind it, put there by the editor
         self._strokes: list[Keystroke] = []
         self._first_exchange = len(session.tap.exchanges)
         self._request: asyncio.Task[None] | None = None
@@ -134,10 +140,22 @@ class Typing:
         self._session.check()
         self._strokes.append(stroke)
         self._screen.typed(key)
-        self._editor.insert(self._uri, *position(self._text, len(self._text)), key)
+        self._edit(key)
         self._stop_asking()
         self._text += key
         self._request = asyncio.create_task(self._ask(stroke))
+
+    def _edit(self, key: str) -> None:
+        """What the editor makes of a key. A line end takes away closers that were not typed over yet."""
+        line, character = position(self._text, len(self._text))
+        over, closer = 0, ""
+        if key == self._closers[:1] or key.startswith("\n"):
+            over = 1 if key == self._closers[:1] else len(self._closers)
+        elif self._manner.pairs and key in CLOSER and not (key in "\"'" and self._text[-1:].isalnum()):
+            closer = CLOSER[key]
+        self._closers = closer + self._closers[over:]
+        start, end = {"line": line, "character": character}, {"line": line, "character": character + over}
+        self._editor.change(self._uri, {"range": {"start": start, "end": end}, "text": key + closer})
 
     def _stop_asking(self) -> None:
         if self._request is None:
@@ -153,11 +171,17 @@ class Typing:
         self._pending = None
         await asyncio.sleep(EDITOR_WAIT)
         text, asked = self._text, time.perf_counter()
+
+        def show(shown: str) -> None:
+            if shown and stroke.first is None:
+                stroke.first = time.perf_counter() - asked
+            self._show(shown, text)
+
         self._pending = self._editor.complete(
-            self._uri, *position(text, len(text)), explicit=False, grow=lambda it: self._show(it, text)
+            self._uri, *position(text, len(text)), explicit=False, grow=show
         )
         stroke.source = "superseded"
-        self._show(await self._pending.text(), text)
+        show(await self._pending.text())
         now = time.perf_counter()
         stroke.source, stroke.latency = self._source(asked, now), now - asked
 

@@ -66,7 +66,7 @@ class Session:
         """Raises BackendError when the engine is gone, or the server has said that it fails."""
         if self.tap.engine_gone.is_set():
             raise BackendError("The engine stopped while it was measured; what it measured so far is lost")
-        states = [it["params"] for it in self.editor.notifications if it["method"] == "midfill/status"]
+        states = [it["params"] for it in self.editor.notifications if it["method"] == "midfill/statusChanged"]
         if states and states[-1]["state"] == "failed":
             raise BackendError(states[-1]["message"])
 
@@ -93,7 +93,8 @@ async def session(trial: Trial, root: Path | None = None) -> AsyncGenerator[Sess
             raise BackendError("The engine was ready and is gone")
         behind = {"MIDFILL_RUNTIME_DIR": str(folder / "tap")}
         async with tap(record, folder / "tap") as it, Editor(environment=behind) as editor:
-            await editor.initialize({"model": trial.model} | dict(trial.settings or {}), root=root)
+            options = {"model": trial.model, "statistics": False} | dict(trial.settings or {})
+            await editor.initialize(options, root=root)
             yield Session(editor, it, str(record.get("model")))
 
 

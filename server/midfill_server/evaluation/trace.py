@@ -26,6 +26,7 @@ class Keystroke:
     shown: Shown
     source: Source = "unasked"
     latency: float | None = None  # seconds from the request to the answer
+    first: float | None = None  # seconds from the request to the first text, or part of one, that came of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,10 @@ class Trace:
     def latencies(self, *sources: Source) -> list[float]:
         """Milliseconds."""
         return [1000 * it.latency for it in self.strokes if it.source in sources and it.latency is not None]
+
+    def first_texts(self, *sources: Source) -> list[float]:
+        """Milliseconds; of requests that the next key overtook too, if there was text before it."""
+        return [1000 * it.first for it in self.strokes if it.source in sources and it.first is not None]
 
     def reuse(self) -> float | None:
         """The first generation is left out: there is nothing yet to reuse."""
@@ -79,10 +84,16 @@ FIGURES: tuple[tuple[str, str, Unit, Callable[[Trace], float | None]], ...] = (
     ("known_p95", "known answers within (p95)", "ms", lambda it: percentile(it.latencies("known"), 95)),
     ("asked_p50", "new generations within (p50)", "ms", lambda it: percentile(it.latencies("asked"), 50)),
     ("asked_p95", "new generations within (p95)", "ms", lambda it: percentile(it.latencies("asked"), 95)),
+    ("first_p50", "first text that was not known within (p50)", "ms", lambda it: _first(it, 50)),
+    ("first_p95", "first text that was not known within (p95)", "ms", lambda it: _first(it, 95)),
     ("generations", "generations started", "", lambda it: len(it.exchanges)),
     ("engine_seconds", "engine busy", "s", lambda it: it.busy_seconds()),
     ("reuse", "prefix tokens from the KV cache", "%", lambda it: it.reuse()),
 )
+
+
+def _first(trace: Trace, share: int) -> float | None:
+    return percentile(trace.first_texts("joined", "asked", "superseded"), share)
 
 
 SOURCES: dict[str, Source] = {"known": "known", "under way": "joined", "new": "asked"}
