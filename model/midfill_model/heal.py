@@ -33,6 +33,10 @@ class Beginning:
         self._wanted = wanted
         self._tokenizer = tokenizer
 
+    @property
+    def is_written(self) -> bool:
+        return not self._wanted
+
     def take(self, best: int, best_of: Callable[[Sequence[int]], int]) -> int:
         """The id that comes next: `best`, the model's own choice, if it agrees; else the best that does."""
         if not self._wanted:

@@ -27,6 +27,10 @@ class Network(Protocol):
         """Tokens that one call computes at most, so that a cancel is seen in between."""
 
     @property
+    def n_guesses(self) -> int:
+        """Ids that next_ids checks for little more than the price of one; 0: none."""
+
+    @property
     def weights_dtype(self) -> str: ...
 
     @property
@@ -37,6 +41,9 @@ class Network(Protocol):
 
     def next_id(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> int:
         """Compute `ids` after the `start` tokens that `cache` holds; the best next id below `vocabulary`."""
+
+    def next_ids(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> list[int]:
+        """The best next id after each of `ids`; for a few of them."""
 
     def best_of(self, ids: Sequence[int]) -> int:
         """Of these the best next id, after what the last call of next_id has computed."""

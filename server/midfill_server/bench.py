@@ -37,7 +37,7 @@ TARGETS: dict[str, tuple[str, float | None]] = {
     "warm_first_token_ms": ("first token, next keystroke, suffix of 100 tokens", 80),
     "cancel_ms": ("cancel answered", 10),
     "idle_ms": ("engine idle after a cancel", None),
-    "decode_step_ms": ("one decode step", None),
+    "decode_step_ms": ("one token of decode, on average", None),
     "front_ms": ("the front's share of a completion", 10),
 }
 """Figure -> (what it says, what we want at most on two CPU cores with the embedded model). The engine may end

@@ -1,6 +1,8 @@
 """Reuse, cancelling and stopping change no token."""
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,8 @@ from hypothesis import strategies as st
 from midfill_model.cache import Slot, Slots
 from midfill_model.completion import Loaded
 from midfill_model.generate import generate
+from midfill_model.reference import ours
+from midfill_model.tokens import Tokenizer
 
 from .test_deepseek import greedy
 
@@ -94,6 +98,72 @@ def test_cancelling_takes_one_step_and_leaves_the_cache_good(tiny: Loaded) -> No
     assert steps == wanted[:4]
     assert slot.tokens == texts(40) + wanted[:3]
     assert run(tiny, slot, texts(40), 12)[0] == wanted
+
+
+class Counted:
+    """The real network; counts its steps."""
+
+    def __init__(self, network: Any, n_guesses: int) -> None:
+        self._network, self.n_guesses, self.n_steps = network, n_guesses, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._network, name)
+
+    def next_id(self, *arguments: Any) -> int:
+        self.n_steps += 1
+        return int(self._network.next_id(*arguments))
+
+    def next_ids(self, *arguments: Any) -> list[int]:
+        self.n_steps += 1
+        ids: list[int] = self._network.next_ids(*arguments)
+        return ids
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    prompt=st.lists(st.integers(0, 5), min_size=4, max_size=60),
+    n=st.integers(1, 30),
+    n_guesses=st.integers(1, 6),
+    stops=st.sets(st.integers(0, 255), max_size=3),
+)
+def test_guesses_change_no_token(tiny: Loaded, prompt: Ids, n: int, n_guesses: int, stops: set[int]) -> None:
+    """Whatever is guessed, ids, end and what the slot holds are those of one id at a time."""
+    ends = []
+    for guesses in (0, n_guesses):
+        slot, network = new_slot(tiny), Counted(tiny.network, guesses)
+        ids = generate(network, slot, prompt, n, stops, 384, lambda: False)  # type: ignore[arg-type]
+        written: list[int | None] = []
+        try:
+            while True:
+                written.append(next(ids))
+        except StopIteration as end:
+            ends.append((written, end.value, slot.tokens))
+        again = run(tiny, slot, [*prompt, *[id_ for id_ in written if id_ is not None], 7], 5)
+        assert again == run(
+            tiny, new_slot(tiny), [*prompt, *[id_ for id_ in written if id_ is not None], 7], 5
+        )
+    assert ends[0] == ends[1]
+
+
+def test_guesses_save_steps_on_code(embedded_folder: Path) -> None:
+    """The embedded model's own network: the same text, in far fewer steps, where names come again."""
+    tokenizer = Tokenizer(embedded_folder)
+    network = ours(embedded_folder)
+    prompt = tokenizer.fim_prompt(
+        "class Point:\n    def __init__(self, left, top, width, height):\n        self.left = left\n",
+        "\n",
+        300,
+        9,
+    )
+    written, steps = [], []
+    for guesses in (0, network.n_guesses):
+        counted = Counted(network, guesses)
+        slot = Slot(network.new_cache, network.context)
+        ids = generate(counted, slot, prompt, 48, tokenizer.control_ids, tokenizer.size, lambda: False)  # type: ignore[arg-type]
+        written.append(list(ids))
+        steps.append(counted.n_steps)
+    assert written[0] == written[1]
+    assert steps[1] < 0.8 * steps[0]
 
 
 def test_stops_are_not_shown(tiny: Loaded) -> None:

@@ -28,6 +28,7 @@ class FusedDeepseekV2:
     """The network on a GPU; on a CPU (tests) the same kernels run in Triton's interpreter, in fp32."""
 
     weights_dtype = "nf4"
+    n_guesses = 0  # sixteen ids cost as much as four alone: about what guesses would win
 
     def __init__(
         self, config: Config, weights: FusedWeights, context: int, sizes: Sequence[int] = _SIZES
@@ -56,6 +57,12 @@ class FusedDeepseekV2:
     def next_id(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> int:
         """Compute `ids` after the `start` tokens that `cache` holds; the best next id below `vocabulary`."""
         return self._call(len(ids))(ids, self._where(cache), start, vocabulary)
+
+    def next_ids(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> list[int]:
+        """The best next id after each of `ids`."""
+        logits = self.forward(torch.tensor(ids), cache, start, every_logit=True)
+        best: list[int] = logits[:, :vocabulary].argmax(1).tolist()
+        return best
 
     def best_of(self, ids: Sequence[int]) -> int:
         """Of these the best next id, after what the last call of next_id has computed."""
