@@ -256,7 +256,7 @@ class Server(LanguageServer):
             settings.max_tokens,
             settings.prefix_tokens,
             settings.suffix_tokens,
-            ahead=self._prefetches(),
+            prefetch=self._prefetches(),
         )
 
     def _prefetches(self) -> bool:

@@ -39,7 +39,7 @@ class Ask:
     max_tokens: int
     prefix_tokens: int | None = None
     suffix_tokens: int | None = None
-    ahead: bool = False  # whether to fetch what follows the item while the user reads it
+    prefetch: bool = False  # whether to fetch what follows the item while the user reads it
     background: bool = False  # the engine drops it for whatever else it is asked
 
 
@@ -141,7 +141,7 @@ class Completer:
 
     def _look_ahead(self, ask: Ask, text: str) -> None:
         """Fetch what follows `text`, unless that is known, or on its way."""
-        if not (text and ask.ahead):
+        if not (text and ask.prefetch):
             return
         window = replace(ask.window, prefix=ask.window.prefix + text)
         if self._ahead is not None:

@@ -56,8 +56,8 @@ def no_reading() -> Iterator[None]:
     complete.READING_SECONDS = before
 
 
-def ask(prefix: str = HERE.prefix, ahead: bool = True) -> Ask:
-    return Ask(URI, Window(prefix, HERE.suffix), debounce=0, max_tokens=64, ahead=ahead)
+def ask(prefix: str = HERE.prefix, prefetch: bool = True) -> Ask:
+    return Ask(URI, Window(prefix, HERE.suffix), debounce=0, max_tokens=64, prefetch=prefetch)
 
 
 async def text(completer: Completer, wanted: Ask) -> str:
@@ -72,14 +72,14 @@ async def test_what_follows_a_shown_item_is_known_when_it_is_accepted() -> None:
     assert [(it.prefix, it.background) for it in engine.orders] == [(HERE.prefix, False), (AFTER, True)]
     await asyncio.sleep(0.01)
     completer.changed(URI, Window(AFTER, HERE.suffix))
-    assert await text(completer, replace(ask(AFTER), ahead=False)) == " + 1"
+    assert await text(completer, replace(ask(AFTER), prefetch=False)) == " + 1"
     assert len(engine.orders) == 2
 
 
 async def test_nothing_is_fetched_ahead_unless_it_is_wanted() -> None:
     engine = Engine()
     completer = Completer(engine.stream)
-    assert await text(completer, ask(ahead=False)) == ITEM
+    assert await text(completer, ask(prefetch=False)) == ITEM
     await asyncio.sleep(0.02)
     assert len(engine.orders) == 1
 
@@ -95,7 +95,7 @@ async def test_typing_along_keeps_it_and_asks_no_second_time() -> None:
         assert await text(completer, ask(AFTER[: -len(ITEM) + n])) == ITEM[n:]
     engine.open.set()
     completer.changed(URI, Window(AFTER, HERE.suffix))
-    assert await text(completer, replace(ask(AFTER), ahead=False)) == " + 1"
+    assert await text(completer, replace(ask(AFTER), prefetch=False)) == " + 1"
     assert (len(engine.orders), engine.dropped) == (2, 0)
 
 
@@ -106,7 +106,7 @@ async def test_an_accepted_item_takes_over_what_is_under_way() -> None:
     await text(completer, ask())
     await engine.asked(2)
     completer.changed(URI, Window(AFTER, HERE.suffix))
-    request = asyncio.create_task(text(completer, replace(ask(AFTER), ahead=False)))
+    request = asyncio.create_task(text(completer, replace(ask(AFTER), prefetch=False)))
     await asyncio.sleep(0.01)
     assert not request.done()
     engine.open.set()
@@ -122,7 +122,7 @@ async def test_any_other_way_drops_it(where: str) -> None:
     await text(completer, ask())
     await engine.asked(2)
     if where == "another document":
-        await text(completer, replace(ask("import os\n", ahead=False), uri="file:///b.py"))
+        await text(completer, replace(ask("import os\n", prefetch=False), uri="file:///b.py"))
     else:
         completer.changed(URI, Window(HERE.prefix + "if", HERE.suffix) if where == "elsewhere" else None)
     await asyncio.sleep(0.01)
@@ -136,7 +136,7 @@ async def test_what_the_engine_dropped_is_asked_for_again() -> None:
     await text(completer, ask())
     await engine.asked(2)
     completer.changed(URI, Window(AFTER, HERE.suffix))
-    request = asyncio.create_task(text(completer, replace(ask(AFTER), ahead=False)))
+    request = asyncio.create_task(text(completer, replace(ask(AFTER), prefetch=False)))
     await asyncio.sleep(0.01)
     engine.open.set()
     assert await request == " + 1"
@@ -170,5 +170,5 @@ async def test_the_times_of_answers_are_noted() -> None:
     noted: list[str] = []
     completer = Completer(Engine().stream, lambda kind, seconds: noted.append(kind))
     for _ in range(2):
-        await text(completer, ask(ahead=False))
+        await text(completer, ask(prefetch=False))
     assert noted == ["whole", "known"] or noted == ["first", "whole", "known"]
