@@ -228,32 +228,6 @@ async def test_a_newer_request_of_the_same_document_preempts(http: httpx.AsyncCl
     assert newer["timings"]["reused_tokens"] == newer["timings"]["prompt_tokens"] - 1
 
 
-async def test_the_background_gives_way_to_anything_else(http: httpx.AsyncClient) -> None:
-    background = PROMPT | {"max_tokens": 900, "stream": True, "slot": "ahead", "background": True}
-    async with http.stream("POST", "/v1/completions", json=background) as response:
-        lines = response.aiter_lines()
-        await anext(lines)
-        await http.post("/v1/completions", json=PROMPT | {"slot": "other"})
-        dropped = [json.loads(line[6:]) async for line in lines if line.startswith("data: {")]
-    assert dropped[-1]["choices"][0]["finish_reason"] == "cancelled"
-
-
-async def test_the_background_does_not_begin_beside_anything_else(http: httpx.AsyncClient) -> None:
-    body = PROMPT | {"max_tokens": 900, "stream": True, "slot": "window"}
-    async with http.stream("POST", "/v1/completions", json=body) as response:
-        await anext(response.aiter_lines())
-        refused = (await http.post("/v1/completions", json=PROMPT | {"background": True})).json()
-    assert refused["choices"][0] | {"logprobs": None} == {
-        "index": 0,
-        "text": "",
-        "logprobs": None,
-        "finish_reason": "cancelled",
-    }
-    await health(http, busy=False)
-    alone = (await http.post("/v1/completions", json=PROMPT | {"background": True})).json()
-    assert alone["choices"][0]["finish_reason"] == "length"
-
-
 async def test_windows_are_served_in_turn(http: httpx.AsyncClient) -> None:
     """More at once than there are slots; each gets the text it would get alone."""
     bodies = [{"prompt": f"{i} = ", "suffix": "\n", "max_tokens": 20, "slot": str(i)} for i in range(7)]
