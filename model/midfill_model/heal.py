@@ -10,20 +10,20 @@ from collections.abc import Callable, Sequence
 
 from .tokens import Tokenizer
 
+_LONGEST = 32  # characters that are written anew at most
 _LONGEST_TAIL = 128  # characters of the cursor's line that are looked at
 
 
 def typed_part(text: str, tokenizer: Tokenizer) -> str:
-    """The end of `text` that the next token may have begun with: half a word, or the blank before one.
+    """The end of `text` that the next token may have begun with: half a word, the blank before one, a sign.
 
-    Empty after a line's end, and after a sign: there no word has been cut.
+    Empty after a line's end, where a token ends in any case.
     """
     line = text[max(text.rfind("\n") + 1, len(text) - _LONGEST_TAIL) :]
     if line[-1:] in (" ", "\t"):
         return line[-1:]
-    if line[-1:].isalnum() or line[-1:] == "_":
-        return line[tokenizer.last_piece(line) :]
-    return ""
+    part = line[tokenizer.last_piece(line) :]
+    return part if len(part) <= _LONGEST else ""
 
 
 class Beginning:

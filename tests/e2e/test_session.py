@@ -111,7 +111,7 @@ async def test_a_completion_is_streamed(client: Any, engine: Engine) -> None:
     )
     assert not (await answer).items
     texts = [items[0].insertText for items in client.partials[token]]
-    assert len(texts) >= 3
+    assert len(texts) >= 2  # Python grows in whole lines
     assert all(later.startswith(earlier) for earlier, later in pairwise(texts[:-1]))
     assert await engine.generations() >= 1
 

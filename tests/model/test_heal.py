@@ -32,7 +32,8 @@ def tokenizer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         ("x = ", " "),
         ("if a:\n    ", " "),
         ("if a:\n", ""),
-        ("x = f(", ""),
+        ("x = f(", "("),
+        ("#" + "=" * 40, ""),
         ("", ""),
     ],
 )
