@@ -2,7 +2,7 @@
 
 from html import escape
 
-from midfill_server.network_bench import NetworkFigures, rows
+from midfill_server.network_bench import NetworkFigures, machine, rows
 
 _WIDTH, _BAR, _GAP, _LABEL = 720, 16, 34, 300  # pixels
 _OURS, _THEIRS = "#2f6f4f", "#b8b8b8"

@@ -64,6 +64,14 @@ def rows(figures: NetworkFigures) -> list[tuple[str, str, str, str]]:
     return [*table, _row("idle after a cancel, ms", ours["cancel_to_idle_ms"]["median"], None)]
 
 
+def machine(figures: NetworkFigures) -> str:
+    """The device, the date and the versions."""
+    told = figures.ours["machine"]
+    return " · ".join(
+        value if name in ("device", "date") else f"{name} {value}" for name, value in told.items()
+    )
+
+
 def _row(what: str, ours: float, theirs: float | None) -> tuple[str, str, str, str]:
     if theirs is None:
         return what, f"{ours:.1f}", "", ""
@@ -78,8 +86,7 @@ def _at(figures: Any, *keys: str) -> Any:
 
 def in_words(figures: NetworkFigures) -> str:
     """The table as text."""
-    machine = " · ".join(str(value) for value in figures.ours["machine"].values())
-    head = f"{machine}\n\n{'the network alone, random prompts':52}{'midfill':>9}"
+    head = f"{machine(figures)}\n\n{'the network alone, random prompts':52}{'midfill':>9}"
     if figures.theirs is not None:
         head += f"{'transf.':>9}{'ratio':>9}"
     lines = [
