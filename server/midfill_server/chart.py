@@ -25,10 +25,8 @@ def svg(figures: NetworkFigures) -> str:
         parts.append(_bar(top, ours, max(ours, theirs), _OURS))
         parts.append(_bar(top + _BAR + 2, theirs, max(ours, theirs), _THEIRS))
         top += 2 * _BAR + _GAP - 8
-    machine = " · ".join(str(value) for value in figures.ours["machine"].values())
-    parts.append(
-        f'<text x="16" y="{height - 4}" font-size="10" fill="#666666">{escape(machine)}</text></svg>'
-    )
+    told = escape(machine(figures))
+    parts.append(f'<text x="16" y="{height - 4}" font-size="10" fill="#666666">{told}</text></svg>')
     return "\n".join(parts) + "\n"
 
 
