@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -16,9 +15,11 @@ from pygls.capabilities import ServerCapabilitiesBuilder
 from midfill_server import __version__, copilot, requests
 from midfill_server.announce import Announcer
 from midfill_server.backend import Backend, BackendError, Chunk, Order, remote
-from midfill_server.complete import Ask, Completer
+from midfill_server.complete import Completer
 from midfill_server.context import MAX_DOCUMENT, Unsuitable, Window, window_at
 from midfill_server.documents import Document, Documents
+from midfill_server.flight import Ask
+from midfill_server.items import GhostText, menu_item, rest_of_selection
 from midfill_server.offers import Offers
 from midfill_server.protocol import InlineCompletionParams, LanguageServer
 from midfill_server.resident import Resident, State, Status
@@ -42,11 +43,11 @@ async def inline_completion(ls: Server, params: InlineCompletionParams) -> lsp.I
     The answer is a list with `items`: clients written for copilot-language-server know no other form.
     """
     explicit = params.context.trigger_kind == lsp.InlineCompletionTriggerKind.Invoked
-    growth = _Growth(ls, params)
-    if (chosen := _rest_of_selection(ls.documents, params)) is None:
-        return growth.finish("")
-    text = await ls.answer(params.text_document.uri, params.position, explicit, growth.grow, chosen)
-    return growth.finish(text)
+    ghost = GhostText(ls.protocol, ls.offers, ls.documents, params)
+    if (chosen := rest_of_selection(ls.documents, params)) is None:
+        return ghost.finish("")
+    text = await ls.answer(params.text_document.uri, params.position, explicit, ghost.grow, chosen)
+    return ghost.finish(text)
 
 
 async def completion(ls: Server, params: lsp.CompletionParams) -> lsp.CompletionList:
@@ -55,7 +56,7 @@ async def completion(ls: Server, params: lsp.CompletionParams) -> lsp.Completion
     text = await ls.answer(uri, params.position, explicit=False)
     if (document := ls.documents.get(uri)) is not None:
         text = text.replace("\n", document.newline)  # Helix inserts it as it is
-    items = [_menu_item(ls.documents, params, text)] if text else []
+    items = [menu_item(ls.documents, params, text)] if text else []
     return lsp.CompletionList(is_incomplete=True, items=items)
 
 
@@ -282,77 +283,3 @@ FEATURES: tuple[tuple[str, Callable[..., object], object], ...] = (
     (lsp.WORKSPACE_DID_CHANGE_CONFIGURATION, did_change_configuration, None),
     (lsp.TEXT_DOCUMENT_INLINE_COMPLETION, inline_completion, lsp.InlineCompletionOptions()),
 )
-
-
-class _Growth:
-    """The partial results of one request: none without a token."""
-
-    def __init__(self, ls: Server, params: InlineCompletionParams) -> None:
-        self._protocol, self._offers = ls.protocol, ls.offers
-        self._uri = params.text_document.uri
-        self._before = _line_start(ls.documents, self._uri, params.position)
-        self._token, self._position = params.partial_result_token, params.position
-        self._sent: str | None = None
-        self._offer: str | None = None
-
-    def grow(self, text: str) -> None:
-        if self._token is not None:
-            self._sent = text
-            value = [self._protocol.plain(item) for item in self._items(text).items]
-            self._protocol.notify(lsp.PROGRESS, lsp.ProgressParams(self._token, value))
-
-    def finish(self, text: str) -> lsp.InlineCompletionList:
-        if self._sent is None:
-            return self._items(text)
-        if text != self._sent:
-            self.grow(text)
-        return self._items("")
-
-    def _items(self, text: str) -> lsp.InlineCompletionList:
-        if not text:
-            return lsp.InlineCompletionList([])
-        if self._offer is None:
-            self._offer = self._offers.new(self._uri, self._before + text)
-        else:
-            self._offers.grow(self._offer, self._before + text)
-        here = lsp.Range(self._position, self._position)
-        accepted = lsp.Command("", requests.ACCEPTED, arguments=[self._offer])
-        return lsp.InlineCompletionList([lsp.InlineCompletionItem(text, range=here, command=accepted)])
-
-
-def _line_start(documents: Documents, uri: str, position: lsp.Position) -> str:
-    """The position's line up to there."""
-    if (document := documents.get(uri)) is None:
-        return ""
-    line, index = document.locate(position, documents.encoding)
-    return document.lines[line][:index]
-
-
-def _rest_of_selection(documents: Documents, params: InlineCompletionParams) -> str | None:
-    """What the entry that is selected in the editor's own menu would add: ghost text must begin with it.
-
-    None when the entry is no continuation of what was typed: then no ghost text can agree with it.
-    """
-    selected, document = params.context.selected_completion_info, documents.get(params.text_document.uri)
-    if selected is None or document is None:
-        return ""
-    line, end = document.locate(params.position, documents.encoding)
-    first, start = document.locate(selected.range.start, documents.encoding)
-    typed = document.lines[line][start:end] if first == line else ""
-    return selected.text.removeprefix(typed) if selected.text.startswith(typed) else None
-
-
-def _menu_item(documents: Documents, params: lsp.CompletionParams, text: str) -> lsp.CompletionItem:
-    """Kind Text, because Helix indents snippets twice. The label is what the menu shows, and filters by."""
-    found = re.search(r"\w*\Z", _line_start(documents, params.text_document.uri, params.position))
-    word = found[0] if found else ""
-    first_line = text.strip().partition("\n")[0].strip()
-    return lsp.CompletionItem(
-        label=first_line if text[0].isspace() else word + first_line,
-        kind=lsp.CompletionItemKind.Text,
-        detail="Midfill",
-        filter_text=word + first_line,
-        sort_text="\uffff",
-        insert_text_mode=lsp.InsertTextMode.AsIs,
-        text_edit=lsp.TextEdit(lsp.Range(params.position, params.position), text),
-    )

@@ -9,8 +9,9 @@ import pytest
 
 from midfill_server import complete
 from midfill_server.backend import Chunk, Order
-from midfill_server.complete import Ask, Completer
+from midfill_server.complete import Completer
 from midfill_server.context import Window
+from midfill_server.flight import Ask
 
 URI = "file:///a.py"
 HERE = Window("def f():\n    ", "\n")

@@ -9,8 +9,9 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 from midfill_server.backend import Chunk, Order
-from midfill_server.complete import Ask, Completer
+from midfill_server.complete import Completer
 from midfill_server.context import Window
+from midfill_server.flight import Ask
 
 HERE = Window("def f():\n    ", "\n")
 
