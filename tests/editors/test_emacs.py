@@ -100,7 +100,8 @@ def test_eglot_shows_the_completion_as_a_preview(shared_engine: Engine, tmp_path
         shown = shown_behind(terminal, PROGRAM + "        if amo")
         terminal.screenshot(SCREENSHOTS / "emacs-eglot.png", FONT)
         terminal.type(TAB)
-        assert saved(terminal, file) == shown
+        # Emacs shows an item's first line; what it inserts is the whole.
+        assert saved(terminal, file).startswith(shown)
 
 
 def test_eglot_completes_more_than_one_line(shared_engine: Engine, tmp_path: Path, file: Path) -> None:

@@ -18,7 +18,7 @@ from .conftest import ROOT, SCREENSHOTS, Engine, environment
 from .vscode import VSCode, Window, until
 
 INSTALLED = ROOT / ".editors"
-NAMES = "name, width, height, depth, color, weight, price, owner, origin, label, number, material"
+NAMES = "title, author, year, pages, language, publisher, price, cover, format, genre, rating, shelf"
 # The model writes an assignment for each name: a text that grows for about a second.
 GROWING = f"class Box:\n    def __init__(self, {NAMES}):"
 INDENT = "\n        "  # what VS Code itself adds after Enter
