@@ -88,7 +88,7 @@ def free_memory(device: torch.device) -> int:
     allocated, reserved = torch.cuda.memory_allocated(device), torch.cuda.memory_reserved(device)
     number = torch.cuda.current_device() if device.index is None else device.index
     limit = int(total * torch.cuda.get_per_process_memory_fraction(number))
-    return min(free + reserved, limit) - allocated
+    return max(0, min(free + reserved, limit) - allocated)
 
 
 @dataclass(frozen=True, slots=True)
