@@ -9,8 +9,6 @@ import tokenizers
 from . import fim
 from .config import ModelError, read_json
 
-_LONGEST_TOKEN = 32  # characters; code has about 4 on average
-
 
 class Tokenizer:
     """The byte-level BPE vocabulary of one model folder, with its control ids checked.
@@ -44,22 +42,11 @@ class Tokenizer:
         well_formed = text.encode("utf-8", "replace").decode("utf-8")
         return self._bpe.encode(well_formed, add_special_tokens=False).ids
 
-    def fim_prompt(self, prefix: str, suffix: str, prefix_budget: int, suffix_budget: int) -> list[int]:
-        """The fill-in-the-middle prompt; budgets in tokens. Without FIM tokens the prefix alone."""
-        # Of a huge text only what may fit is encoded, cut where it does not move with every keystroke either.
-        prefix = prefix[fim.anchored_start(len(prefix), _LONGEST_TOKEN * prefix_budget) :]
-        if self.fim_ids is None:
-            ids = self.encode(prefix)
-            return [self.bos, *fim.kept_prefix(ids, prefix_budget, self.starts_character)]
-        suffix = suffix[: _LONGEST_TOKEN * suffix_budget]
-        return fim.assemble(
-            self.encode(prefix),
-            self.encode(suffix),
-            self.fim_ids,
-            prefix_budget,
-            suffix_budget,
-            self.starts_character,
-        )
+    def encode_with_starts(self, text: str) -> tuple[list[int], list[int]]:
+        """As `encode`, and where each token begins in `text`, in characters."""
+        well_formed = text.encode("utf-8", "replace").decode("utf-8")
+        found = self._bpe.encode(well_formed, add_special_tokens=False)
+        return found.ids, [start for start, _ in found.offsets]
 
     def token_bytes(self, id_: int) -> bytes:
         """The bytes that a token stands for; a control token stands for none."""

@@ -195,4 +195,5 @@ def _order(ask: Ask) -> Order:
         slot=f"{os.getpid()} {ask.uri}",
         prefix_tokens=ask.prefix_tokens,
         suffix_tokens=ask.suffix_tokens,
+        uri=ask.uri,
     )
