@@ -10,7 +10,7 @@ from pathlib import Path
 from midfill_server.context.comments import comment
 from midfill_server.context.files import Files, outline_of, stem
 from midfill_server.context.imports import Imported, resolve
-from midfill_server.context.outline import Definition, Outline
+from midfill_server.context.outline import PASSAGE, Definition, Outline
 from midfill_server.context.pack import blocks, choose
 from midfill_server.context.rank import Piece, near, rarities, score
 from midfill_server.context.secrets import secret_text
@@ -48,7 +48,7 @@ def collect(spot: Spot, files: Files) -> dict[str, str]:
         return {}
     pieces = list(_pieces(spot, files))
     around = near(spot.prefix, spot.suffix)
-    rare = rarities(piece.definition.text for piece in pieces)
+    rare = rarities(pieces)
     ranked = sorted(pieces, key=lambda piece: -score(piece, around, rare))
     shown = files.shown(spot.path)
     title = comment(shown, shown) + "\n"
@@ -64,6 +64,9 @@ def _pieces(spot: Spot, files: Files) -> Iterator[Piece]:
         first, last = spot.seen
         shown = files.shown(spot.path)
         yield from (Piece(shown, it, "own") for it in own.definitions if not first <= it.line <= last)
+        for passage in own.passages:
+            if not first - PASSAGE < passage.line <= last:
+                yield Piece(shown, passage, "own passage")
     yield from _edits(spot, files)
     done: set[Path] = {spot.path}
     for it, relation in _related(spot, files, own, by_stem):
@@ -121,6 +124,7 @@ def _of(shown: str, outline: Outline, names: frozenset[str], relation: str) -> I
             yield Piece(shown, it, "member")
         else:
             yield Piece(shown, it, relation)
+    yield from (Piece(shown, it, "passage") for it in outline.passages)
 
 
 def _outline(spot: Spot, files: Files, path: Path) -> Outline | None:

@@ -18,59 +18,14 @@ from midfill_server.context.secrets import secret_name, secret_text
 LARGEST = 256_000  # bytes
 MOST = 20_000  # files; of a larger workspace the first ones
 FRESH_SECONDS = 30.0  # a new file is noticed after so long
-REMEMBERED = 256  # files whose outline is kept
+REMEMBERED = 128  # files whose outline is kept
 SOURCES = frozenset(
-    [
-        "c",
-        "cc",
-        "cpp",
-        "cs",
-        "cu",
-        "cxx",
-        "dart",
-        "ex",
-        "exs",
-        "fs",
-        "go",
-        "groovy",
-        "h",
-        "hh",
-        "hpp",
-        "hs",
-        "java",
-        "jl",
-        "js",
-        "jsx",
-        "kt",
-        "kts",
-        "lua",
-        "m",
-        "mjs",
-        "ml",
-        "mm",
-        "mts",
-        "nim",
-        "php",
-        "pl",
-        "pm",
-        "py",
-        "pyi",
-        "pyx",
-        "r",
-        "rb",
-        "rs",
-        "scala",
-        "scm",
-        "sh",
-        "sol",
-        "sql",
-        "svelte",
-        "swift",
-        "ts",
-        "tsx",
-        "vue",
-        "zig",
-    ]
+    word
+    for line in (
+        "c cc cpp cs cu cxx dart ex exs fs go groovy h hh hpp hs java jl js jsx kt kts lua m mjs ml",
+        "mm mts nim php pl pm py pyi pyx r rb rs scala scm sh sol sql svelte swift ts tsx vue zig",
+    )
+    for word in line.split()
 )
 SKIPPED = frozenset(
     {"__pycache__", "_vendor", "build", "dist", "env", "node_modules", "site-packages", "target"}

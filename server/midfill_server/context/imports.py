@@ -19,24 +19,12 @@ _FAMILIES = (
 )
 _FAMILY = {ending: family for family in _FAMILIES for ending in family.split()}
 _WORDS = frozenset(
-    [
-        "from",
-        "import",
-        "use",
-        "using",
-        "pub",
-        "as",
-        "require",
-        "require_relative",
-        "include",
-        "const",
-        "let",
-        "var",
-        "local",
-        "static",
-        "type",
-        "crate",
-    ]
+    word
+    for line in (
+        "from import use using pub as require require_relative include const let var local static",
+        "type crate",
+    )
+    for word in line.split()
 )
 
 

@@ -5,38 +5,47 @@ Definitions are kept as their first lines: a few tokens tell the model a name, i
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 LONGEST = 6  # lines of one signature
 WIDEST = 160  # characters of one line
 LONGEST_LINE = 2_000
+PASSAGE = 6  # lines
+NAME = re.compile(r"[^\W\d]\w+")
 _BODY = {":": " ...", "{": " ... }"}
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """`text` is its signature with its indentation, without its body."""
+    """`text` is its signature with its indentation, without its body; or a passage, which has no name."""
 
     name: str
     line: int
     text: str
     owner: "Definition | None" = None
     """The class or the like that it stands in."""
+    names: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", frozenset(NAME.findall(self.text)))
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """A file's definitions from top to bottom, and its import statements, each in one line."""
+    """What a file holds, from top to bottom; import statements each in one line."""
 
-    definitions: tuple[Definition, ...]
-    imports: tuple[str, ...]
+    definitions: tuple[Definition, ...] = ()
+    passages: tuple[Definition, ...] = ()
+    """All of its text in pieces of PASSAGE lines, without names."""
+    imports: tuple[str, ...] = ()
 
 
 def outline(text: str, ending: str) -> Outline:
     """Of a whole file; `ending` is its extension."""
     if max(map(len, text.split("\n"))) > LONGEST_LINE:
-        return Outline((), ())  # written by a program, and slow to search
+        return Outline()  # written by a program, and slow to search
+    passages = tuple(_passages(text))
     if ending in _PYTHONS:
         text = _DOCSTRING.sub(lambda quoted: "\n" * quoted[0].count("\n"), text)
     starts = [0, *(found.end() for found in re.finditer("\n", text))]
@@ -63,7 +72,15 @@ def outline(text: str, ending: str) -> Outline:
         found.append(definition)
         if not attribute and (begins := _BEGINS.match(text, match.end(1))) is not None:
             around.append((indent, definition, begins[1] in _OWNERS))
-    return Outline(tuple(found), tuple(imports(text)))
+    return Outline(tuple(found), passages, tuple(imports(text)))
+
+
+def _passages(text: str) -> Iterator[Definition]:
+    lines = text.split("\n")
+    for first in range(0, len(lines), PASSAGE):
+        passage = "\n".join(lines[first : first + PASSAGE])
+        if passage.strip():
+            yield Definition("", first, passage.rstrip().replace("\r", ""))
 
 
 def signature(text: str, starts: Sequence[int], line: int) -> str:
@@ -106,7 +123,8 @@ _IMPORT = re.compile(
 )
 _PYTHON = re.compile(
     r"^([ \t]*)(?:(?:async[ ]+)?(?:def|class)[ ]+(\w+)|self\.(\w+)(?=[ ]*(?::[^=\n]+)?=[^=])"
-    r"|type[ ]+(\w+)[ ]*=|([A-Za-z_]\w*)(?=[ ]*(?::[^=\n]*[^=\n:{]+)?=[^=])|([A-Za-z_]\w*)(?=:[ ]*[\w\"'][^\n]*$))",
+    r"|type[ ]+(\w+)[ ]*=|([A-Za-z_]\w*)(?=[ ]*(?::[^=\n]*[^=\n:{]+)?=[^=])"
+    r"|([A-Za-z_]\w*)(?=:[ ]*[\w\"'][^\n]*$))",
     re.M,
 )
 _MODIFIERS = (
@@ -125,22 +143,12 @@ _OTHERS = re.compile(
     re.M,
 )
 _OWNERS = frozenset(
-    [
-        "class",
-        "struct",
-        "enum",
-        "union",
-        "trait",
-        "interface",
-        "protocol",
-        "impl",
-        "module",
-        "namespace",
-        "object",
-        "record",
-        "mod",
+    word
+    for line in (
+        "class struct enum union trait interface protocol impl module namespace object record mod",
         "extension",
-    ]
+    )
+    for word in line.split()
 )
 _BEGINS = re.compile(
     rf"{_MODIFIERS}(?!type\b|typedef\b|let\b|var\b|val\b|const\b|static\b|package\b|#define)(\w+)"
@@ -148,27 +156,10 @@ _BEGINS = re.compile(
 _PYTHONS = (".py", ".pyi", ".pyx")
 _DOCSTRING = re.compile(r"""(\"\"\"|''').*?\1""", re.S)
 _NOT_NAMES = frozenset(
-    [
-        "if",
-        "elif",
-        "else",
-        "try",
-        "finally",
-        "except",
-        "for",
-        "while",
-        "switch",
-        "catch",
-        "return",
-        "with",
-        "match",
-        "case",
-        "do",
-        "when",
-        "in",
-        "not",
-        "and",
-        "or",
-        "lambda",
-    ]
+    word
+    for line in (
+        "if elif else try finally except for while switch catch return with match case do when in not",
+        "and or lambda",
+    )
+    for word in line.split()
 )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from midfill_server.context.comments import comment
-from midfill_server.context.outline import Definition
+from midfill_server.context.outline import PASSAGE, Definition
 from midfill_server.context.rank import Piece
 
 
@@ -11,14 +11,14 @@ def choose(ranked: Sequence[Piece], budget: int) -> list[Piece]:
     """The best pieces that together take at most `budget` characters, with headers and owners."""
     chosen: list[Piece] = []
     files: set[str] = set()
-    owners: set[tuple[str, int]] = set()
+    taken: set[tuple[str, int]] = set()
     for piece in ranked:
         it = piece.definition
         place = (piece.shown, it.line)
-        if place in owners:  # it came along with one of its members
+        if place in taken:  # it came along with one of its members, or stands in a passage
             continue
         cost = len(it.text) + 1 + (0 if piece.shown in files else len(piece.shown) + 4)
-        brings = it.owner is not None and (piece.shown, it.owner.line) not in owners
+        brings = it.owner is not None and (piece.shown, it.owner.line) not in taken
         if brings and it.owner is not None:
             cost += len(it.owner.text) + 1
         if cost > budget:
@@ -27,9 +27,9 @@ def choose(ranked: Sequence[Piece], budget: int) -> list[Piece]:
             continue
         budget -= cost
         files.add(piece.shown)
-        owners.add(place)
+        taken.update((piece.shown, it.line + n) for n in range(1 if it.name else PASSAGE))
         if brings and it.owner is not None:
-            owners.add((piece.shown, it.owner.line))
+            taken.add((piece.shown, it.owner.line))
         chosen.append(piece)
     return chosen
 
@@ -46,6 +46,10 @@ def blocks(chosen: Sequence[Piece], order: Sequence[str], own: str) -> dict[str,
         lines[it.line] = it
         if it.owner is not None:
             lines.setdefault(it.owner.line, it.owner)
+    for lines in by_file.values():
+        inside = {it.line + n for it in lines.values() if not it.name for n in range(1, PASSAGE)}
+        for line in inside & lines.keys():
+            del lines[line]
     known: Mapping[str, int] = {shown: n for n, shown in enumerate(order)}
     shown = sorted(by_file, key=lambda it: (it == own, known.get(it, len(known))))
     return {it: _block(it, by_file[it], it == own) for it in shown}

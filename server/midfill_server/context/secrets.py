@@ -38,19 +38,22 @@ NAMES = (
 )
 FOLDERS = frozenset({".aws", ".azure", ".docker", ".gnupg", ".kube", ".ssh", "secrets", ".secrets"})
 
-_CONTENT = re.compile(
-    r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
-    r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"  # AWS
-    r"|\bgh[pousr]_[0-9A-Za-z]{36,}|\bgithub_pat_\w{50,}"
-    r"|\bglpat-[\w-]{20,}"
-    r"|\bxox[abeprs]-[0-9A-Za-z-]{10,}"  # Slack
-    r"|\bAIza[0-9A-Za-z_-]{35}"  # Google
-    r"|\bsk-(?:ant-|proj-)?[0-9A-Za-z_-]{32,}"
-    r"|\b[sr]k_live_[0-9A-Za-z]{20,}"  # Stripe
-    r"|\bSG\.[\w-]{22}\.[\w-]{43}"  # SendGrid
-    r"|\bhf_[0-9A-Za-z]{30,}|\bnpm_[0-9A-Za-z]{36}|\bpypi-AgE[\w-]{50,}"
-    r"|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"  # a signed web token
-    r"|://[^\s/:@'\"{}<>$]+:[^\s/:@'\"{}<>$]{3,}@[\w.-]+"  # a password in an address
+_CONTENT: tuple[tuple[tuple[str, ...], str], ...] = (  # what must stand there, which is quick to see, and how
+    (("PRIVATE KEY",), r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"),
+    (("AKIA", "ASIA"), r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),  # AWS
+    (("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), r"\bgh[pousr]_[0-9A-Za-z]{36,}"),
+    (("github_pat_",), r"\bgithub_pat_\w{50,}"),
+    (("glpat-",), r"\bglpat-[\w-]{20,}"),
+    (("xox",), r"\bxox[abeprs]-[0-9A-Za-z-]{10,}"),  # Slack
+    (("AIza",), r"\bAIza[0-9A-Za-z_-]{35}"),  # Google
+    (("sk-",), r"\bsk-(?:ant-|proj-)?[0-9A-Za-z_-]{32,}"),
+    (("k_live_",), r"\b[sr]k_live_[0-9A-Za-z]{20,}"),  # Stripe
+    (("SG.",), r"\bSG\.[\w-]{22}\.[\w-]{43}"),  # SendGrid
+    (("hf_",), r"\bhf_[0-9A-Za-z]{30,}"),
+    (("npm_",), r"\bnpm_[0-9A-Za-z]{36}"),
+    (("pypi-AgE",), r"\bpypi-AgE[\w-]{50,}"),
+    (("eyJ",), r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"),  # a signed web token
+    (("://",), r"://[^\s/:@'\"{}<>$]+:[^\s/:@'\"{}<>$]{3,}@[\w.-]+"),  # a password in an address
 )
 
 
@@ -64,4 +67,7 @@ def secret_name(path: PurePath) -> bool:
 
 def secret_text(text: str) -> bool:
     """Whether a key, a token or a password stands in it, in one of the exact forms that can be told."""
-    return _CONTENT.search(text) is not None
+    return any(
+        any(sign in text for sign in signs) and re.search(pattern, text) is not None
+        for signs, pattern in _CONTENT
+    )
