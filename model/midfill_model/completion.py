@@ -11,6 +11,7 @@ from .cache import Slots
 from .generate import Finish, generate
 from .heal import Beginning, typed_part
 from .network import Network
+from .prompt import Budgets, Parts, Prompt, fim_prompt
 from .tokens import Detokenizer, StopStrings, Tokenizer
 
 
@@ -24,6 +25,7 @@ class Loaded:
     tokenizer: Tokenizer
     prefix_tokens: int  # default budgets of a fill-in-the-middle prompt
     suffix_tokens: int
+    context_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,9 @@ class Request:
     suffix_tokens: int | None = None
     heal: bool = False  # write the prompt's last word anew, and give what comes behind its typed part
     background: bool = False  # given up as soon as, and for as long as, there is anything else to do
+    context_tokens: int | None = None
+    context: tuple[str, ...] = ()  # with a suffix: other files' text, see prompt.Parts
+    head: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,9 @@ class Timings:
     prefix_tokens: int = 0  # of the prompt, up to the hole
     prefix_bytes: int = 0  # how much of the text before the hole, and after it, the prompt holds
     suffix_bytes: int = 0
+    head_bytes: int = 0  # of the lines from the file's top that stand before a cut prefix
+    context_tokens: int = 0  # of other files' text
+    context_bytes: int = 0
     completion_tokens: int = 0
 
 
@@ -111,11 +119,11 @@ class Completion:
         request, typed = _healed(ticket.request, loaded.tokenizer)
         prompt = _prompt_ids(request, loaded)
         self._slots = slots
-        self._slot = slots.lend(ticket.request.slot, prompt)
+        self._slot = slots.lend(ticket.request.slot, prompt.ids)
         wanted = typed.encode("utf-8", "replace")
         self._extent = _extent(prompt, loaded.tokenizer)
         self._extent["prefix_bytes"] += len(wanted)
-        self._n_reused = self._slot.keep(prompt)
+        self._n_reused = self._slot.keep(prompt.ids)
         self._n_completed = 0
         self._emitted = False
         self._first_token = 0.0
@@ -125,7 +133,7 @@ class Completion:
         self._ids = generate(
             loaded.network,
             self._slot,
-            prompt,
+            prompt.ids,
             ticket.request.max_tokens,
             stops=loaded.tokenizer.control_ids,
             vocabulary=loaded.tokenizer.size,
@@ -176,30 +184,40 @@ class Completion:
         )
 
 
-def _extent(prompt: list[int], tokenizer: Tokenizer) -> dict[str, int]:
+def _extent(prompt: Prompt, tokenizer: Tokenizer) -> dict[str, int]:
     """The sizes of a prompt's parts, as Timings names them; no text of a user holds the hole's id."""
-    fim = tokenizer.fim_ids
-    hole = prompt.index(fim.hole) if fim is not None and fim.hole in prompt else len(prompt)
+    ids, fim = prompt.ids, tokenizer.fim_ids
+    hole = ids.index(fim.hole) if fim is not None and fim.hole in ids else len(ids)
+    head = prompt.n_control + prompt.n_context
+    prefix = head + prompt.n_head
+
+    def n_bytes(start: int, end: int) -> int:
+        return sum(len(tokenizer.token_bytes(id_)) for id_ in ids[start:end])
+
     return {
-        "prompt_tokens": len(prompt),
+        "prompt_tokens": len(ids),
         "prefix_tokens": hole,
-        "prefix_bytes": sum(len(tokenizer.token_bytes(id_)) for id_ in prompt[:hole]),
-        "suffix_bytes": sum(len(tokenizer.token_bytes(id_)) for id_ in prompt[hole:]),
+        "prefix_bytes": n_bytes(prefix, hole),
+        "suffix_bytes": n_bytes(hole, len(ids)),
+        "head_bytes": n_bytes(head, prefix),
+        "context_tokens": prompt.n_context,
+        "context_bytes": n_bytes(prompt.n_control, head),
     }
 
 
-def _prompt_ids(request: Request, loaded: Loaded) -> list[int]:
+def _prompt_ids(request: Request, loaded: Loaded) -> Prompt:
     tokenizer, context = loaded.tokenizer, loaded.network.context
     if isinstance(request.prompt, list):
-        prompt = request.prompt
-        if not prompt or min(prompt) < 0 or max(prompt) >= tokenizer.size:
+        prompt = Prompt(request.prompt)
+        if not prompt.ids or min(prompt.ids) < 0 or max(prompt.ids) >= tokenizer.size:
             raise RequestError(f"A prompt of ids must hold some, each from 0 to {tokenizer.size - 1}.")
     elif request.suffix is None:
-        prompt = [tokenizer.bos, *tokenizer.encode(request.prompt)]
+        prompt = Prompt([tokenizer.bos, *tokenizer.encode(request.prompt)])
     else:
-        prompt = _fim_prompt(request.prompt, request.suffix, request, loaded)
-    if len(prompt) > context:
-        raise RequestError(f"The prompt has {len(prompt)} tokens; the model's context holds {context}.")
+        parts = Parts(request.prompt, request.suffix, request.head, request.context)
+        prompt = fim_prompt(tokenizer, parts, _budgets(request, loaded))
+    if len(prompt.ids) > context:
+        raise RequestError(f"The prompt has {len(prompt.ids)} tokens; the model's context holds {context}.")
     return prompt
 
 
@@ -211,16 +229,16 @@ def _healed(request: Request, tokenizer: Tokenizer) -> tuple[Request, str]:
     return replace(request, prompt=request.prompt.removesuffix(typed)), typed
 
 
-def _fim_prompt(prefix: str, suffix: str, request: Request, loaded: Loaded) -> list[int]:
+def _budgets(request: Request, loaded: Loaded) -> Budgets:
     """Budgets that the context cannot hold are lowered: half of it stays for the prompt in any case."""
     n_control = 4
     room = max(loaded.network.context - request.max_tokens, loaded.network.context // 2) - n_control
-    wanted = (request.prefix_tokens, request.suffix_tokens)
-    prefix_budget = loaded.prefix_tokens if wanted[0] is None else wanted[0]
-    suffix_budget = min(loaded.suffix_tokens if wanted[1] is None else wanted[1], room // 2)
-    return loaded.tokenizer.fim_prompt(
-        prefix, suffix, min(prefix_budget, room - suffix_budget), suffix_budget
-    )
+    wanted = (request.prefix_tokens, request.suffix_tokens, request.context_tokens)
+    of_model = (loaded.prefix_tokens, loaded.suffix_tokens, loaded.context_tokens)
+    prefix, suffix, context = (m if w is None else w for w, m in zip(wanted, of_model, strict=True))
+    suffix = min(suffix, room // 2)
+    prefix = min(prefix, room - suffix)
+    return Budgets(prefix, suffix, min(context, room - suffix - prefix))
 
 
 def _ms(seconds: float) -> float:

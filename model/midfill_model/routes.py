@@ -75,6 +75,11 @@ class Api:
                 "dtype": loaded.network.weights_dtype,
                 "device": device_name(loaded.network.device),
                 "context": loaded.network.context,
+                "budgets": {
+                    "prefix": loaded.prefix_tokens,
+                    "suffix": loaded.suffix_tokens,
+                    "context": loaded.context_tokens,
+                },
             }
         )
         return JSONResponse(

@@ -12,7 +12,6 @@ import tokenizers
 from . import fim
 from .config import ModelError, read_json
 
-_LONGEST_TOKEN = 32  # characters; code has about 4 on average
 _PIECE_END = re.compile(r"(?<=\n)(?=[ \t]*\S)")
 _KNOWN_PIECES = 1 << 15  # kept in memory, so that a keystroke costs the encoding of its own line
 
@@ -44,7 +43,7 @@ class Tokenizer:
         except Exception as error:  # the library raises bare Exception
             raise ModelError(f"{path} cannot be loaded ({error}); download the model again.") from None
         self._in_pieces = _first_split(raw) in _APART
-        self._known: dict[str, list[int]] = {}
+        self._known: dict[str, tuple[list[int], list[int]]] = {}  # piece -> ids, where each begins in it
         self._pieces = self._bpe.pre_tokenizer
         base_size = self._bpe.get_vocab_size(with_added_tokens=False)
         self.size = max(base_size, *(id_ + 1 for id_ in added.values()))
@@ -57,43 +56,46 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Ordinary ids only, whatever the text says. Lone surrogates, which UTF-8 cannot hold, become "?"."""
-        well_formed = text.encode("utf-8", "replace").decode("utf-8")
-        if not self._in_pieces:
-            return self._bpe.encode(well_formed, add_special_tokens=False).ids
-        pieces = _PIECE_END.split(well_formed)
+        return [id_ for piece in self._encoded(text) for id_ in piece[0]]
+
+    def encode_with_starts(self, text: str) -> tuple[list[int], list[int]]:
+        """As `encode`, and where each token begins in `text`, in characters."""
+        ids: list[int] = []
+        starts: list[int] = []
+        at = 0
+        for piece, (its_ids, its_starts) in zip(self._pieces_of(text), self._encoded(text), strict=True):
+            ids += its_ids
+            starts += [at + start for start in its_starts]
+            at += len(piece)
+        return ids, starts
+
+    def _pieces_of(self, text: str) -> list[str]:
+        """What no token reaches across, as far as that is known of this vocabulary."""
+        return _PIECE_END.split(text) if self._in_pieces else [text]
+
+    def _encoded(self, text: str) -> list[tuple[list[int], list[int]]]:
+        pieces = self._pieces_of(text.encode("utf-8", "replace").decode("utf-8"))
         if missing := [piece for piece in dict.fromkeys(pieces) if piece not in self._known]:
             if len(self._known) + len(missing) > _KNOWN_PIECES:
                 self._known.clear()
                 missing = list(dict.fromkeys(pieces))
             self._learn(missing)
-        return [id_ for piece in pieces for id_ in self._known[piece]]
+        return [self._known[piece] for piece in pieces]
 
     def _learn(self, pieces: list[str]) -> None:
         """Encode them in one call, which is much faster than one for each; bytes tell where each ends."""
         ids = iter(self._bpe.encode("".join(pieces), add_special_tokens=False).ids)
         for piece in pieces:
-            missing, found = len(piece.encode()), []
-            while missing > 0:
+            n_bytes, n_characters = len(piece.encode()), 0
+            found: list[int] = []
+            starts: list[int] = []
+            while n_bytes > 0:
                 found.append(next(ids))
-                missing -= len(self._bytes[found[-1]])
-            self._known[piece] = found
-
-    def fim_prompt(self, prefix: str, suffix: str, prefix_budget: int, suffix_budget: int) -> list[int]:
-        """The fill-in-the-middle prompt; budgets in tokens. Without FIM tokens the prefix alone."""
-        # Of a huge text only what may fit is encoded, cut where it does not move with every keystroke either.
-        prefix = prefix[fim.anchored_start(len(prefix), _LONGEST_TOKEN * prefix_budget) :]
-        if self.fim_ids is None:
-            ids = self.encode(prefix)
-            return [self.bos, *fim.kept_prefix(ids, prefix_budget, self.starts_character)]
-        suffix = suffix[: _LONGEST_TOKEN * suffix_budget]
-        return fim.assemble(
-            self.encode(prefix),
-            self.encode(suffix),
-            self.fim_ids,
-            prefix_budget,
-            suffix_budget,
-            self.starts_character,
-        )
+                spelling = self._bytes[found[-1]]
+                starts.append(n_characters if _begins_character(spelling) else n_characters - 1)
+                n_bytes -= len(spelling)
+                n_characters += len(spelling) if spelling.isascii() else sum(map(_is_first, spelling))
+            self._known[piece] = found, starts
 
     def token_bytes(self, id_: int) -> bytes:
         """The bytes that a token stands for; a control token stands for none."""
@@ -123,12 +125,20 @@ class Tokenizer:
 
     def starts_character(self, id_: int) -> bool:
         """Whether the token's first byte begins a UTF-8 character (it is no continuation byte)."""
-        first = self.token_bytes(id_)[:1]
-        return not first or first[0] & 0b1100_0000 != 0b1000_0000
+        return _begins_character(self.token_bytes(id_))
 
     def _read_bytes(self, id_: int) -> bytes:
         token = self._bpe.id_to_token(id_)
         return bytes(BYTE_OF[character] for character in token) if token else b""
+
+
+def _begins_character(spelling: bytes) -> bool:
+    return not spelling or _is_first(spelling[0])
+
+
+def _is_first(byte: int) -> bool:
+    """Whether a character of UTF-8 begins with it."""
+    return byte & 0b1100_0000 != 0b1000_0000
 
 
 class Detokenizer:

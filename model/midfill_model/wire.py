@@ -57,6 +57,9 @@ def read_order(body: bytes) -> Order:
         suffix_tokens=_whole(raw, "suffix_tokens"),
         heal=_flag(raw, "heal"),
         background=_flag(raw, "background"),
+        context_tokens=_whole(raw, "context_tokens"),
+        context=_texts(raw, "context"),
+        head=_text(raw, "head") or "",
     )
     return Order(request, stream=_flag(raw, "stream"))
 
@@ -132,6 +135,14 @@ def _text(raw: dict[str, Any], key: str) -> str | None:
     if value is None or isinstance(value, str):
         return value
     raise BadBody(f"{key} must be a string.")
+
+
+def _texts(raw: dict[str, Any], key: str) -> tuple[str, ...]:
+    value = raw.get(key)
+    texts = [] if value is None else value
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise BadBody(f"{key} must be a list of strings.")
+    return tuple(texts)
 
 
 def _whole(raw: dict[str, Any], key: str, highest: int = 1 << 20) -> int | None:

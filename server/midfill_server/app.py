@@ -6,8 +6,9 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import replace
+from pathlib import Path
 
 from lsprotocol import types as lsp
 from pygls.capabilities import ServerCapabilitiesBuilder
@@ -17,19 +18,19 @@ from midfill_server.announce import Announcer
 from midfill_server.backend import Backend, BackendError, Chunk, Order, remote
 from midfill_server.complete import Completer
 from midfill_server.context import MAX_DOCUMENT, Unsuitable, Window, window_at
+from midfill_server.context.outline import head
+from midfill_server.context.surroundings import Surroundings, path_of
 from midfill_server.documents import Document, Documents
 from midfill_server.flight import Ask
 from midfill_server.items import GhostText, menu_item, rest_of_selection
 from midfill_server.offers import Offers
-from midfill_server.protocol import InlineCompletionParams, LanguageServer
+from midfill_server.protocol import InlineCompletionParams, LanguageServer, log_without_text
 from midfill_server.resident import Resident, State, Status
 from midfill_server.settings import Settings, read_settings
 from midfill_server.statistics import Statistics
 
-PREFIX_TOKENS, SUFFIX_TOKENS = (
-    3072,
-    512,
-)  # what is sent unless the user says otherwise; the engine cuts further
+# What is sent unless the user says otherwise; the engine cuts further.
+PREFIX_TOKENS, SUFFIX_TOKENS, CONTEXT_TOKENS = 3072, 512, 1024
 
 WRITE_SECONDS = 60.0  # how often the statistics are written
 
@@ -69,6 +70,8 @@ def did_open(ls: Server, params: lsp.DidOpenTextDocumentParams) -> None:
 def did_change(ls: Server, params: lsp.DidChangeTextDocumentParams) -> None:
     uri = params.text_document.uri
     document = ls.documents.change(uri, params.text_document.version, params.content_changes)
+    if document:
+        ls.surroundings.edited(uri, document.cursor[0])
     try:
         window = ls.window(document, document.cursor) if document else None
     except Unsuitable:
@@ -78,6 +81,7 @@ def did_change(ls: Server, params: lsp.DidChangeTextDocumentParams) -> None:
 
 def did_close(ls: Server, params: lsp.DidCloseTextDocumentParams) -> None:
     ls.documents.close(params.text_document.uri)
+    ls.surroundings.closed(params.text_document.uri)
     ls.completer.changed(params.text_document.uri, None)
 
 
@@ -85,6 +89,7 @@ def initialize(ls: Server, params: lsp.InitializeParams) -> None:
     ls.documents.encoding = str(ServerCapabilitiesBuilder.choose_position_encoding(params.capabilities))
     ls.configure(params.initialization_options)
     ls.initial_settings = ls.settings
+    ls.surroundings = Surroundings(_roots(params), log_without_text)
     if copilot.is_spoken_by(params.initialization_options):
         copilot.welcome(ls)
     announced = ls.protocol.raw_capabilities.get("textDocument") or {}
@@ -135,6 +140,7 @@ class Server(LanguageServer):
         self.offers = Offers(self.statistics.count, self._text_of)
         self.announce = Announcer(self)
         self.resident = Resident(self.announce.status)
+        self.surroundings = Surroundings()
         self.completer = Completer(self._stream, self.statistics.time)
         self._complaints: list[str] = []
         self._remote: Backend | None = None
@@ -168,7 +174,9 @@ class Server(LanguageServer):
             self.announce.note_once(f"No completion in {uri}: the editor has not opened it")
             return ""
         try:
-            window = self.window(document, document.locate(position, self.documents.encoding))
+            line, index = document.locate(position, self.documents.encoding)
+            window = self.window(document, (line, index))
+            self._look_around(uri, line, window)
             window = replace(window, prefix=window.prefix + chosen)
             ask = self._ask(uri, window, explicit, len(chosen))
             text = await self.completer.complete(ask, lambda text: grow(chosen + text))
@@ -257,8 +265,33 @@ class Server(LanguageServer):
             with suppress(BackendError):  # Resident has told the user
                 await self.resident.restart()
 
-    def _stream(self, order: Order) -> AsyncGenerator[Chunk]:
-        return self._remote.stream(order) if self._remote is not None else self.resident.stream(order)
+    def _look_around(self, uri: str, line: int, window: Window) -> None:
+        """Let other files be looked at while the debounce runs."""
+        if self.settings.context and (budgets := self._budgets()) is not None:
+            documents = {name: document.lines for name, document in self.documents.items()}
+            self.surroundings.prepare(uri, line, (window.prefix, window.suffix), budgets, documents)
+
+    def _budgets(self) -> tuple[int, int, int] | None:
+        """Tokens of prefix, suffix and context; None as long as the model is not known."""
+        of_model = (PREFIX_TOKENS, SUFFIX_TOKENS, CONTEXT_TOKENS) if self._remote else self.resident.budgets
+        it = self.settings
+        wanted = (it.prefix_tokens, it.suffix_tokens, it.context_tokens)
+        if of_model is None:
+            return None
+        prefix, suffix, context = (m if w is None else w for w, m in zip(wanted, of_model, strict=True))
+        return prefix, suffix, context
+
+    async def _stream(self, order: Order) -> AsyncGenerator[Chunk]:
+        """What the engine writes, asked with what the rest of the file and other files say."""
+        if (document := self.documents.get(order.uri)) is not None:
+            order = replace(order, head=head(document.lines))
+        if self.settings.context:
+            context = await self.surroundings.of(order.uri)
+            order = replace(order, context=context, context_tokens=self.settings.context_tokens)
+        engine = self.resident if self._remote is None else self._remote
+        async with aclosing(engine.stream(order)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     def _ask(self, uri: str, window: Window, explicit: bool, chosen: int) -> Ask:
         settings = self.settings
@@ -283,3 +316,10 @@ FEATURES: tuple[tuple[str, Callable[..., object], object], ...] = (
     (lsp.WORKSPACE_DID_CHANGE_CONFIGURATION, did_change_configuration, None),
     (lsp.TEXT_DOCUMENT_INLINE_COMPLETION, inline_completion, lsp.InlineCompletionOptions()),
 )
+
+
+def _roots(params: lsp.InitializeParams) -> list[Path]:
+    """The workspace's folders."""
+    named = [it.uri for it in params.workspace_folders or ()]
+    named += [params.root_uri] if params.root_uri and not named else []
+    return [path for uri in named if (path := path_of(uri)) is not None]

@@ -50,6 +50,13 @@ class Order:
     prefix_tokens: int | None = None
     suffix_tokens: int | None = None
     background: bool = False
+    uri: str = ""
+    """The document; never sent."""
+    head: str = ""
+    """The file's import statements, which stand before a prefix that lacks them."""
+    context: tuple[str, ...] = ()
+    """Other files' text, in the order of the prompt."""
+    context_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +108,10 @@ class Backend:
     async def _body(self, order: Order) -> dict[str, Any]:
         body: dict[str, Any] = {"max_tokens": order.max_tokens, "temperature": 0, "stream": True}
         if self.dialect == "rendered":
-            body["prompt"] = fim.render(order.prefix, order.suffix)
+            body["prompt"] = fim.render(_all_before(order), order.suffix)
         else:
-            body |= {"prompt": order.prefix, "suffix": order.suffix}
+            prompt = order.prefix if self.dialect == "ours" else _all_before(order)
+            body |= {"prompt": prompt, "suffix": order.suffix}
         if order.stop:
             body["stop"] = list(order.stop)
         if self.dialect == "ours":
@@ -113,6 +121,9 @@ class Backend:
                 "prefix_tokens": order.prefix_tokens,
                 "suffix_tokens": order.suffix_tokens,
                 "background": order.background or None,
+                "head": order.head or None,
+                "context": list(order.context) or None,
+                "context_tokens": order.context_tokens,
             }
             return body | {key: value for key, value in extra.items() if value is not None}
         if self.model == "auto":
@@ -162,6 +173,12 @@ def remote(url: str, model: str, key: str | None, dialect: str) -> Backend:
     if dialect == "auto":
         dialect = "suffix" if "deepseek.com" in url or ":11434" in url else "rendered"
     return Backend(Address(url, token=key), model, "suffix" if dialect == "suffix" else "rendered")
+
+
+def _all_before(order: Order) -> str:
+    """All that stands before the cursor, for servers that do not put it together themselves."""
+    lacking = set(order.head.splitlines()) - set(order.prefix.splitlines())
+    return "".join(order.context) + (order.head if lacking else "") + order.prefix
 
 
 def refusal(status: int, body: bytes) -> BackendError:

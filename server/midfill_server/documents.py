@@ -70,6 +70,9 @@ class Documents:
     def get(self, uri: str) -> Document | None:
         return self._open.get(uri)
 
+    def items(self) -> Iterable[tuple[str, Document]]:
+        return self._open.items()
+
     def open(self, item: lsp.TextDocumentItem) -> Document:
         lines = split_lines(_joined_surrogates(item.text))
         self._open[item.uri] = document = Document(item.uri, item.version, lines, item.language_id)

@@ -123,4 +123,5 @@ def _order(ask: Ask) -> Order:
         prefix_tokens=ask.prefix_tokens,
         suffix_tokens=ask.suffix_tokens,
         background=ask.background,
+        uri=ask.uri,
     )

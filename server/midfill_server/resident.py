@@ -55,6 +55,8 @@ class Resident:
 
     def __init__(self, report: Callable[[Status], None]) -> None:
         self.model = "auto"
+        self.budgets: tuple[int, int, int] | None = None
+        """Tokens of prefix, suffix and context that the model was made for, once it is known."""
         self._report = report
         self._backend: Backend | None = None
         self._starting = asyncio.Lock()
@@ -162,6 +164,7 @@ class Resident:
                 self._fail(BackendError(status.message))
                 return
             warning = _other_model(status.model, self.model) or _untrained(health)
+            self.budgets = _budgets(health) or self.budgets
             self._report(replace(status, warning=warning))
             if status.state is State.READY:
                 return
@@ -177,6 +180,11 @@ class Resident:
             await backend.close()
         if self._process is not None:
             self._process.poll()  # collect it if it has ended, so that no zombie stays
+
+
+def _budgets(health: dict[str, Any]) -> tuple[int, int, int] | None:
+    told = health["model"].get("budgets")
+    return (told["prefix"], told["suffix"], told["context"]) if told else None
 
 
 LOG = "engine.log"

@@ -33,6 +33,10 @@ class Settings:
     """How much is sent from before the cursor; null: what the model was made for."""
     suffix_tokens: int | None = None
     """How much is sent from after the cursor; null: what the model was made for."""
+    context: bool = True
+    """Send what other files of the workspace say too, never secrets nor what git ignores."""
+    context_tokens: int | None = None
+    """How much of other files is sent; null: what the model was made for."""
     multiline: bool = True
     """Offer more than one line where that makes sense."""
     statistics: bool = True
@@ -121,6 +125,8 @@ RULES: dict[str, _Kind] = {
     "maxTokens": _Between(1, 1024),
     "prefixTokens": _Between(16, 131_072, nullable=True),
     "suffixTokens": _Between(0, 32_768, nullable=True),
+    "context": _BOOLEAN,
+    "contextTokens": _Between(0, 32_768, nullable=True),
     "multiline": _BOOLEAN,
     "statistics": _BOOLEAN,
     "logLevel": _one_of("debug", "info", "warning", "error"),

@@ -53,6 +53,20 @@ def test_eval_of_a_folder(own_folder: Path, code: Path, tmp_path: Path) -> None:
     assert "<svg" in page.read_text("utf-8")
 
 
+@pytest.mark.parametrize("context", ["on", "off"])
+def test_eval_tells_what_other_files_add(own_folder: Path, code: Path, context: str) -> None:
+    """Names that only another file has: the engine is given them, or not."""
+    used = "".join(f"def use_{n}(it):\n    return it.unusual_method_{n}(1)\n\n\n" for n in range(9))
+    (code.parent / "user.py").write_text("from other import Other\n\n\n" + used)
+    defined = "".join(f"    def unusual_method_{n}(self, n): ...\n" for n in range(9))
+    (code.parent / "other.py").write_text("class Other:\n" + defined)
+    arguments = ("--repo", code.parent, "--holes", 8, "--context", context, "--set", "contextTokens=256")
+    done = midfill(own_folder, "eval", *arguments, "--model", MODEL, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    added = json.loads(done.stdout)["quality"]["all"]["names_added"]
+    assert added > 0.3 if context == "on" else added == 0
+
+
 def test_eval_of_tasks_runs_their_tests(own_folder: Path, tmp_path: Path) -> None:
     """Two tasks that any item solves, and one that none can."""
     start = "def first(items):\n    result = items[0]\n"

@@ -52,3 +52,11 @@ def test_what_the_model_saw_is_cut_as_the_engine_cut_it() -> None:
     assert exchange.seen() == "far ä near\nnext rest"
     exchange.timings = {"prefix_bytes": 7, "suffix_bytes": 4}
     assert exchange.seen() == "ä near\nnext"
+
+
+def test_what_was_added_is_apart_from_the_window() -> None:
+    body = {"prompt": "near", "suffix": "", "head": "import os\n", "context": ["# a\nx\n", "# b\ny\n"]}
+    exchange = Exchange(body, 0.0, timings={"prefix_bytes": 4, "suffix_bytes": 0, "context_bytes": 6})
+    assert (exchange.seen(), exchange.added()) == ("near\n", "# a\nx\n")
+    exchange.timings["head_bytes"] = 10
+    assert exchange.seen() == "import os\nnear\n"

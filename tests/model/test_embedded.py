@@ -10,10 +10,12 @@ import torch
 from midfill_model.cache import Slot
 from midfill_model.deepseek import DeepseekV2
 from midfill_model.generate import generate
+from midfill_model.prompt import Budgets, Parts, fim_prompt
 from midfill_model.reference import ours, theirs
 from midfill_model.tokens import Tokenizer
 
 N_TOKENS = 24
+BUDGETS = Budgets(512, 128)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +28,8 @@ def prompts(embedded_folder: Path) -> list[list[int]]:
     """Holes in a file of the standard library, a few lines apart, as when somebody types down the file."""
     text, tokenizer = Path(argparse.__file__).read_text("utf-8"), Tokenizer(embedded_folder)
     holes = range(6_000, 10_000, 700)
-    return [tokenizer.fim_prompt(text[4_000:hole], text[hole + 20 : hole + 500], 512, 128) for hole in holes]
+    parts = [Parts(text[4_000:hole], text[hole + 20 : hole + 500]) for hole in holes]
+    return [fim_prompt(tokenizer, it, BUDGETS).ids for it in parts]
 
 
 def answers(network: DeepseekV2, prompts: list[list[int]], slots: Iterator[Slot]) -> list[list[int | None]]:

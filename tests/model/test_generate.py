@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from midfill_model.cache import Slot, Slots
 from midfill_model.completion import Loaded
 from midfill_model.generate import generate
+from midfill_model.prompt import Budgets, Parts, fim_prompt
 from midfill_model.reference import ours
 from midfill_model.tokens import Tokenizer
 
@@ -149,12 +150,8 @@ def test_guesses_save_steps_on_code(embedded_folder: Path) -> None:
     """The embedded model's own network: the same text, in far fewer steps, where names come again."""
     tokenizer = Tokenizer(embedded_folder)
     network = ours(embedded_folder)
-    prompt = tokenizer.fim_prompt(
-        "class Point:\n    def __init__(self, left, top, width, height):\n        self.left = left\n",
-        "\n",
-        300,
-        9,
-    )
+    prefix = "class Point:\n    def __init__(self, left, top, width, height):\n        self.left = left\n"
+    prompt = fim_prompt(tokenizer, Parts(prefix, "\n"), Budgets(300, 9)).ids
     written, steps = [], []
     for guesses in (0, network.n_guesses):
         counted = Counted(network, guesses)

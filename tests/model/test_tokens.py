@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from midfill_model import fim, tokens
 from midfill_model.config import ModelError
+from midfill_model.prompt import Budgets, Parts, fim_prompt
 from midfill_model.tokens import Detokenizer, StopStrings, Tokenizer
 
 CODE = 'def größe(x: int) -> str:\n\treturn f"{x} € 漢字 🎉"  # naïve\r\n\n    \n'
@@ -74,9 +75,12 @@ def test_a_vocabulary_without_fim_tokens_goes_on_from_the_prefix(tmp_path: Path)
     tokenizer = Tokenizer(folder)
     assert tokenizer.fim_ids is None
     assert tokenizer.control_ids == {100000, 100001}
-    assert tokenizer.fim_prompt("a = ", "\nb = 2\n", 100, 100) == [100000, *tokenizer.encode("a = ")]
+    assert fim_prompt(tokenizer, Parts("a = ", "\nb = 2\n"), Budgets(100, 100)).ids == [
+        100000,
+        *tokenizer.encode("a = "),
+    ]
     long = "x = 1\n" * 100
-    prompt = tokenizer.fim_prompt(long, "", 40, 0)
+    prompt = fim_prompt(tokenizer, Parts(long, ""), Budgets(40, 0)).ids
     assert len(prompt) <= 41 and prompt[1:] == tokenizer.encode(long)[-len(prompt) + 1 :]
 
 
@@ -118,7 +122,7 @@ def test_half_a_surrogate_pair_becomes_a_question_mark(v2: Tokenizer) -> None:
 def test_prompts_hold_whole_characters_only(
     v2: Tokenizer, prefix: str, suffix: str, budgets: tuple[int, int]
 ) -> None:
-    prompt = v2.fim_prompt(prefix, suffix, *budgets)
+    prompt = fim_prompt(v2, Parts(prefix, suffix), Budgets(*budgets)).ids
     hole = prompt.index(v2.fim_ids.hole)
     kept = [b"".join(map(v2.token_bytes, ids)).decode() for ids in (prompt[2:hole], prompt[hole + 1 : -1])]
     assert prefix.endswith(kept[0])

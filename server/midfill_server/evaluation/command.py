@@ -59,7 +59,10 @@ Run = Callable[[argparse.Namespace, Trial], Coroutine[Any, Any, Report]]
 
 def _measure(command: str, options: argparse.Namespace, run: Run) -> int:
     try:
-        trial = Trial(options.model, _settings(options.set))
+        settings = _settings(options.set)
+        if getattr(options, "context", None) is not None:
+            settings["context"] = options.context == "on"
+        trial = Trial(options.model, settings)
         found = asyncio.run(run(options, trial))
         about = {"command": command, "settings": dict(trial.settings or {}), "machine": _machine()}
         report = Report({**about, **found.about}, found.tables, found.plots)
@@ -128,6 +131,7 @@ def _evaluate_parser() -> argparse.ArgumentParser:
     it.add_argument("--limit", type=_positive, help="only so many tasks, drawn by the seed")
     it.add_argument("--repo", type=Path, metavar="DIR", help="holes in the code of a folder instead")
     it.add_argument("--holes", type=_positive, default=100, help="holes of each level (%(default)s)")
+    it.add_argument("--context", choices=("on", "off"), help="with or without what other files say")
     return _shared(it)
 
 

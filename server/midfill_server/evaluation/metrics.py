@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ast
+import io
 import keyword
 import re
+import tokenize
 import warnings
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import accumulate
 
 BELOW = 3  # so many lines below the cursor count as what is already there
 
@@ -77,6 +82,23 @@ def recall(hidden: str, text: str) -> float | None:
     """The share of the identifiers of `hidden` that `text` holds; None when there are none."""
     wanted = identifiers(hidden)
     return len(wanted & identifiers(text)) / len(wanted) if wanted else None
+
+
+def code_names(text: str, start: int, end: int, language: str) -> set[str]:
+    """The identifiers in `text[start:end]` that are whole; in Python not those in comments and strings."""
+    if language == "python":
+        with suppress(tokenize.TokenError, SyntaxError):
+            return identifiers(" ".join(_python_names(text, start, end)))
+    return identifiers(whole_names(text[start:end], text[:start], text[end:]))
+
+
+def _python_names(text: str, start: int, end: int) -> Iterator[str]:
+    lines = text.split("\n")
+    begins = [0, *accumulate(len(line) + 1 for line in lines)]
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        at = begins[token.start[0] - 1] + token.start[1]
+        if token.type == tokenize.NAME and start <= at and at + len(token.string) <= end:
+            yield token.string
 
 
 def parses(text: str) -> bool:

@@ -26,6 +26,7 @@ class Outcome:
     parses: bool | None
     one_line_parses: bool | None
     names_in_view: float | None
+    names_added: float | None
     names_right: float | None
     prefix_tokens: int
     reused_tokens: int
@@ -64,11 +65,19 @@ def outcome(hole: Hole, answer: Answer) -> Outcome:
         parses=parses,
         one_line_parses=None if "\n" in shown else parses,
         names_in_view=metrics.recall(names, exchange.seen()) if exchange else None,
+        names_added=names_added(hole, exchange) if exchange else None,
         names_right=metrics.recall(names, compared),
         prefix_tokens=int(timings.get("prefix_tokens", 0)),
         reused_tokens=reused_prefix(timings),
         stages=stages(answer, exchange),
     )
+
+
+def names_added(hole: Hole, exchange: Exchange) -> float | None:
+    """Of the names in hidden code that the window lacks, the share that the context holds; None: none."""
+    names = metrics.code_names(hole.file.text, hole.start, hole.end, hole.file.language)
+    lacking = names - metrics.identifiers(exchange.seen())
+    return len(lacking & metrics.identifiers(exchange.added())) / len(lacking) if lacking else None
 
 
 def reused_prefix(timings: Mapping[str, float]) -> int:
@@ -98,6 +107,7 @@ FIGURES: tuple[tuple[str, str, Unit, Callable[[Outcome], float | None]], ...] = 
     ("parses", "still parses with the item (Python)", "%", lambda it: it.parses),
     ("one_line_parses", "… items of one line", "%", lambda it: it.one_line_parses),
     ("names_in_view", "hidden names that the model could see", "%", lambda it: it.names_in_view),
+    ("names_added", "… not in the window but in the context", "%", lambda it: it.names_added),
     ("names_right", "hidden names that the item has", "%", lambda it: it.names_right),
 )
 

@@ -44,10 +44,16 @@ class Exchange:
 
     def seen(self) -> str:
         """What of its text the model was given, its token budget cutting the far ends; all, if not known."""
+        head = str(self.body.get("head") or "") if self.timings.get("head_bytes") else ""
         before, after = self.prefix.encode(), self.suffix.encode()
         n_before = int(self.timings.get("prefix_bytes", len(before)))
         n_after = int(self.timings.get("suffix_bytes", len(after)))
-        return (before[len(before) - n_before :] + b"\n" + after[:n_after]).decode("utf-8", "replace")
+        return head + (before[len(before) - n_before :] + b"\n" + after[:n_after]).decode("utf-8", "replace")
+
+    def added(self) -> str:
+        """What the model was given of other files, and of this one's parts outside the window."""
+        context = "".join(self.body.get("context") or ()).encode()
+        return context[: int(self.timings.get("context_bytes", len(context)))].decode("utf-8", "replace")
 
 
 class Tap:

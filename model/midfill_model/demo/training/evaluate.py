@@ -21,6 +21,7 @@ from midfill_model.cache import Slot
 from midfill_model.demo.training.corpus import END_OF_FILE
 from midfill_model.demo.training.samples import line_end
 from midfill_model.generate import generate
+from midfill_model.prompt import Budgets, Parts, fim_prompt
 from midfill_model.tokens import Detokenizer, Tokenizer
 
 PREFIX, SUFFIX, LONGEST = 1024, 128, 64  # tokens
@@ -58,7 +59,8 @@ def completer(folder: Path) -> Callable[[str, str], str]:
     tokenizer, network = Tokenizer(folder), reference.ours(folder)
 
     def complete(prefix: str, suffix: str) -> str:
-        prompt = tokenizer.fim_prompt(prefix[-8 * PREFIX :], suffix[: 8 * SUFFIX], PREFIX, SUFFIX)
+        parts = Parts(prefix[-8 * PREFIX :], suffix[: 8 * SUFFIX])
+        prompt = fim_prompt(tokenizer, parts, Budgets(PREFIX, SUFFIX)).ids
         slot, detokenizer = Slot(network.new_cache, network.context), Detokenizer(tokenizer)
         text = ""
         for id_ in generate(

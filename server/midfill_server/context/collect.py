@@ -1,0 +1,148 @@
+"""What to send along with one cursor: pieces from everywhere, ranked, packed. Runs in a worker thread."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from midfill_server.context.comments import comment
+from midfill_server.context.files import Files, outline_of, stem
+from midfill_server.context.imports import Imported, resolve
+from midfill_server.context.outline import PASSAGE, Definition, Outline
+from midfill_server.context.pack import blocks, choose
+from midfill_server.context.rank import Piece, near, rarities, score
+from midfill_server.context.secrets import secret_text
+
+CHARACTERS_PER_TOKEN = 3.2  # fewer than code has, so that the engine need not cut
+EDITED_LINES = 8  # that are shown around an edit
+MOST_FILES = 24  # that are looked into for one cursor
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A cursor, and what is open and edited elsewhere. `path` is the cursor's file.
+
+    `seen` are the first and last line that the window holds already; `order` is the last order of files.
+    """
+
+    path: Path
+    lines: Sequence[str]
+    prefix: str
+    suffix: str
+    seen: tuple[int, int]
+    budget: int  # tokens
+    open: Mapping[Path, Sequence[str]] = field(default_factory=dict)
+    edited: tuple[tuple[Path, int], ...] = ()
+    """The last edits in other files, the newest first."""
+    order: tuple[str, ...] = ()
+
+
+def collect(spot: Spot, files: Files) -> dict[str, str]:
+    """{file as it is shown: its block of text}, in the order of the prompt; nothing without a budget.
+
+    The cursor's own file is never read from the disk: what the editor has is what counts.
+    """
+    if spot.budget <= 0:
+        return {}
+    pieces = list(_pieces(spot, files))
+    around = near(spot.prefix, spot.suffix)
+    rare = rarities(pieces)
+    ranked = sorted(pieces, key=lambda piece: -score(piece, around, rare))
+    shown = files.shown(spot.path)
+    title = comment(shown, shown) + "\n"
+    chosen = choose(ranked, int(spot.budget * CHARACTERS_PER_TOKEN) - len(title) - 24)
+    packed = blocks(chosen, spot.order, shown)
+    return packed | {"": title} if packed else {}
+
+
+def _pieces(spot: Spot, files: Files) -> Iterator[Piece]:
+    by_stem = files.by_stem()
+    own = outline_of(spot.path, "".join(spot.lines))
+    if files.may_be_sent(spot.path):
+        first, last = spot.seen
+        shown = files.shown(spot.path)
+        yield from (Piece(shown, it, "own") for it in own.definitions if not first <= it.line <= last)
+        for passage in own.passages:
+            if not first - PASSAGE < passage.line <= last:
+                yield Piece(shown, passage, "own passage")
+    yield from _edits(spot, files)
+    done: set[Path] = {spot.path}
+    for it, relation in _related(spot, files, own, by_stem):
+        if it.path in done or len(done) > MOST_FILES:
+            continue
+        done.add(it.path)
+        if (outline := _outline(spot, files, it.path)) is not None:
+            yield from _of(files.shown(it.path), outline, it.names, relation)
+
+
+def _related(
+    spot: Spot, files: Files, own: Outline, by_stem: Mapping[str, Sequence[Path]]
+) -> Iterator[tuple[Imported, str]]:
+    """Files by how near they are to the cursor's."""
+    imported: dict[Path, frozenset[str]] = {}
+    for statement in own.imports:
+        for it in resolve(statement, spot.path, by_stem):
+            imported[it.path] = imported.get(it.path, frozenset()) | it.names
+    for path, names in imported.items():
+        yield Imported(path, names), "imported"
+    for path, names in imported.items():  # names that a package only passes on
+        outline = _outline(spot, files, path) if names else None
+        if outline is not None and not names <= {it.name for it in outline.definitions}:
+            for statement in outline.imports:
+                for it in resolve(statement, path, by_stem):
+                    if it.names & names and it.path not in imported:
+                        yield Imported(it.path, it.names & names), "imported"
+    for path in _tests_or_tested(spot.path, by_stem):
+        yield Imported(path, frozenset()), "tests"
+    for path in spot.open:
+        yield Imported(path, frozenset()), "open"
+    for paths in by_stem.values():
+        for path in paths:
+            if path.parent == spot.path.parent and path.suffix == spot.path.suffix:
+                yield Imported(path, frozenset()), "beside"
+
+
+def _tests_or_tested(path: Path, by_stem: Mapping[str, Sequence[Path]]) -> Iterator[Path]:
+    name = stem(path)
+    bare = re.sub(r"^tests?_|[_.-]?(?:tests?|spec)$|(?:Tests?|Spec)$", "", name)
+    other = (
+        [bare]
+        if bare != name
+        else [f"test_{name}", f"{name}_test", f"{name}.test", f"{name}.spec", f"{name}Test"]
+    )
+    for stems in other:
+        yield from by_stem.get(stems, ())
+
+
+def _of(shown: str, outline: Outline, names: frozenset[str], relation: str) -> Iterator[Piece]:
+    for it in outline.definitions:
+        if it.name in names and it.owner is None:
+            yield Piece(shown, it, "named")
+        elif it.owner is not None and it.owner.name in names:
+            yield Piece(shown, it, "member")
+        else:
+            yield Piece(shown, it, relation)
+    yield from (Piece(shown, it, "passage") for it in outline.passages)
+
+
+def _outline(spot: Spot, files: Files, path: Path) -> Outline | None:
+    """Of what the editor has, if the file is open there."""
+    if path == spot.path:
+        return None
+    if path in spot.open:
+        return outline_of(path, "".join(spot.open[path])) if files.may_be_sent(path) else None
+    return files.outline(path)
+
+
+def _edits(spot: Spot, files: Files) -> Iterator[Piece]:
+    """The lines around the last edits in other open files."""
+    for path, line in spot.edited:
+        lines = spot.open.get(path)
+        if lines is None or path == spot.path or not files.may_be_sent(path):
+            continue
+        first = max(0, min(line, len(lines) - 1) - EDITED_LINES // 2)
+        text = "".join(lines[first : first + EDITED_LINES]).replace("\r\n", "\n").rstrip()
+        if text.strip() and not secret_text("".join(lines)):
+            yield Piece(files.shown(path), Definition("", first, text), "edited")
