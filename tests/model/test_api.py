@@ -100,6 +100,7 @@ async def test_health_names_the_model(http: httpx.AsyncClient, tiny_folder: Path
         "device": "cpu",
         "dtype": "float32",
         "context": 1024,
+        "budgets": {"prefix": 1024, "suffix": 128, "context": 0},
         "parameters": sum(math.prod(shape) for _, shape in synthetic.tensor_shapes(synthetic.TINY)),
         "fim": True,
         "fim_trained": True,
@@ -306,3 +307,18 @@ def test_a_file_in_the_folders_place_is_one_sentence(tmp_path: Path, tiny_folder
     assert "cannot be made" in errors
     assert errors.count("\n") == 1
     assert process.returncode == 1
+
+
+async def test_other_files_and_the_head_stand_before_the_prefix(http: httpx.AsyncClient) -> None:
+    body = {
+        "prompt": "x = ",
+        "suffix": "\n",
+        "max_tokens": 1,
+        "context": ["# a\n", "# b\n"],
+        "context_tokens": 8,
+        "prefix_tokens": 100,
+    }
+    (*_, last) = await stream(http, **body)
+    assert last["timings"]["context_bytes"] == 8 and last["timings"]["prefix_bytes"] == 4
+    refused = await http.post("/v1/completions", json=body | {"context": "text"})
+    assert refused.status_code == 400 and "context must be a list" in refused.text

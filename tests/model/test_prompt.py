@@ -6,8 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from midfill_model.cache import common_prefix
 from midfill_model.prompt import Budgets, Parts, Prompt, fim_prompt
 from midfill_model.tokens import Tokenizer
+from midfill_server.context import window_at
+from midfill_server.context.outline import head
+from midfill_server.documents import split_lines
 
 FUNCTIONS = [f"def f{n}(a, b):\n    c = a + b\n\n    return c * {n}\n\n\n" for n in range(40)]
 LONG = "import os\nimport re\n\n\n" + "".join(FUNCTIONS)
@@ -85,3 +89,28 @@ def test_no_budget_is_exceeded_and_no_character_cut(
     assert prompt.n_head + n_window <= budgets[0]
     got = parts_of(tokenizer, prompt)
     assert "".join(context).startswith(got[0]) and got[1] in ("", head) and prefix.endswith(got[2])
+
+
+@pytest.mark.parametrize("budgets", [Budgets(1024, 128), Budgets(3072, 512, 2048)])
+def test_nearly_all_of_the_prefix_is_reused_while_one_types_in_a_long_file(
+    tokenizer: Tokenizer, budgets: Budgets
+) -> None:
+    """Forty lines typed in the middle of 3,000, a generation for every fourth key, and a new context once."""
+    above = "import os\n\n\n" + "".join(FUNCTIONS) * 8
+    below = "".join(FUNCTIONS) * 4
+    typed, n_reused, n_whole, last = "".join(FUNCTIONS[:6]), 0, 0, list[int]()
+    for n in range(0, len(typed), 4):
+        lines = split_lines(above + typed[:n] + below)
+        line = above.count("\n") + typed.count("\n", 0, n)
+        window = window_at(
+            lines, line, n - typed.rfind("\n", 0, n) - 1 if "\n" in typed[:n] else n, 3072, 512
+        )
+        context = BLOCKS if n < len(typed) // 2 else BLOCKS[:1]
+        parts = Parts(window.prefix, window.suffix, head(lines), context)
+        prompt = fim_prompt(tokenizer, parts, budgets)
+        hole = prompt.ids.index(tokenizer.fim_ids.hole if tokenizer.fim_ids else -1)
+        if last:
+            n_whole += hole
+            n_reused += min(hole, common_prefix(last, prompt.ids))
+        last = prompt.ids
+    assert n_reused / n_whole >= 0.95
