@@ -318,6 +318,7 @@ async def test_other_files_and_the_head_stand_before_the_prefix(http: httpx.Asyn
         "max_tokens": 1,
         "context": ["# a\n", "# b\n"],
         "context_tokens": 8,
+        "prefix_tokens": 100,
     }
     (*_, last) = await stream(http, **body)
     assert last["timings"]["context_bytes"] == 8 and last["timings"]["prefix_bytes"] == 4
