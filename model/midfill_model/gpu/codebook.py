@@ -246,6 +246,13 @@ def dot_words(w, x, code, FAST: tl.constexpr):
 
 
 @triton.jit
+def places(BN: tl.constexpr, NH: tl.constexpr):
+    """(row, half block) of each thread: as one long row of both, so that with NH = 32 a warp has a row."""
+    place = tl.arange(0, BN * NH)
+    return place // NH, place % NH
+
+
+@triton.jit
 def in_chunk(column):
     """Where a column lies in chunk order: pair order within each chunk of 128 columns, for `scaled_pairs`."""
     return column // 128 * 128 + column % 8 // 2 * 32 + column % 128 // 8 * 2 + column % 2

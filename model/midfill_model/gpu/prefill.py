@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from . import attention_kernels, step_kernels
 from . import prefill_kernels as kernels
-from . import step_kernels
 from .layers import Experts, Layer, Network, Words
 from .step import STATE, _power_of_two
 
@@ -105,7 +105,7 @@ class Prefill:
             num_warps=8 if network.fast else 4, num_stages=2,
         )  # fmt: skip
         if self._splits > 1:
-            step_kernels.combine[(rows, 1)](
+            attention_kernels.combine[(rows, 1)](
                 self._parts, self._lse, self._mixed, rows, R=rank, SPLITS=self._splits, BLOCK=rank, PDL=False
             )
         width = heads * c.v_head_dim

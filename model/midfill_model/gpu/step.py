@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from . import attention_kernels
 from . import step_kernels as kernels
 from .layers import Experts, Layer, Network, Words
 
@@ -90,23 +91,23 @@ class Step:
         unit = {"UNIT": 16 // anchor.element_size()}
         self._project(layer.inputs, self._inputs)
         parts = rank // 64
-        kernels.absorb[(heads, parts + 1)](
+        attention_kernels.absorb[(heads, parts + 1)](
             self._inputs, layer.latent_norm, layer.key_value.words, layer.key_value.absmax, network.code,
             network.cos, network.sin, state, anchor, index, c.softmax_scale, self._queries,
             R=rank, ROPE=rope, PLAIN=plain, VALUE=c.v_head_dim, PARTS=parts, num_warps=1,
             **unit, **self._fast, **self._pdl,
         )  # fmt: skip
-        kernels.attend[(self._splits,)](
+        attention_kernels.attend[(self._splits,)](
             self._queries, state, anchor, index, self._parts, self._lse, heads,
             R=rank, ROPE=rope, BH=max(16, _power_of_two(heads)), BS=32, SPLITS=self._splits, num_warps=8,
             **unit, **self._fast, **self._pdl,
         )  # fmt: skip
         block = min(64, rank)
-        kernels.combine[(heads, rank // block)](
+        attention_kernels.combine[(heads, rank // block)](
             self._parts, self._lse, self._mixed, heads, R=rank, SPLITS=self._splits, BLOCK=block, **self._pdl
         )
         n_rows = 16
-        kernels.values[(heads, c.v_head_dim // n_rows)](
+        attention_kernels.values[(heads, c.v_head_dim // n_rows)](
             self._paired(self._mixed), layer.key_value.words, layer.key_value.absmax, network.code,
             self._attended, heads,
             R=rank, PLAIN=plain, VALUE=c.v_head_dim, BN=n_rows, NH=_halves(rank // 64), num_warps=2,

@@ -1,37 +1,18 @@
-"""The kernels of one token: every matrix is read once, straight from its 4-bit form.
+"""The kernels of one token but attention's own: every matrix is read once, straight from its 4-bit form.
 
-Vectors that a matrix is applied to lie in plane order or pair order (codebook.py). A kernel may be launched while
-the one before it still runs (PDL, Hopper): it loads its weights first, where it knows which, and then waits.
+Vectors that a matrix is applied to lie in plane order or pair order (codebook.py).
 
-Shapes: D hidden, H heads, R latent, r rotated, n plain and v value size of a head, I inner size, K columns.
+Shapes: D hidden, I inner size, K columns, N rows.
 """
 
 import triton
 import triton.language as tl
 
-from .codebook import codes_of_lane, dot_words, eight_values, in_pairs, pairs, pairs_of_planes
+from .codebook import codes_of_lane, dot_words, in_pairs, pairs, pairs_of_planes, places
+from .overlap import launch_next, wait
 
 ACTIVATION_SCALE = tl.constexpr(1 / 64)
 """Products of gate and up can leave the range of fp16: they are stored so much smaller, which is exact."""
-
-
-@triton.jit
-def _launch_next(PDL: tl.constexpr):
-    if PDL:
-        tl.extra.cuda.gdc_launch_dependents()
-
-
-@triton.jit
-def _wait(PDL: tl.constexpr):
-    if PDL:
-        tl.extra.cuda.gdc_wait()
-
-
-@triton.jit
-def _places(BN: tl.constexpr, NH: tl.constexpr):
-    """(row, half block) of each thread: as one long row of both, so that with NH = 32 a warp has a row."""
-    place = tl.arange(0, BN * NH)
-    return place // NH, place % NH
 
 
 @triton.jit
@@ -54,14 +35,14 @@ def enter(
     PDL: tl.constexpr,
 ):
     """Row `*row_ptr` of a table [*, D] becomes the residual h; x = h * gamma in plane order; sums of squares."""
-    _wait(PDL)
+    wait(PDL)
     part = tl.program_id(0)
     column = part * BLOCK + tl.arange(0, BLOCK)
     ok = column < D
     row = tl.load(row_ptr).to(tl.int64)
     h = tl.load(rows_ptr + row * D + column, mask=ok, other=0.0).to(tl.float32)
     gamma = tl.load(gamma_ptr + column, mask=ok, other=0.0).to(tl.float32)
-    _launch_next(PDL)
+    launch_next(PDL)
     tl.store(h_ptr + column, h, mask=ok)
     tl.store(x_ptr + (column % 8) * (D // 8) + column // 8, h * gamma, mask=ok)
     tl.store(ssq_ptr + part, tl.sum(h * h, 0))
@@ -77,7 +58,7 @@ def project(
     B: tl.constexpr = K // 64
     code = codes_of_lane(code_ptr, FAST)
     first_row = tl.program_id(0).to(tl.int64) * BN
-    row, half = _places(BN, NH)
+    row, half = places(BN, NH)
     row = tl.minimum(first_row + row, N - 1)
     sums = tl.zeros([BN * NH], tl.float32)
     for first in tl.static_range(0, 2 * B, NH):
@@ -86,173 +67,13 @@ def project(
         w = tl.load(w_ptr + row[:, None] * W + word, mask=there[:, None], other=0)
         absmax = tl.load(absmax_ptr + row * B + (first + half) // 2, mask=there, other=0.0)
         if first == 0:
-            _wait(PDL)
+            wait(PDL)
             rms = _root_mean_square(ssq_ptr, n_parts, eps, K, PARTS)
         x = pairs_of_planes(x_ptr, word, there[:, None], rms, W, FAST)
         sums += dot_words(w, x, code, FAST) * absmax
-    _launch_next(PDL)
+    launch_next(PDL)
     row = first_row + tl.arange(0, BN)
     tl.store(y_ptr + row, tl.sum(tl.reshape(sums, [BN, NH]), 1), mask=row < N)
-
-
-@triton.jit
-def absorb(
-    y_ptr, gamma_ptr, w_ptr, absmax_ptr, code_ptr, cos_ptr, sin_ptr, state_ptr, cache_ptr, layer, scale, q_ptr,
-    R: tl.constexpr, ROPE: tl.constexpr, PLAIN: tl.constexpr, VALUE: tl.constexpr, PARTS: tl.constexpr,
-    UNIT: tl.constexpr, FAST: tl.constexpr, PDL: tl.constexpr,
-):  # fmt: skip
-    """Queries q [H, R + r], times `scale`, go down to the latents; the token's latent row goes into the cache.
-
-    y holds latent, rotated key and the heads' queries. Program (h, part) takes one part of R; (h, PARTS) rotates.
-    """
-    head, part = tl.program_id(0), tl.program_id(1)
-    query_ptr = y_ptr + R + ROPE + head * (PLAIN + ROPE)
-    out_ptr = q_ptr + head * (R + ROPE)
-    if part < PARTS:
-        WORDS: tl.constexpr = R // 8 // PARTS
-        code = codes_of_lane(code_ptr, FAST)
-        plain = tl.arange(0, PLAIN)
-        word = part * WORDS + tl.arange(0, WORDS)
-        row = head * (PLAIN + VALUE) + plain
-        w = tl.load(w_ptr + row[:, None] * (R // 8) + word[None, :])
-        absmax = tl.load(absmax_ptr + row[:, None] * (R // 64) + word[None, :] // 8)
-        _wait(PDL)
-        factor = absmax * tl.load(query_ptr + plain)[:, None] * scale
-        dtype = q_ptr.dtype.element_ty
-        v0, v1, v2, v3, v4, v5, v6, v7 = eight_values(w, code, FAST)
-        tl.store(out_ptr + word * 8, tl.sum(v0 * factor, 0).to(dtype))
-        tl.store(out_ptr + word * 8 + 1, tl.sum(v1 * factor, 0).to(dtype))
-        tl.store(out_ptr + word * 8 + 2, tl.sum(v2 * factor, 0).to(dtype))
-        tl.store(out_ptr + word * 8 + 3, tl.sum(v3 * factor, 0).to(dtype))
-        tl.store(out_ptr + word * 8 + 4, tl.sum(v4 * factor, 0).to(dtype))
-        tl.store(out_ptr + word * 8 + 5, tl.sum(v5 * factor, 0).to(dtype))
-        tl.store(out_ptr + word * 8 + 6, tl.sum(v6 * factor, 0).to(dtype))
-        tl.store(out_ptr + word * 8 + 7, tl.sum(v7 * factor, 0).to(dtype))
-    else:
-        _wait(PDL)
-        position = tl.load(state_ptr + 2)
-        turn = tl.arange(0, ROPE // 2)
-        cos = tl.load(cos_ptr + position * (ROPE // 2) + turn)
-        sin = tl.load(sin_ptr + position * (ROPE // 2) + turn)
-        even = tl.load(query_ptr + PLAIN + 2 * turn) * scale
-        odd = tl.load(query_ptr + PLAIN + 2 * turn + 1) * scale
-        tl.store(out_ptr + R + 2 * turn, (even * cos - odd * sin).to(q_ptr.dtype.element_ty))
-        tl.store(out_ptr + R + 2 * turn + 1, (even * sin + odd * cos).to(q_ptr.dtype.element_ty))
-        if head == 0:
-            dtype = cache_ptr.dtype.element_ty
-            offset = tl.load(state_ptr) * UNIT + (layer * tl.load(state_ptr + 1) + position) * (R + ROPE)
-            column = tl.arange(0, R)
-            latent = tl.load(y_ptr + column)
-            latent *= tl.rsqrt(tl.sum(latent * latent, 0) / R + 1e-6)
-            latent *= tl.load(gamma_ptr + column).to(tl.float32)
-            tl.store(cache_ptr + offset + column, latent.to(dtype))
-            even = tl.load(y_ptr + R + 2 * turn)
-            odd = tl.load(y_ptr + R + 2 * turn + 1)
-            tl.store(cache_ptr + offset + R + 2 * turn, (even * cos - odd * sin).to(dtype))
-            tl.store(cache_ptr + offset + R + 2 * turn + 1, (even * sin + odd * cos).to(dtype))
-    _launch_next(PDL)
-
-
-@triton.jit
-def attend(
-    q_ptr, state_ptr, cache_ptr, layer, part_ptr, lse_ptr, H,
-    R: tl.constexpr, ROPE: tl.constexpr, BH: tl.constexpr, BS: tl.constexpr, SPLITS: tl.constexpr,
-    UNIT: tl.constexpr, FAST: tl.constexpr, PDL: tl.constexpr,
-):  # fmt: skip
-    """One share of the positions: softmax-weighted latents [SPLITS, H, R] in pair order, maximum and sum of each."""
-    precision: tl.constexpr = "tf32" if FAST else "ieee"
-    _wait(PDL)
-    dtype = cache_ptr.dtype.element_ty
-    split = tl.program_id(0)
-    n_positions = (tl.load(state_ptr + 2) + 1).to(tl.int32)
-    share = tl.cdiv(tl.cdiv(n_positions, SPLITS), BS) * BS
-    head, latent, rope = tl.arange(0, BH), tl.arange(0, R), tl.arange(0, ROPE)
-    real = head < H
-    q = tl.load(q_ptr + head[:, None] * (R + ROPE) + latent[None, :], mask=real[:, None], other=0.0)
-    turned = tl.load(q_ptr + head[:, None] * (R + ROPE) + R + rope[None, :], mask=real[:, None], other=0.0)
-    rows_ptr = cache_ptr + tl.load(state_ptr) * UNIT + layer * tl.load(state_ptr + 1) * (R + ROPE)
-    top = tl.full([BH], -1e30, tl.float32)
-    total = tl.zeros([BH], tl.float32)
-    mixed = tl.zeros([BH, R], tl.float32)
-    stop = tl.minimum((split + 1) * share, n_positions)
-    for first in range(split * share, stop, BS):
-        position = first + tl.arange(0, BS)
-        ok = position < stop
-        row_ptr = rows_ptr + position[:, None].to(tl.int64) * (R + ROPE)
-        latents = tl.load(row_ptr + latent[None, :], mask=ok[:, None], other=0.0)
-        keys = tl.load(row_ptr + R + rope[None, :], mask=ok[:, None], other=0.0)
-        scores = tl.dot(q, tl.trans(latents), input_precision=precision)
-        scores = tl.dot(turned, tl.trans(keys), scores, input_precision=precision)
-        scores = tl.where(ok[None, :], scores, float("-inf"))
-        higher = tl.maximum(top, tl.max(scores, 1))
-        shrink = tl.exp(top - higher)
-        weights = tl.exp(scores - higher[:, None])
-        total = total * shrink + tl.sum(weights, 1)
-        mixed = mixed * shrink[:, None]
-        mixed = tl.dot(weights.to(dtype), latents, mixed, input_precision=precision)
-        top = higher
-    _launch_next(PDL)
-    out = (split * H + head[:, None]) * R + in_pairs(latent, R)[None, :]
-    if split * share < stop:
-        tl.store(part_ptr + out, mixed, mask=real[:, None])
-    tl.store(lse_ptr + (split * H + head) * 2, top, mask=real)
-    tl.store(lse_ptr + (split * H + head) * 2 + 1, total, mask=real)
-
-
-@triton.jit
-def combine(
-    part_ptr,
-    lse_ptr,
-    mixed_ptr,
-    H,
-    R: tl.constexpr,
-    SPLITS: tl.constexpr,
-    BLOCK: tl.constexpr,
-    PDL: tl.constexpr,
-):
-    """The shares of all splits -> mixed [H, R], in the order they are in."""
-    _wait(PDL)
-    head = tl.program_id(0)
-    column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    split = tl.arange(0, SPLITS)
-    top = tl.load(lse_ptr + (split * H + head) * 2)
-    total = tl.load(lse_ptr + (split * H + head) * 2 + 1)
-    weight = tl.exp(top - tl.max(top, 0))
-    weight = weight / tl.sum(weight * total, 0)
-    used = total > 0
-    parts = tl.load(
-        part_ptr + (split[:, None] * H + head) * R + column[None, :], mask=used[:, None], other=0.0
-    )
-    _launch_next(PDL)
-    tl.store(
-        mixed_ptr + head * R + column,
-        tl.sum(parts * tl.where(used, weight, 0.0)[:, None], 0).to(mixed_ptr.dtype.element_ty),
-    )
-
-
-@triton.jit
-def values(
-    mixed_ptr, w_ptr, absmax_ptr, code_ptr, out_ptr, H,
-    R: tl.constexpr, PLAIN: tl.constexpr, VALUE: tl.constexpr, BN: tl.constexpr, NH: tl.constexpr,
-    FAST: tl.constexpr, PDL: tl.constexpr,
-):  # fmt: skip
-    """Each head's mixed latents [R] up to its values [v]: out [H*v], in pair order."""
-    W: tl.constexpr = R // 8
-    head = tl.program_id(0)
-    code = codes_of_lane(code_ptr, FAST)
-    row, half = _places(BN, NH)
-    row = head * (PLAIN + VALUE) + PLAIN + tl.program_id(1) * BN + row
-    word = half[:, None] * 4 + tl.arange(0, 4)[None, :]
-    there = half < R // 32
-    w = tl.load(w_ptr + row[:, None] * W + word, mask=there[:, None], other=0)
-    absmax = tl.load(absmax_ptr + row * (R // 64) + half // 2, mask=there, other=0.0)
-    _wait(PDL)
-    x = pairs(mixed_ptr + head * (R // 2 if FAST else R), word, there[:, None], W, FAST)
-    out = tl.sum(tl.reshape(dot_words(w, x, code, FAST) * absmax, [BN, NH]), 1)
-    value = tl.program_id(1) * BN + tl.arange(0, BN)
-    _launch_next(PDL)
-    column = head * VALUE + value
-    tl.store(out_ptr + in_pairs(column, H * VALUE), out.to(out_ptr.dtype.element_ty))
 
 
 @triton.jit
@@ -266,13 +87,13 @@ def route(
     inside = column < D
     ok = (expert < E)[:, None] & inside[None, :]
     router = tl.load(router_ptr + expert[:, None] * D + column[None, :], mask=ok, other=0.0).to(tl.float32)
-    _wait(PDL)
+    wait(PDL)
     rms = _root_mean_square(ssq_ptr, n_parts, eps, D, PARTS)
     x = tl.load(x_ptr + column, mask=inside, other=0.0) * rms
     if tl.program_id(0) == 0:
         true = column % (D // 8) * 8 + column // (D // 8)
         tl.store(normed_ptr + in_pairs(true, D), x.to(normed_ptr.dtype.element_ty), mask=inside)
-    _launch_next(PDL)
+    launch_next(PDL)
     tl.store(logits_ptr + expert, tl.sum(router * x[None, :], 1), mask=expert < E)
 
 
@@ -283,7 +104,7 @@ def choose(
     PDL: tl.constexpr,
 ):  # fmt: skip
     """Per token: the TOP experts and their weights, then the SHARED ones behind the E routed; -1 behind the last."""
-    _wait(PDL)
+    wait(PDL)
     token = tl.program_id(0)
     i = tl.arange(0, EXPERTS)
     logit = tl.load(logits_ptr + token * E + i, mask=i < E, other=float("-inf"))
@@ -294,7 +115,7 @@ def choose(
     rank = tl.sum(before.to(tl.int32), 1)
     odds = tl.exp(logit - tl.max(logit, 0))
     weight = odds / tl.sum(odds, 0) * routed_scale
-    _launch_next(PDL)
+    launch_next(PDL)
     there = token < tl.load(state_ptr + 4)
     tl.store(chosen_ptr + token * (TOP + SHARED) + rank, tl.where(there, i, -1), mask=rank < TOP)
     tl.store(weight_ptr + token * (TOP + SHARED) + rank, weight, mask=rank < TOP)
@@ -318,7 +139,7 @@ def gate_up(
     W: tl.constexpr = K // 8
     B: tl.constexpr = K // 64
     code = codes_of_lane(code_ptr, FAST)
-    _wait(PDL)
+    wait(PDL)
     slot = tl.program_id(1)
     weight = 1.0
     gate = 0
@@ -329,7 +150,7 @@ def gate_up(
         routed = expert < E
         gate = tl.where(routed, expert * 2 * I, E * 2 * I + (expert - E) * I)
         up = gate + tl.where(routed, I, SHARED * I)
-    row, half = _places(BN, NH)
+    row, half = places(BN, NH)
     row = tl.minimum(tl.program_id(0) * BN + row, I - 1).to(tl.int64)
     gates = tl.zeros([BN * NH], tl.float32)
     ups = tl.zeros([BN * NH], tl.float32)
@@ -343,7 +164,7 @@ def gate_up(
         x = pairs(x_ptr, word, there[:, None], W, FAST)
         gates += dot_words(g, x, code, FAST) * g_max
         ups += dot_words(u, x, code, FAST) * u_max
-    _launch_next(PDL)
+    launch_next(PDL)
     g_sum = tl.sum(tl.reshape(gates, [BN, NH]), 1)
     u_sum = tl.sum(tl.reshape(ups, [BN, NH]), 1)
     act = g_sum / (1.0 + tl.exp(-g_sum)) * u_sum * weight * ACTIVATION_SCALE
@@ -368,9 +189,9 @@ def down(
     W: tl.constexpr = K // 8
     B: tl.constexpr = K // 64
     code = codes_of_lane(code_ptr, FAST)
-    _wait(PDL)
+    wait(PDL)
     part = tl.program_id(0)
-    row, half = _places(BN, NH)
+    row, half = places(BN, NH)
     row = part * BN + row
     sums = tl.zeros([BN * NH], tl.float32)
     for first in tl.static_range(0, 2 * SLOTS * B, NH):
@@ -384,7 +205,7 @@ def down(
         absmax = tl.load(absmax_ptr + at, mask=there, other=0.0)
         x = pairs(x_ptr, place[:, None] * 4 + in_half, there[:, None], SLOTS * W, FAST)
         sums += dot_words(w, x, code, FAST) * absmax
-    _launch_next(PDL)
+    launch_next(PDL)
     row = part * BN + tl.arange(0, BN)
     h = tl.load(h_ptr + row) + tl.sum(tl.reshape(sums, [BN, NH]), 1) * scale
     tl.store(h_ptr + row, h)
@@ -417,12 +238,12 @@ def _matrix(
 @triton.jit
 def best_of_block(logits_ptr, state_ptr, best_ptr, where_ptr, BLOCK: tl.constexpr, PDL: tl.constexpr):
     """The highest logit of a block below the vocabulary's size, and its id; the lowest id of equals."""
-    _wait(PDL)
+    wait(PDL)
     part = tl.program_id(0)
     id_ = part * BLOCK + tl.arange(0, BLOCK)
     vocabulary = tl.load(state_ptr + 3)
     logit = tl.load(logits_ptr + id_, mask=id_ < vocabulary, other=float("-inf"))
-    _launch_next(PDL)
+    launch_next(PDL)
     tl.store(best_ptr + part, tl.max(logit, 0))
     tl.store(where_ptr + part, part * BLOCK + tl.argmax(logit, 0))
 
@@ -430,7 +251,7 @@ def best_of_block(logits_ptr, state_ptr, best_ptr, where_ptr, BLOCK: tl.constexp
 @triton.jit
 def best_of_all(best_ptr, where_ptr, id_ptr, n_parts, PARTS: tl.constexpr, PDL: tl.constexpr):
     """The id of the highest logit."""
-    _wait(PDL)
+    wait(PDL)
     part = tl.arange(0, PARTS)
     best = tl.load(best_ptr + part, mask=part < n_parts, other=float("-inf"))
     tl.store(id_ptr, tl.load(where_ptr + tl.argmax(best, 0)).to(tl.int64))
