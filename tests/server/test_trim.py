@@ -118,6 +118,8 @@ def test_the_same_words_at_another_depth_are_another_line() -> None:
         ("0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,", "0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,"),
         ("# ========================", "# ========================"),
         ("if (a) {\n  if (b) {\n    c\n  }\n}", "if (a) {\n  if (b) {\n    c\n  }\n}"),
+        ("a.x = x\na.y = y\na.x = x\na.y = y\n", "a.x = x\na.y = y"),
+        ("show()\nwalk()\nshow()\n", "show()\nwalk()\nshow()"),
     ],
 )
 def test_an_item_ends_where_it_goes_round_in_circles(written: str, shown: str) -> None:

@@ -29,12 +29,16 @@ def lines_that_stand_there(text: str, window: Window) -> str:
 
 
 def circles(text: str, window: Window) -> str:
-    """Up to where it begins to go round: a line again at once, or for the third time, or a phrase thrice."""
+    """Up to where it begins to go round: a line again at once, or for the third time, or a phrase thrice.
+
+    An assignment is enough when it comes again behind one other line.
+    """
     seen: list[str] = []
     for n, line in enumerate((window.line_start + text).split("\n")):
         line = line.rstrip()
         at_once = seen[-1:] == [line] and len(line.strip()) > 2
-        if at_once or (seen.count(line) > 1 and _has_words(line)) or goes_round(line):
+        between = seen[-2:-1] == [line] and " = " in line
+        if at_once or between or (seen.count(line) > 1 and _has_words(line)) or goes_round(line):
             return _up_to(n, text)
         seen.append(line)
     return text
