@@ -50,6 +50,7 @@ async def test_the_state_is_told_while_the_engine_starts(own_folder: Path) -> No
             it["params"]["state"] for it in editor.notifications if it["method"] == "midfill/statusChanged"
         ]
         assert states[0] == "starting"
+        await editor.notified("$/progress", lambda it: it["value"]["kind"] == "end")  # it follows the state
         bars = [it["params"]["value"]["kind"] for it in editor.notifications if it["method"] == "$/progress"]
         assert (bars[0], bars[-1], bars.count("begin")) == ("begin", "end", 1)
 
