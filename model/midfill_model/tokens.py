@@ -56,31 +56,30 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Ordinary ids only, whatever the text says. Lone surrogates, which UTF-8 cannot hold, become "?"."""
-        return [id_ for piece in self._encoded(text) for id_ in piece[0]]
+        return [id_ for piece in self._known_pieces(text) for id_ in self._known[piece][0]]
 
     def encode_with_starts(self, text: str) -> tuple[list[int], list[int]]:
         """As `encode`, and where each token begins in `text`, in characters."""
         ids: list[int] = []
         starts: list[int] = []
         at = 0
-        for piece, (its_ids, its_starts) in zip(self._pieces_of(text), self._encoded(text), strict=True):
+        for piece in self._known_pieces(text):
+            its_ids, its_starts = self._known[piece]
             ids += its_ids
             starts += [at + start for start in its_starts]
             at += len(piece)
         return ids, starts
 
-    def _pieces_of(self, text: str) -> list[str]:
-        """What no token reaches across, as far as that is known of this vocabulary."""
-        return _PIECE_END.split(text) if self._in_pieces else [text]
-
-    def _encoded(self, text: str) -> list[tuple[list[int], list[int]]]:
-        pieces = self._pieces_of(text.encode("utf-8", "replace").decode("utf-8"))
+    def _known_pieces(self, text: str) -> list[str]:
+        """What no token reaches across, as far as that is known of this vocabulary; each is in `_known`."""
+        text = text.encode("utf-8", "replace").decode("utf-8")
+        pieces = _PIECE_END.split(text) if self._in_pieces else [text]
         if missing := [piece for piece in dict.fromkeys(pieces) if piece not in self._known]:
             if len(self._known) + len(missing) > _KNOWN_PIECES:
                 self._known.clear()
                 missing = list(dict.fromkeys(pieces))
             self._learn(missing)
-        return [self._known[piece] for piece in pieces]
+        return pieces
 
     def _learn(self, pieces: list[str]) -> None:
         """Encode them in one call, which is much faster than one for each; bytes tell where each ends."""

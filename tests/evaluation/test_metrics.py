@@ -3,6 +3,7 @@
 import pytest
 
 from midfill_server.evaluation import metrics
+from midfill_server.trim.python import parses
 
 
 @pytest.mark.parametrize(
@@ -81,4 +82,4 @@ def test_recall_counts_names_once_and_no_keywords() -> None:
     ("text", "does"), [("x = 1\n", True), ("x = (\n", False), ("'\\d'", True), ("\0", False)]
 )
 def test_parses(text: str, does: bool) -> None:
-    assert metrics.parses(text) is does
+    assert parses(text) is does

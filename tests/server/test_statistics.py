@@ -122,6 +122,7 @@ def test_a_folder_that_cannot_be_written_is_no_error(state: Path) -> None:
     it = window()
     it.count("shown")
     save(it)
+    assert state.parent.read_text() == "a file"
 
 
 def test_the_file_holds_numbers_alone(state: Path) -> None:

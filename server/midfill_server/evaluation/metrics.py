@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import io
 import keyword
 import re
 import tokenize
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -99,17 +97,6 @@ def _python_names(text: str, start: int, end: int) -> Iterator[str]:
         at = begins[token.start[0] - 1] + token.start[1]
         if token.type == tokenize.NAME and start <= at and at + len(token.string) <= end:
             yield token.string
-
-
-def parses(text: str) -> bool:
-    """Whether this is Python."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # SyntaxWarning: odd escapes and comparisons
-            ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
 
 
 def _lines(text: str) -> list[str]:

@@ -10,6 +10,7 @@ from midfill_server.evaluation.holes import Hole
 from midfill_server.evaluation.report import Row, Table, Unit
 from midfill_server.evaluation.session import Answer
 from midfill_server.evaluation.tap import Exchange
+from midfill_server.trim import python
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,8 @@ def outcome(hole: Hole, answer: Answer) -> Outcome:
     exchange = answer.exchange
     timings = exchange.timings if exchange else {}
     parses = None
-    if shown and hole.file.language == "python" and metrics.parses(hole.file.text):
-        parses = metrics.parses(hole.prefix + shown + hole.suffix)
+    if shown and hole.file.language == "python" and python.parses(hole.file.text):
+        parses = python.parses(hole.prefix + shown + hole.suffix)
     return Outcome(
         level=hole.level,
         shown=bool(shown),

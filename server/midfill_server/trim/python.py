@@ -26,10 +26,10 @@ def fits(text: str, window: Window) -> bool | None:
     if len(above) + len(whole) + len(below) > _LONGEST:
         return None
     for end in dict.fromkeys((below, _without_open_string(below))):
-        if any(_parses(f"{above}{it}\n{end}") for it in dict.fromkeys((whole, _with_body(whole)))):
+        if any(parses(f"{above}{it}\n{end}") for it in dict.fromkeys((whole, _with_body(whole)))):
             return True
         indent = line_start[: _indent(line_start)]
-        if any(_parses(f"{above}{indent}{it}\n{end}") for it in _STAND_INS):
+        if any(parses(f"{above}{indent}{it}\n{end}") for it in _STAND_INS):
             return False
     return False if _hangs(whole, below) else None
 
@@ -87,7 +87,8 @@ def _with_body(line: str) -> str:
     return f"{line.rstrip()}\n{last[: len(last) - len(last.lstrip())]} pass"
 
 
-def _parses(text: str) -> bool:
+def parses(text: str) -> bool:
+    """Whether this is Python."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # SyntaxWarning: odd escapes and comparisons
