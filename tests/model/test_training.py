@@ -7,12 +7,16 @@ import pytest
 import torch
 
 from midfill_model import nf4, reference
-from midfill_model.demo.training import samples
+from midfill_model.demo.training import neighbours, samples
 from midfill_model.demo.training.corpus import END_OF_FILE, is_novel, is_source_text
-from midfill_model.demo.training.export import export
+from midfill_model.demo.training.export import export, masters_of
 from midfill_model.demo.training.network import Network, Packed, Shape
 from midfill_model.demo.training.optimizer import is_stored_in_4_bit, round_to_nf4
+from midfill_model.demo.training.pieces import Corpus
 from midfill_model.tokens import Tokenizer
+from midfill_server.context.outline import Definition
+from midfill_server.context.pack import blocks
+from midfill_server.context.rank import Piece
 
 SMALL = Shape(layers=3, experts=4)
 
@@ -41,6 +45,18 @@ def test_the_trained_network_is_the_one_that_runs(
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("four_bit", [True, False])
+def test_what_was_written_can_be_trained_on(
+    masters: dict[str, torch.Tensor], embedded_folder: Path, tmp_path: Path, four_bit: bool
+) -> None:
+    export(masters, SMALL, embedded_folder / "tokenizer.json", tmp_path, four_bit)
+    again = masters_of(tmp_path, SMALL)
+    assert again.keys() == masters.keys()
+    for name, p in masters.items():
+        in_16_bit = p.bfloat16().float() if is_stored_in_4_bit(name) else p
+        assert torch.equal(again[name], as_stored(name, p) if four_bit else in_16_bit)
+
+
 def as_stored(name: str, p: torch.Tensor) -> torch.Tensor:
     if not is_stored_in_4_bit(name):
         return p
@@ -57,7 +73,7 @@ def test_a_sample_is_the_prompt_that_the_engine_sends(embedded_folder: Path) -> 
     tokenizer, encode = Tokenizer(embedded_folder), samples.Encode(embedded_folder / "tokenizer.json")
     text = Path(__file__).read_text("utf-8")
     for seed in range(40):
-        ids, weights = samples.sample(text, 400, encode, random.Random(seed))
+        ids, weights = samples.sample(samples.Piece(text), 400, encode, random.Random(seed))
         assert len(ids) == len(weights) <= 400
         if samples.HOLE not in ids:
             continue  # the few that are plain text
@@ -91,3 +107,41 @@ def test_only_new_source_text_is_taken() -> None:
     assert not is_novel(lines + "another_line = 1\n", seen)
     assert not is_source_text("x" * 5000)
     assert not is_source_text("0123456789 " * 100)
+
+
+PACKAGE = {
+    "shop/cart.py": "from shop.prices import price_of\n\n\ndef total(cart):\n    return sum(map(price_of, cart))\n",
+    "shop/prices.py": "PRICES = {}\n\n\ndef price_of(article):\n    return PRICES[article]\n",
+}
+
+
+def test_a_prompt_with_other_files_is_what_the_server_sends(tmp_path: Path) -> None:
+    corpus = tmp_path / "train.txt"
+    corpus.write_text("".join(f"python shop/{path}\n{text}{END_OF_FILE}" for path, text in PACKAGE.items()))
+    piece = Corpus(corpus).piece(40, random.Random(0))
+    assert (piece.path, piece.language, piece.head) == (
+        "shop/cart.py",
+        "python",
+        "from shop.prices import price_of\n",
+    )
+    assert [other.path for other in piece.others] == ["shop/prices.py"]
+    near = neighbours.names_near(piece.text, "")
+    trained_on = neighbours.blocks(piece.path, piece.language, piece.others, near, 400)
+    passage = Definition("", 0, PACKAGE["shop/prices.py"].rstrip())
+    (sent,) = blocks([Piece("shop/prices.py", passage, "passage")], (), "shop/cart.py").values()
+    assert trained_on == sent + "# shop/cart.py\n"
+
+
+def test_other_files_take_no_more_than_their_share(embedded_folder: Path, tmp_path: Path) -> None:
+    text = Path(samples.__file__).read_text("utf-8")
+    corpus = tmp_path / "train.txt"
+    corpus.write_text("".join(f"python x/{i}.py\n{text[i * 90 :]}{END_OF_FILE}" for i in range(8)), "utf-8")
+    encode, chance = samples.Encode(embedded_folder / "tokenizer.json"), random.Random(1)
+    piece, n_with = Corpus(corpus).piece(3000, chance), 0
+    for _ in range(60):
+        ids, weights = samples.sample(piece, 500, encode, chance)
+        n_others = weights.count(samples.OTHERS_WEIGHT)
+        assert len(ids) == len(weights) <= 500
+        assert n_others <= 250
+        n_with += n_others > 0
+    assert 10 < n_with < 50

@@ -1,4 +1,4 @@
-"""Write trained masters as a model folder: Lite's tensor names, bitsandbytes' NF4, the hub's config."""
+"""Trained masters as a model folder, and back: Lite's tensor names, bitsandbytes' NF4, the hub's config."""
 
 from __future__ import annotations
 
@@ -7,29 +7,56 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from midfill_model import nf4
-from midfill_model.demo.training.network import Shape
+from midfill_model import nf4, weights
+from midfill_model.demo.training.network import Network, Shape
 from midfill_model.demo.training.optimizer import is_stored_in_4_bit
 from midfill_model.demo.training.samples import BOS, EOS
 
 
-def export(masters: dict[str, Tensor], shape: Shape, tokenizer: Path, out: Path) -> None:
-    """`out` then holds config.json, tokenizer.json and model.safetensors."""
+def export(
+    masters: dict[str, Tensor], shape: Shape, tokenizer: Path, out: Path, four_bit: bool = True
+) -> None:
+    """`out` then holds config.json, tokenizer.json and model.safetensors: NF4, or for comparisons bf16."""
     out.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, Tensor] = {}
     for name, tensor in named(masters):
-        if is_stored_in_4_bit(name.removesuffix(".weight")):
+        matrix = is_stored_in_4_bit(name.removesuffix(".weight"))
+        if matrix and four_bit:
             packed, absmax = nf4.quantize(tensor)
             tensors |= {name: packed.cpu().contiguous(), f"{name}.absmax": absmax.cpu()}
         else:
-            tensors[name] = tensor.float().cpu().contiguous()
+            tensors[name] = tensor.to(torch.bfloat16 if matrix else torch.float32).cpu().contiguous()
     save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
-    (out / "config.json").write_text(json.dumps(config(shape), indent=2) + "\n")
+    settings = config(shape) | ({"quantization_config": QUANTISATION} if four_bit else {})
+    (out / "config.json").write_text(json.dumps(settings, indent=2) + "\n")
     if tokenizer.resolve() != (out / "tokenizer.json").resolve():
         shutil.copyfile(tokenizer, out / "tokenizer.json")
+
+
+def masters_of(folder: Path, shape: Shape) -> dict[str, Tensor]:
+    """What a folder holds as the trainer's parameters, in fp32. ModelError if it is of another shape."""
+    with torch.device("meta"):
+        wanted = Network(shape).state_dict()
+        shapes = {name: tuple(part.shape) for name, part in named(wanted)}
+    with weights.Checkpoint(folder) as checkpoint:
+        found = {name: checkpoint.read(name, it) for name, it in shapes.items()}
+    masters: dict[str, Tensor] = {}
+    for name in wanted:
+        stem = f"model.{name.rpartition('.')[0]}.experts"
+        if name.endswith("mlp.gate_up"):
+            halves = [
+                [f"{stem}.{e}.{half}_proj.weight" for half in ("gate", "up")] for e in range(shape.experts)
+            ]
+            masters[name] = torch.stack([torch.cat([found[half] for half in pair]) for pair in halves])
+        elif name.endswith("mlp.down"):
+            masters[name] = torch.stack([found[f"{stem}.{e}.down_proj.weight"] for e in range(shape.experts)])
+        else:
+            masters[name] = found[f"model.{name}.weight"]
+    return masters
 
 
 def named(masters: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
@@ -86,11 +113,13 @@ def config(s: Shape) -> dict[str, object]:
         "bos_token_id": BOS,
         "eos_token_id": EOS,
         "torch_dtype": "float32",
-        "quantization_config": {
-            "quant_method": "bitsandbytes",
-            "load_in_4bit": True,
-            "bnb_4bit_quant_type": "nf4",
-            "bnb_4bit_compute_dtype": "float32",
-            "bnb_4bit_use_double_quant": False,
-        },
     }
+
+
+QUANTISATION = {
+    "quant_method": "bitsandbytes",
+    "load_in_4bit": True,
+    "bnb_4bit_quant_type": "nf4",
+    "bnb_4bit_compute_dtype": "float32",
+    "bnb_4bit_use_double_quant": False,
+}

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from midfill_model.demo.training.network import Network, Packed
-from midfill_model.demo.training.samples import BEGIN, BOS, END, EOS, HOLE, Corpus, Encode, line_end
+from midfill_model.demo.training.pieces import Corpus
+from midfill_model.demo.training.samples import BEGIN, BOS, END, EOS, HOLE, Encode, line_end
 
 HOLES = 256
 PREFIX, SUFFIX, LONGEST_LINE = 512, 96, 40  # tokens
@@ -42,7 +43,7 @@ def holes(split: Path, tokenizer: Path) -> tuple[list[list[int]], list[list[int]
     prompts: list[list[int]] = []
     middles: list[list[int]] = []
     while len(prompts) < HOLES:
-        text = corpus.piece(chance.randrange(len(corpus)))
+        text = corpus.text(chance.randrange(len(corpus)))
         start, end = token_to_line_end(text, encode, chance)
         middle = encode(text[start:end])
         if not text[start:end].strip() or len(middle) >= LONGEST_LINE:

@@ -1,29 +1,30 @@
 """Text -> fill-in-the-middle samples, packed into rows. Knows characters and ids, nothing of tensors.
 
-Splits are made in characters, so that a cursor inside a word is learned too, and the three parts are
-encoded apart, exactly as the engine encodes a request. Document-level PSM:
-`bos, fim_begin, prefix, fim_hole, suffix, fim_end, middle, eos`.
+Splits are made in characters, so that a cursor inside a word is learned too, and the parts are encoded apart,
+exactly as the engine encodes a request. Document-level PSM:
+`bos, fim_begin, other files, imports, prefix, fim_hole, suffix, fim_end, middle, eos`.
 """
 
 from __future__ import annotations
 
-import bisect
 import json
-import mmap
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from tokenizers import Tokenizer
 
-from midfill_model.demo.training.corpus import END_OF_FILE
+from midfill_model.demo.training import neighbours
+from midfill_model.demo.training.neighbours import Other
+from midfill_model.demo.training.pieces import Corpus, Piece
 
 BOS, EOS, HOLE, BEGIN, END = range(16_000, 16_005)
-CONTEXT_WEIGHT = 0.3
-"""Loss weight of prefix and suffix; the middle and its eos weigh 1, control tokens nothing."""
-PIECE = 12_000  # characters of one file that are looked at for one sample
+CONTEXT_WEIGHT, OTHERS_WEIGHT = 0.3, 0.1
+"""Loss weights of prefix and suffix, and of other files; the middle and its eos weigh 1, control tokens 0."""
+WITH_OTHERS = 0.5  # the share of samples that other files go with, if there is room
+ROOM_FOR_OTHERS = 160  # tokens
+TOLD = 0.3  # of those, the share whose other files are ranked by the names of the middle too
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,30 +34,6 @@ class Row:
     ids: list[int]
     weights: list[float]  # of *predicting* ids[i]
     starts: list[int]
-
-
-class Corpus:
-    """The files of one split, mapped into memory; picks pieces in proportion to their size."""
-
-    def __init__(self, path: Path) -> None:
-        with path.open("rb") as file:
-            self.map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            self.ends = list(_ends_of_files(file))
-
-    def piece(self, at: int) -> str:
-        """The file that holds byte `at`: all of it, or PIECE characters around `at`."""
-        index = min(bisect.bisect_left(self.ends, at), len(self.ends) - 1)
-        start = self.ends[index - 1] + 1 if index else 0
-        end = self.ends[index]
-        start = self.map.find(b"\n", start, end) + 1  # the header
-        if end - start > PIECE:
-            low = max(start, min(at - PIECE // 2, end - PIECE))
-            start = low if low == start else self.map.find(b"\n", low, end) + 1
-            end = min(end, start + PIECE)
-        return self.map[start:end].decode("utf-8", errors="ignore")
-
-    def __len__(self) -> int:
-        return len(self.map)
 
 
 def rows(corpus: Path, tokenizer: Path, length: int, longest: int, seed: int) -> Iterator[Row]:
@@ -69,8 +46,9 @@ def rows(corpus: Path, tokenizer: Path, length: int, longest: int, seed: int) ->
         starts: list[int] = []
         while length - len(ids) >= 40:
             budget = min(length - len(ids), budget_for(longest, chance))
-            if text := files.piece(chance.randrange(len(files))):
-                one, weight = sample(text, budget, encode, chance)
+            piece = files.piece(chance.randrange(len(files)), chance)
+            if piece.text:
+                one, weight = sample(piece, budget, encode, chance)
                 starts.append(len(ids))
                 ids += one
                 weights += weight
@@ -85,8 +63,9 @@ def budget_for(longest: int, chance: random.Random) -> int:
     return min(longest, int(64 * (longest / 64) ** (chance.random() * 1.15)))
 
 
-def sample(text: str, budget: int, encode: Encode, chance: random.Random) -> tuple[list[int], list[float]]:
+def sample(piece: Piece, budget: int, encode: Encode, chance: random.Random) -> tuple[list[int], list[float]]:
     """One document: mostly a hole, sometimes plain text. At most `budget` tokens."""
+    text = piece.text
     if chance.random() < 0.05:
         ids = [BOS, *encode(text[: budget * 6])][:budget]
         return ids, [0.0] + [CONTEXT_WEIGHT] * (len(ids) - 1)
@@ -95,18 +74,47 @@ def sample(text: str, budget: int, encode: Encode, chance: random.Random) -> tup
     whole = len(middle) < budget // 2 - 5
     middle = [*middle, EOS] if whole else middle
     room = budget - 4 - len(middle)
+    others = encode(others_of(piece, start, end, room, chance))[: room // 2]
+    room -= len(others)
     after = encode(text[end : end + 1600])
     before = encode(text[max(0, start - room * 6) : start])
     suffix = after[
         : min(len(after), max(chance.choice((0, 16, 64, 128, 192)), room - len(before)), room // 2)
     ]
-    prefix = before[-(room - len(suffix)) :]
-    ids = [BOS, BEGIN, *prefix, HOLE, *suffix, END, *middle]
+    room -= len(suffix)
+    head = encode(piece.head) if len(before) > room and chance.random() < 0.5 else []
+    head = head if len(head) <= room // 2 else []
+    prefix = [*head, *_from_a_line(before, room - len(head), encode, chance)]
+    ids = [BOS, BEGIN, *others, *prefix, HOLE, *suffix, END, *middle]
     weights = [CONTEXT_WEIGHT] * len(ids)
-    for control in (0, 1, len(prefix) + 2, len(prefix) + len(suffix) + 3):
+    weights[2 : 2 + len(others)] = [OTHERS_WEIGHT] * len(others)
+    n_before = len(others) + len(prefix)
+    for control in (0, 1, n_before + 2, n_before + len(suffix) + 3):
         weights[control] = 0.0
     weights[-len(middle) :] = [1.0] * len(middle)
     return ids, weights
+
+
+def _from_a_line(before: list[int], room: int, encode: Encode, chance: random.Random) -> list[int]:
+    """The last `room` ids at most; when cut, mostly from where a line begins, as the engine cuts."""
+    kept = before[-room:]
+    if len(kept) == len(before) or chance.random() < 0.3:
+        return kept
+    return kept[next((n for n, id_ in enumerate(kept[:64]) if id_ in encode.line_ends), -1) + 1 :]
+
+
+def others_of(piece: Piece, start: int, end: int, room: int, chance: random.Random) -> str:
+    """What other files say, for the hole `piece.text[start:end]` and a prompt of `room` tokens."""
+    if room < ROOM_FOR_OTHERS or not piece.others or chance.random() >= WITH_OTHERS:
+        return ""
+    text, tokens = piece.text, chance.uniform(0.15, 0.45) * room
+    near = neighbours.names_near(text[:start], text[end:])
+    if chance.random() < TOLD:
+        near |= dict.fromkeys(neighbours.names_in(text[start:end]), 1.5)
+    # What the window will not hold of the file itself, by about four characters a token.
+    own = text[: max(0, start - 5 * room)].rpartition("\n")[0], text[end + 1600 :].partition("\n")[2]
+    elsewhere = Other(f"{piece.path}{neighbours.ELSEWHERE}", neighbours.part("\n".join(own), chance))
+    return neighbours.blocks(piece.path, piece.language, (*piece.others, elsewhere), near, int(3.2 * tokens))
 
 
 def hole(text: str, budget: int, chance: random.Random) -> tuple[int, int]:
@@ -151,21 +159,14 @@ def _block_end(text: str, first_end: int, indent: int) -> int:
     return end - (len(text[first_end:end]) - len(text[first_end:end].rstrip()))
 
 
-def _ends_of_files(file: BinaryIO) -> Iterator[int]:
-    offset, mark = 0, END_OF_FILE.encode()
-    while chunk := file.read(1 << 24):
-        at = -1
-        while (at := chunk.find(mark, at + 1)) >= 0:  # a map's own find is far slower than that of bytes
-            yield offset + at
-        offset += len(chunk)
-
-
 class Encode:
     """Ids of user text: the vocabulary without its control tokens."""
 
     def __init__(self, path: Path) -> None:
         spec = json.loads(path.read_text("utf-8"))
         self.tokenizer = Tokenizer.from_str(json.dumps(spec | {"added_tokens": []}))
+        ids = range(self.tokenizer.get_vocab_size())
+        self.line_ends = frozenset(id_ for id_ in ids if self.tokenizer.decode([id_]).endswith("\n"))
 
     def __call__(self, text: str) -> list[int]:
         return self.tokenizer.encode(text).ids if text else []

@@ -4,6 +4,7 @@
 
 Two phases of samples: short ones first, since a model this small must learn to look back to the hole before
 it sees long files. Warm-up, plateau, linear decay; at the end the weights are trained as 4 bits round them.
+With `--start FOLDER` a trained model goes on: long samples at once, at a lower speed.
 """
 
 from __future__ import annotations
@@ -22,18 +23,35 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from midfill_model.demo.training.export import export
+from midfill_model.demo.training.export import export, masters_of
 from midfill_model.demo.training.network import Network, Packed, Shape
 from midfill_model.demo.training.optimizer import Optimizer
 from midfill_model.demo.training.probe import probe
 from midfill_model.demo.training.samples import Row, rows
 
-LONGEST = (384, 1408)
+LONGEST = (384, 1664)
 """Tokens of the longest sample in each phase: the second is what the engine sends, and a little more."""
 ROW = (1024, 2048)
-SECOND_PHASE, DECAY, FOUR_BIT = 0.30, 0.55, 0.80
-"""Where, as a share of the run, the second phase, the decay and the 4-bit rounding begin."""
 BALANCE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Where, as a share of the run, the second phase, the decay and the 4-bit rounding begin."""
+
+    second_phase: float
+    decay: float
+    four_bit: float
+    peak: float  # of the optimizer's rates
+
+    def speed(self, progress: float, step: int) -> float:
+        """Warm-up, plateau, linear decay to nothing."""
+        down = min(1.0, (1 - progress) / (1 - self.decay) + 0.01)
+        return self.peak * min((step + 1) / 200, 1.0) * down
+
+
+AFRESH = Schedule(second_phase=0.30, decay=0.55, four_bit=0.80, peak=1.0)
+GOING_ON = Schedule(second_phase=0.0, decay=0.10, four_bit=0.75, peak=0.6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +64,7 @@ class Run:
     batch: int  # tokens a step and GPU
     workers: int
     seed: int
+    start: Path | None
 
 
 class Batches(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
@@ -89,7 +108,11 @@ def train(run: Run) -> None:
         torch.cuda.set_device(device)
         dist.init_process_group("nccl", device_id=device)
     torch.manual_seed(run.seed)
-    network = Network(Shape()).to(device)
+    network = Network(Shape())
+    if run.start:
+        network.load_state_dict(masters_of(run.start, Shape()))
+    schedule = GOING_ON if run.start else AFRESH
+    network.to(device)
     optimizer = Optimizer(network)
     network.bfloat16()  # the optimizer holds the fp32 masters
     optimizer.work = dict(network.named_parameters())
@@ -101,7 +124,7 @@ def train(run: Run) -> None:
     window, seen = torch.zeros(4, device=device), time.time()
     while progress < 1:
         ids, weights, starts = (
-            t.to(device, non_blocking=True) for t in next(phases[progress >= SECOND_PHASE])
+            t.to(device, non_blocking=True) for t in next(phases[progress >= schedule.second_phase])
         )
         targets = torch.cat([ids[1:], ids[:1]])
         weights = torch.cat([weights[1:], torch.zeros_like(weights[:1])])
@@ -109,7 +132,7 @@ def train(run: Run) -> None:
         total = weights.sum()
         (nll / total + BALANCE * balance).backward()
         share_gradients(network, world)
-        optimizer.step(speed(progress, step), four_bit=progress >= FOUR_BIT)
+        optimizer.step(schedule.speed(progress, step), four_bit=progress >= schedule.four_bit)
         network.zero_grad(set_to_none=True)
         step += 1
         window += torch.stack(
@@ -137,11 +160,6 @@ def train(run: Run) -> None:
         dist.destroy_process_group()
 
 
-def speed(progress: float, step: int) -> float:
-    """Warm-up, plateau, linear decay to nothing."""
-    return min((step + 1) / 200, 1.0) * min(1.0, (1 - progress) / (1 - DECAY) + 0.01)
-
-
 def share_gradients(network: Network, world: int) -> None:
     if world == 1:
         return
@@ -163,8 +181,8 @@ def agreed(progress: float, device: torch.device, world: int) -> float:
 def finish(run: Run, network: Network, optimizer: Optimizer, report: dict[str, object]) -> None:
     """Probe as trained and as stored, then write the folder."""
     run.out.mkdir(parents=True, exist_ok=True)
-    torch.save(optimizer.master, run.out / "masters.pt")
     export(optimizer.master, Shape(), run.tokenizer, run.out)
+    export(optimizer.master, Shape(), run.tokenizer, run.out / "16-bit", four_bit=False)
     print(f"exported after {report['tokens']:,} tokens", flush=True)
     for name, four_bit in (("bf16", False), ("nf4", True)):
         optimizer.publish(four_bit)
@@ -184,6 +202,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=131_072)
     parser.add_argument("--workers", type=int, default=12)
     parser.add_argument("--seed", type=int, default=20261122)
+    parser.add_argument("--start", type=Path, metavar="FOLDER", help="a trained model that goes on")
     train(Run(**vars(parser.parse_args())))
 
 
