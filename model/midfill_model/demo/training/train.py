@@ -4,7 +4,7 @@
 
 Two phases of samples: short ones first, since a model this small must learn to look back to the hole before
 it sees long files. Warm-up, plateau, linear decay; at the end the weights are trained as 4 bits round them.
-With `--start FOLDER` a trained model goes on: long samples at once, at a lower speed.
+With `--resume FOLDER` a trained model goes on: long samples at once, at a lower speed.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Run:
     batch: int  # tokens a step and GPU
     workers: int
     seed: int
-    start: Path | None
+    resume: Path | None
 
 
 class Batches(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
@@ -109,9 +109,9 @@ def train(run: Run) -> None:
         dist.init_process_group("nccl", device_id=device)
     torch.manual_seed(run.seed)
     network = Network(Shape())
-    if run.start:
-        network.load_state_dict(masters_of(run.start, Shape()))
-    schedule = GOING_ON if run.start else AFRESH
+    if run.resume:
+        network.load_state_dict(masters_of(run.resume, Shape()))
+    schedule = GOING_ON if run.resume else AFRESH
     network.to(device)
     optimizer = Optimizer(network)
     network.bfloat16()  # the optimizer holds the fp32 masters
@@ -202,7 +202,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=131_072)
     parser.add_argument("--workers", type=int, default=12)
     parser.add_argument("--seed", type=int, default=20261122)
-    parser.add_argument("--start", type=Path, metavar="FOLDER", help="a trained model that goes on")
+    parser.add_argument("--resume", type=Path, metavar="FOLDER", help="a trained model that goes on")
     train(Run(**vars(parser.parse_args())))
 
 
