@@ -4,32 +4,67 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
 
 from midfill_server.context import Window
 
 from . import python
-from .brackets import balanced
+from .brackets import CLOSER, balanced
+from .mend import completed, shortened
+from .region import definition
 from .shape import one_line_only
 
-Judge = Callable[[str, Window], bool | None]  # None: cannot tell
-
-GRAMMARS: dict[str, Judge] = {"python": python.fits}
-"""By LSP's name of the language."""
-
+_PARSED = 30_000  # characters, for all ways to mend one item: the front has other things to do
 _WORD = re.compile(r"\w")
 
 
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """How a language is judged."""
+
+    parses: Callable[[str], bool]
+    """Whether a whole file is without an error."""
+    fits: Callable[[str, Window], bool | None]
+    """Whether the code stays whole with the item at the cursor; None: cannot tell."""
+    around: Callable[[Window], tuple[str, str]]
+    """The definition around the cursor, up to it and from it: which brackets are open."""
+    comment: str
+    """What begins a comment of one line."""
+
+
+GRAMMARS: dict[str, Grammar] = {"python": Grammar(python.parses, python.fits, definition, "#")}
+"""By LSP's name of the language."""
+
+BRACKETS = Grammar(
+    lambda text: True,
+    lambda text, window: brackets_fit(text, window),
+    lambda window: (window.line_start, window.line_rest),
+    "",
+)
+"""For all other languages."""
+
+
+def grammar(language: str) -> Grammar | None:
+    """None where there is none."""
+    return GRAMMARS.get(language)
+
+
 def fitting(text: str, window: Window) -> str:
-    """The longest beginning of the item, in whole lines, that leaves no broken code; "" when none does."""
-    if not text.strip():
+    """The item as it is, or completed, or its longest beginning in whole lines, or its first line mended.
+
+    "" when all of them leave broken code.
+    """
+    if not text.strip() or _fits(text, window):
         return text
-    judge = GRAMMARS.get(window.language, _cannot_tell)
-    verdict = judge(text, window)
-    if verdict is None:
-        verdict = brackets_fit(text, window, strictly=judge is not _cannot_tell)
-    if verdict:
-        return text
-    return next((part for part in _beginnings(text) if judge(part, window)), "")
+    judge = grammar(window.language) or BRACKETS
+    found = next((way for way in _ways(text, window, judge) if judge.fits(way, window)), None)
+    return fitting_lines(text, window) if found is None else found
+
+
+def fitting_lines(text: str, window: Window) -> str:
+    """The longest beginning in whole lines that fits as it is: what is certain of a text that grows."""
+    return next((part for part in _beginnings(text) if _fits(part, window)), "")
 
 
 def brackets_fit(text: str, window: Window, strictly: bool = False) -> bool:
@@ -47,12 +82,36 @@ def brackets_fit(text: str, window: Window, strictly: bool = False) -> bool:
     return balanced(text) or not balanced(window.line_start + rest)
 
 
-def _cannot_tell(_: str, __: Window) -> bool | None:
-    return None
+def _fits(text: str, window: Window) -> bool:
+    if (judge := grammar(window.language)) is None:
+        return brackets_fit(text, window)
+    verdict = judge.fits(text, window)
+    return brackets_fit(text, window, strictly=True) if verdict is None else verdict
+
+
+def _ways(text: str, window: Window, judge: Grammar) -> Iterator[str]:
+    """What may be shown instead of `text`, the best first."""
+    around = judge.around(window)
+    *longer, first_line = _beginnings(text)
+    if longer:
+        if (
+            text[-1] not in CLOSER
+        ):  # a call that ends where it begins was cut off: its lines before are enough
+            yield from completed(text, around, window, judge.comment)
+        yield from (*longer[1:], first_line)
+    mended = _mended(first_line, around, window, judge.comment)
+    yield from islice(mended, 4 + _PARSED // (1 + sum(map(len, around))))
+
+
+def _mended(line: str, around: tuple[str, str], window: Window, comment: str) -> Iterator[str]:
+    yield from completed(line, around, window, comment)
+    for part in shortened(line, window):
+        yield part
+        yield from completed(part, around, window, comment)
 
 
 def _beginnings(text: str) -> Iterator[str]:
-    while "\n" in text:
-        text = text[: text.rfind("\n")].rstrip()
-        if text:
-            yield text
+    """In whole lines, all of them first."""
+    while text.strip():
+        yield text
+        text = text.rpartition("\n")[0].rstrip()
