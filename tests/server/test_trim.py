@@ -214,6 +214,9 @@ def test_an_item_leaves_python_that_parses(drawn: str, written: str, shown: str)
         ("def f():\n    ║\n    return 1\n", '"""Say.\n\n    More.', '"""Say.\n\n    More.\n    """'),
         ("x = ║\ny = 1\n", "1  # it's (", "1  # it's ("),
         ('x = "║\ny = 1\n', "a", ""),
+        ('def f():\n    """║\n\ndef g():\n    pass\n', "Say.", 'Say."""'),
+        ('def f():\n    """\n    ║\n\ndef g():\n    pass\n', "Say.", 'Say.\n    """'),
+        ('def f():\n    """\n    ║\n\ndef g():\n    pass\n', 'Say.\n    """\n', 'Say.\n    """'),
     ],
 )
 def test_what_is_missing_is_added(drawn: str, written: str, shown: str) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from itertools import islice
 
 from midfill_server.context import Window
 
-from . import python
-from .brackets import CLOSER, balanced
+from . import python, trees
+from .brackets import balanced
 from .mend import completed, shortened
 from .region import definition
 from .shape import one_line_only
@@ -33,8 +34,15 @@ class Grammar:
     """What begins a comment of one line."""
 
 
-GRAMMARS: dict[str, Grammar] = {"python": Grammar(python.parses, python.fits, definition, "#")}
-"""By LSP's name of the language."""
+def _tree(language: str) -> Grammar:
+    return Grammar(partial(trees.parses, language=language), trees.fits, trees.around, "//")
+
+
+GRAMMARS: dict[str, Grammar] = {
+    "python": Grammar(python.parses, python.fits, definition, "#"),
+    **{language: _tree(language) for language in trees.LANGUAGES},
+}
+"""By LSP's name of the language; ask `grammar` which are installed."""
 
 BRACKETS = Grammar(
     lambda text: True,
@@ -46,8 +54,9 @@ BRACKETS = Grammar(
 
 
 def grammar(language: str) -> Grammar | None:
-    """None where there is none."""
-    return GRAMMARS.get(language)
+    """None where there is none. The first call for a language may take 20 ms."""
+    there = language == "python" or trees.parser(language) is not None
+    return GRAMMARS[language] if there else None
 
 
 def fitting(text: str, window: Window) -> str:
@@ -62,9 +71,16 @@ def fitting(text: str, window: Window) -> str:
     return fitting_lines(text, window) if found is None else found
 
 
+@lru_cache(maxsize=8)  # asked with each token, and changes with each line
 def fitting_lines(text: str, window: Window) -> str:
-    """The longest beginning in whole lines that fits as it is: what is certain of a text that grows."""
-    return next((part for part in _beginnings(text) if _fits(part, window)), "")
+    """The longest beginning in whole lines that fits, or would with what `fitting` adds to it at the least.
+
+    This much is certain of a text that grows.
+    """
+    judge = grammar(window.language) or BRACKETS
+    return next(
+        (part for part in _beginnings(text) if _fits(part, window) or _begins(part, window, judge)), ""
+    )
 
 
 def brackets_fit(text: str, window: Window, strictly: bool = False) -> bool:
@@ -89,16 +105,24 @@ def _fits(text: str, window: Window) -> bool:
     return brackets_fit(text, window, strictly=True) if verdict is None else verdict
 
 
+def _begins(text: str, window: Window, judge: Grammar) -> bool:
+    if _cut_off(text):
+        return False
+    ways = completed(text, judge.around(window), window, judge.comment)
+    return any(way.startswith(text) and judge.fits(way, window) for way in ways)
+
+
 def _ways(text: str, window: Window, judge: Grammar) -> Iterator[str]:
     """What may be shown instead of `text`, the best first."""
     around = judge.around(window)
     *longer, first_line = _beginnings(text)
+    for n, part in enumerate(longer):
+        if n:
+            yield part
+        if not _cut_off(part):
+            yield from completed(part, around, window, judge.comment)
     if longer:
-        if (
-            text[-1] not in CLOSER
-        ):  # a call that ends where it begins was cut off: its lines before are enough
-            yield from completed(text, around, window, judge.comment)
-        yield from (*longer[1:], first_line)
+        yield first_line
     mended = _mended(first_line, around, window, judge.comment)
     yield from islice(mended, 4 + _PARSED // (1 + sum(map(len, around))))
 
@@ -108,6 +132,11 @@ def _mended(line: str, around: tuple[str, str], window: Window, comment: str) ->
     for part in shortened(line, window):
         yield part
         yield from completed(part, around, window, comment)
+
+
+def _cut_off(text: str) -> bool:
+    """Whether it has a last line that ends where a call begins: the lines before are enough."""
+    return "\n" in text and text[-1] in "(["
 
 
 def _beginnings(text: str) -> Iterator[str]:

@@ -15,6 +15,7 @@ from .shape import one_line_only
 _HEAD = re.compile(
     r"\s*(?:async\s+)?(?:if|elif|else|while|for|with|def|class|try|except|finally|match|case)\b"
 )
+_ENDS = ":,;([{"
 _SEAM = re.compile(r",|\s+")
 _WHOLE = re.compile(r"[\w)\]}\"'`]\Z")
 _DANGLING = re.compile(r"(?:\A|[^\w.])(?:return|raise|yield|await|not|new|throw)\Z")
@@ -23,7 +24,7 @@ _LEAST = 2  # characters that are the rest of the line, come too early
 
 
 def completed(text: str, around: tuple[str, str], window: Window, comment: str) -> Iterator[str]:
-    """With strings and brackets closed that are left open, and with a colon or comma where a line lacks it.
+    """With strings and brackets closed that are left open, and with the sign at its end that a line lacks.
 
     `around` is the code up to the cursor and from it. A bracket that ended its line is closed on a line of
     its own, as deep as that one, where there is nothing right of the cursor; and an item of several lines is
@@ -31,30 +32,38 @@ def completed(text: str, around: tuple[str, str], window: Window, comment: str) 
     """
     before, after = around
     place, quote = open_quote(before + text, comment)
-    if place >= len(before):
-        text += ("\n" + window.line_start if "\n" in text and not window.line_start.strip() else "") + quote
+    if place >= len(before) or (len(quote) > 1 and quote not in after):
+        begins = _line_at(before + text, place)
+        own_line = "\n" in (before + text)[place:]
+        text += ("\n" + begins[: len(begins) - len(begins.lstrip())] if own_line else "") + quote
         yield text
     places = left_open(before + text, after, comment)
-    head = _HEAD.match(_line_at(before + text, places[0] if places else len(before + text)))
+    head = comment == "#" and _HEAD.match(
+        _line_at(before + text, places[0] if places else len(before + text))
+    )
     flat = one_line_only(window) or window.line_rest.strip()
     if "\n" in text and not all((before + text)[place + 1 : place + 2] == "\n" for place in places):
         return
     whole = text
     for place in reversed(places):
         code = before + whole
-        if not flat and code[place + 1 : place + 2] == "\n":
+        if not flat and (code[place + 1 : place + 2] == "\n" or code[place:] == "{"):
             line = _line_at(code, place)
             whole += "\n" + line[: len(line) - len(line.lstrip())] + CLOSER[code[place]]
         else:
             whole = whole.rstrip(" ,") + CLOSER[code[place]]
     if places:
         yield whole
-    if head and not whole.endswith(":"):
+    if whole[-1] in _ENDS:
+        return
+    if comment == "//":
+        yield whole + ";"
+    if head:
         yield whole + ":"
-    elif not head and not whole.endswith((",", *CLOSER)):
-        line_above = before[: before.rfind("\n") + 1].rstrip()
-        if line_above.endswith(",") or left_open(before + whole, "", comment):
-            yield whole + ","
+        return
+    line_above = before[: before.rfind("\n") + 1].rstrip()
+    if line_above.endswith(",") or left_open(before + whole, "", comment):
+        yield whole + ","
 
 
 def _line_at(code: str, place: int) -> str:

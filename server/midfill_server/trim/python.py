@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from midfill_server.context import Window
 
-from .brackets import CLOSER, OPENER, balanced, left_open, loose
+from .brackets import CLOSER, OPENER, balanced, left_open, loose, open_quote
 from .region import definition, indent, regions
 
 _PARSED = 40_000  # characters, to find what is whole around one cursor: some milliseconds
@@ -33,9 +33,10 @@ def fits(text: str, window: Window) -> bool | None:
 def _sound(window: Window) -> tuple[str, str] | None:
     """The smallest region that parses with something in the cursor's line; None: none does."""
     line_start, left = window.line_start, _PARSED
+    cut = definition(window)[1] == window.suffix  # where a string may end that seems to have no end
     for above, below in dict.fromkeys(regions(window)):
         lines, following = above[: len(above) - len(line_start)], below.partition("\n")[2]
-        for line in (line_start + window.line_rest, *_stand_ins(lines, line_start, following)):
+        for line in (line_start + window.line_rest, *_stand_ins(lines, line_start, following, cut)):
             left -= len(lines) + len(following)
             if left < 0:
                 return None
@@ -44,12 +45,14 @@ def _sound(window: Window) -> tuple[str, str] | None:
     return None
 
 
-def _stand_ins(above: str, line_start: str, below: str) -> Iterator[str]:
+def _stand_ins(above: str, line_start: str, below: str, cut: bool) -> Iterator[str]:
     """Lines for the cursor's, to see whether what is around it parses at all."""
     depth = line_start[: indent(line_start)]
     yield from (depth + line for line in ("pass", "", "if 1:", "0,", "try:"))
     if closers := "".join(CLOSER[above[n]] for n in reversed(left_open(above, below, "#"))):
         yield from (depth + closers + end for end in ("", ":", ","))
+    if len(quote := open_quote(above, "#")[1]) > 1 and not cut:
+        yield depth + quote
     if openers := "".join(OPENER[closer] for closer in reversed(loose(above + below, "#")[1])):
         yield depth + openers
     last = above.rstrip().rpartition("\n")[2]

@@ -9,8 +9,11 @@ from midfill_server.context import Window
 
 from .brackets import OPENER, loose
 
-_HEAD = re.compile(r"[ \t]*(?:(?:async[ \t]+def|def|class)\b|@)")
+_HEAD = re.compile(r"[ \t]*(?:(?:async[ \t]+)?def[ \t]+\w+[ \t]*[(\[]|class[ \t]+\w+[ \t]*[(:\[]|@\w)")
 _GOES_ON = re.compile(r"\s*(?:[)\]}#]|(?:else|elif|except|finally|case)\b)")
+_STATEMENT = re.compile(
+    r"^[ \t]*(?:def \w+\(|class \w+[(:]|(?:from [\w.]+ )?import \w|return\b|(?:if|for) .*:$)", re.M
+)
 _LONG, _NEAR = 4_000, 3  # characters; lines of a table
 
 
@@ -19,7 +22,11 @@ def definition(window: Window) -> tuple[str, str]:
     """(code up to the cursor, code from it) of the definition around it, or of a statement of the file."""
     lines = _lines_above(window)
     start, depth = _starts(lines, indent(window.line_start))[-1]
-    return _from(lines, start) + window.line_start, _below(window, depth)
+    above = _from(lines, start) + window.line_start
+    if _odd(above) and not _in_string(window):  # it begins where a string ends
+        start = next((n for n in range(start - 1, -1, -1) if _odd(lines[n])), start)
+        above = _from(lines, start) + window.line_start
+    return above, _below(window, depth)
 
 
 def regions(window: Window) -> Iterator[tuple[str, str]]:
@@ -35,11 +42,12 @@ def regions(window: Window) -> Iterator[tuple[str, str]]:
     in_brackets = bool(loose(above, "#")[0])
     if cut or (in_brackets and len(above) + len(below) > _LONG):
         yield from _table(window, lines)
-    elif not in_brackets and not any(window.prefix.count(quotes) % 2 for quotes in ('"""', "'''")):
+    if not in_brackets and not _in_string(window):
         for n, deep in nearer:
-            yield _from(lines, n) + window.line_start, _below(window, deep)
+            if not _odd(near := _from(lines, n) + window.line_start):
+                yield near, _below(window, deep)
     yield above, below
-    yield from _cut(window, lines, start, above, below)
+    yield from _cut(window, start, above, below)
 
 
 def _lines_above(window: Window) -> list[str]:
@@ -67,6 +75,19 @@ def _starts(lines: list[str], inner: int) -> list[tuple[int, int]]:
     return [*starts, (0, min(depth, inner))]
 
 
+def _odd(code: str) -> bool:
+    """Whether a string of three quotes begins in it and does not end, or ends and did not begin."""
+    return any(code.count(quotes) % 2 for quotes in ('"""', "'''"))
+
+
+def _in_string(window: Window) -> bool:
+    """Whether the cursor is in a string of three quotes; the window may have begun in one."""
+    outside, inside = (
+        sum(len(_STATEMENT.findall(piece)) for piece in window.prefix.split('"""')[n::2]) for n in (0, 1)
+    )
+    return _odd(window.prefix) != (inside > outside)
+
+
 def _from(lines: list[str], start: int) -> str:
     block = "if 1:\n" if lines and indent(lines[start]) else ""
     return block + "".join(line + "\n" for line in lines[start:])
@@ -85,26 +106,29 @@ def _below(window: Window, depth: int) -> str:
     return "\n".join([rest, *following])
 
 
-def _cut(window: Window, lines: list[str], start: int, above: str, below: str) -> Iterator[tuple[str, str]]:
+def _cut(window: Window, start: int, above: str, below: str) -> Iterator[tuple[str, str]]:
     """The largest region again, where the window may have cut it."""
     closers = loose(above + below, "#")[1] if start == 0 else ""
     if closers:  # they were opened before the window begins
         yield "".join(OPENER[closer] for closer in reversed(closers)) + above, below
-    if window.suffix.endswith(below[-20:]):
+    if below == window.suffix:
         yield above, _without_open_string(below)
         yield above, _without_last_statement(below, window.line_start)
-    earlier = (n for n in range(start - 1, -1, -1) if '"""' in lines[n])
-    if above.count('"""') % 2 and (string := next(earlier, None)) is not None:  # it began with a string's end
-        yield _from(lines, string) + window.line_start, below
 
 
 def _table(window: Window, lines: list[str]) -> Iterator[tuple[str, str]]:
     """Lines in the middle of brackets of which the window sees neither end."""
+
+    def row(line: str) -> bool:
+        return indent(line) == depth and line.rstrip().endswith(",")
+
+    depth = indent(window.line_start)
     rest, *following = window.suffix.split("\n")
-    below = [rest, *takewhile(lambda line: not _GOES_ON.match(line), following[:_NEAR])]
-    for opener, closer in ("f(", ")"), ("[", "]"), ("{", "}"):
-        above = "".join(line + "\n" for line in lines[-_NEAR:])
-        yield f"{opener}\n{above}{window.line_start}", "\n".join([*below, closer])
+    near = list(takewhile(row, lines[: -_NEAR - 1 : -1]))
+    above = "".join(line + "\n" for line in reversed(near)) + window.line_start
+    below = "\n".join([rest, *takewhile(row, following[:_NEAR])])
+    for opener, closer in (("f(", ")"), ("[", "]"), ("{", "}")) if near else ():
+        yield f"{opener}\n{above}", f"{below}\n{closer}"
 
 
 def _without_open_string(below: str) -> str:

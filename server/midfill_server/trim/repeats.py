@@ -13,7 +13,7 @@ _PHRASE = range(6, 64)  # characters
 def lines_that_stand_there(text: str, window: Window) -> str:
     """Up to a line that is the one above the cursor, or one of the next ones below it, a comma aside.
 
-    The line above may be the body of a block again that the item opens.
+    The line above may come again as the body of a block that the item opens.
     Lines of brackets alone are often alike by right: they count where they are all that is left of the item,
     follow below, and close more than the item opens.
     """
@@ -25,7 +25,7 @@ def lines_that_stand_there(text: str, window: Window) -> str:
     first = 1 if window.line_start.strip() else 0  # of the lines that are wholly the model's
     for n, line in enumerate(lines):
         closing = n >= first and line and lines[n:] == below[: len(lines) - n]
-        opened = n > 0 and lines[n - 1].endswith((":", "{"))
+        opened = n > first and lines[n - 1].endswith((":", "{"))
         stands_there = line.rstrip(" ,") in known or (line.rstrip(" ,") in again and not opened)
         if stands_there or (closing and first_unmatched(text) < len(text)):
             return _up_to(n, text)
