@@ -98,6 +98,7 @@ def test_a_line_that_stands_above_or_below_is_not_written_again() -> None:
     check("a = 1\n║\n", "a = 1\nb = 2\n", "")
     check("a = 1\nb = ║\n", "2\na = 1\n", "2")
     check("x = 1\n║\nc = 3\nd = 4\n", "b = 2\nd = 4\ne = 5\n", "b = 2")
+    check("if a:\n    ║\nelse:\n    return b\n", "return b", "")
     check('    "1",\n    ║\n    "☔",\n', '"☔",', "")
 
 

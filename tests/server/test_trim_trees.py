@@ -31,6 +31,8 @@ def window(drawn: str, language: str) -> Window:
         ("javascript", "function f() {\n  ║\n}\n", "let a = ] b", "let a"),
         ("javascript", "class C {\n  ║\n\n  g() {}\n}\n", "f(a) { return a }", "f(a) { return a }"),
         ("javascript", "// It's a ║\nf()\n", "comment (", "comment ("),
+        ("javascript", "/**\n * Says ║\n */\nf()\n", "what (", "what ("),
+        ("javascript", "class C {\n  /**\n   * Says.\n   ║\n  f() {}\n}\n", "*/", "*/"),
         ("javascriptreact", "const a = <b>║</b>;\n", "{c}", "{c}"),
         ("typescript", "function f(a: ║) {}\n", "string", "string"),
         ("typescript", "interface A {\n  ║\n}\n", "b: number;", "b: number;"),

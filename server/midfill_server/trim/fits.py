@@ -16,7 +16,7 @@ from .mend import completed, shortened
 from .region import definition
 from .shape import one_line_only
 
-_PARSED = 30_000  # characters, for all ways to mend one item: the front has other things to do
+_PARSED = 15_000  # characters, for all ways to mend one item: the front has other things to do
 _WORD = re.compile(r"\w")
 
 
@@ -124,7 +124,7 @@ def _ways(text: str, window: Window, judge: Grammar) -> Iterator[str]:
     if longer:
         yield first_line
     mended = _mended(first_line, around, window, judge.comment)
-    yield from islice(mended, 4 + _PARSED // (1 + sum(map(len, around))))
+    yield from islice(mended, 6 + _PARSED // (1 + sum(map(len, around))))
 
 
 def _mended(line: str, around: tuple[str, str], window: Window, comment: str) -> Iterator[str]:

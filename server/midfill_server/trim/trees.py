@@ -10,6 +10,7 @@ import importlib
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from midfill_server.context import Window
@@ -33,8 +34,13 @@ LANGUAGES = {
 }
 """LSP's name of the language -> the package, and its function that gives the grammar."""
 
-_PARSED = 60_000  # characters, to find what is whole around one cursor: some milliseconds
-_LONGEST = 8_000  # characters on each side of the cursor
+_WRAPPERS = ("", ""), ("class X {\n", "\n}"), ("x = {\n", "\n}")
+"""What a block may stand in: nothing, a class, an object."""
+
+_PARSED = 16_000  # characters, to find what is whole around one cursor: some milliseconds
+_LONGEST = 4_000  # characters on each side of the cursor
+_GOES_ON = re.compile(r"\s*[)\]}*]")
+_OPENS = re.compile(r"[({\[]+\Z")
 _BEGINS = re.compile(r"[\w@#]")
 
 
@@ -58,11 +64,52 @@ def parses(text: str, language: str) -> bool:
 @lru_cache(maxsize=32)  # as Python's judge
 def fits(text: str, window: Window) -> bool | None:
     """Whether the code is without an error with the item in it; None when it is never, but here no worse."""
+    if window.prefix.rfind("/*") > window.prefix.rfind("*/"):
+        return None if "*/" in text else True  # a comment
+    if near := _block(window):
+        return any(_errors(above + text + below, window.language) == 0 for above, below in near)
     above, below = around(window)
     errors = _errors(above + text + below, window.language)
     if not errors or (least := _least_errors(window)) == 0:
         return not errors
     return None if errors <= least else False
+
+
+@lru_cache(maxsize=4)
+def _block(window: Window) -> list[tuple[str, str]]:
+    """The block around the cursor, up to it and from it, without all but the statements beside the cursor.
+
+    In each of _WRAPPERS that makes it whole with something in the cursor's line; none if the line above the
+    block does not end with its bracket.
+    """
+    lines = window.prefix[: len(window.prefix) - len(window.line_start)].split("\n")[:-1]
+    depth = indent(window.line_start)
+    heads = (n for n in range(len(lines) - 1, -1, -1) if lines[n].strip() and indent(lines[n]) < depth)
+    head = next((n for n in heads if not _GOES_ON.match(lines[n])), None)
+    if head is None or (opens := _OPENS.search(lines[head].rstrip())) is None:
+        return []
+    beside = (n for n in range(len(lines) - 1, head, -1) if _is_beside(lines[n], depth))
+    inner = lines[next(beside, len(lines)) :]
+    above = "\n".join([lines[head], *inner, window.line_start])
+    rest, *following = window.suffix.split("\n")
+    ends = [n for n, line in enumerate(following) if line.strip() and indent(line) < depth]
+    following = following[: ends[0] if ends else 0]
+    next_ones = [n for n, line in enumerate(following) if _is_beside(line, depth)]
+    below = [rest, *following[: next_ones[1] if len(next_ones) > 1 else len(following)]]
+    below.append("".join(CLOSER[it] for it in reversed(opens[0])))
+    around = [(before + above, "\n".join(below) + after) for before, after in _WRAPPERS]
+    return [it for it in around if len(above) < _LONGEST and _is_whole(it, window)]
+
+
+def _is_beside(line: str, depth: int) -> bool:
+    return bool(line.strip()) and indent(line) == depth and not _GOES_ON.match(line)
+
+
+def _is_whole(region: tuple[str, str], window: Window) -> bool:
+    """Whether it is without an error with something in the cursor's line."""
+    above, (_, _, below) = region[0][: len(region[0]) - len(window.line_start)], region[1].partition("\n")
+    stand_ins = islice(_stand_ins(above, window, below), 6)
+    return any(_errors(f"{above}{line}\n{below}", window.language) == 0 for line in stand_ins)
 
 
 @lru_cache(maxsize=4)
