@@ -50,6 +50,13 @@ def test_code_that_is_broken_elsewhere_does_not_silence_us() -> None:
     assert trim("d()", window("function f() {\n  if (a) {\n    ║\n", "javascript")).startswith("d()")
 
 
+def test_deep_code_and_long_lines_are_no_trouble() -> None:
+    deep = "(" * 1500 + "║" + ")" * 1500
+    assert trim("a b", window(f"x = {deep}\n", "javascript")) == "a"
+    long = "a();" * 2000
+    assert trim("b", window(f"{long}c = ║;{long}\n", "javascript")) == "b"
+
+
 def test_only_the_code_near_the_cursor_is_read() -> None:
     far = "function g() {\n  h()\n}\n" * 4000
     assert trim("f(b", window(f"{far}const a = ║\n{far}", "javascript")) == "f(b)"

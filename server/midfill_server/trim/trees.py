@@ -63,7 +63,9 @@ def parses(text: str, language: str) -> bool:
 
 @lru_cache(maxsize=32)  # as Python's judge
 def fits(text: str, window: Window) -> bool | None:
-    """Whether the code is without an error with the item in it; None when it is never, but here no worse."""
+    """Whether the code is without an error with the item in it; None when it never is, and here no worse."""
+    if len(window.line_start) + len(window.line_rest) > _LONGEST:
+        return None  # made by a machine
     if window.prefix.rfind("/*") > window.prefix.rfind("*/"):
         return None if "*/" in text else True  # a comment
     if near := _block(window):
@@ -119,7 +121,7 @@ def around(window: Window) -> tuple[str, str]:
     lines = window.prefix[: len(window.prefix) - len(line_start)].split("\n")[:-1]
     start = next((n for n in range(len(lines) - 1, -1, -1) if _BEGINS.match(lines[n])), 0)
     above = "".join(line + "\n" for line in lines[start:])
-    while len(above) > _LONGEST:
+    if len(above) > _LONGEST:
         above = above[-_LONGEST:].partition("\n")[2]
     rest, *following = window.suffix.split("\n")
     end = next((n for n, line in enumerate(following) if _BEGINS.match(line)), len(following))
@@ -159,8 +161,12 @@ def _errors(text: str, language: str) -> int:
     return _count(it.parse(text.encode()).root_node)
 
 
-def _count(node: Node) -> int:
+def _count(root: Node) -> int:
     """Its errors: what the grammar has no place for, and what it misses."""
-    if not node.has_error:
-        return 0
-    return (node.is_error or node.is_missing) + sum(map(_count, node.children))
+    errors, nodes = 0, [root]
+    while nodes:
+        node = nodes.pop()
+        if node.has_error:
+            errors += node.is_error or node.is_missing
+            nodes += node.children
+    return errors
