@@ -11,9 +11,7 @@ from .brackets import OPENER, loose
 
 _HEAD = re.compile(r"[ \t]*(?:(?:async[ \t]+)?def[ \t]+\w+[ \t]*[(\[]|class[ \t]+\w+[ \t]*[(:\[]|@\w)")
 _GOES_ON = re.compile(r"\s*(?:[)\]}#]|(?:else|elif|except|finally|case)\b)")
-_STATEMENT = re.compile(
-    r"^[ \t]*(?:def \w+\(|class \w+[(:]|(?:from [\w.]+ )?import \w|return\b|(?:if|for) .*:$)", re.M
-)
+_OF_CODE = "def ", "import ", "self.", "return ", " = "  # rare in prose
 _LONG, _NEAR = 4_000, 3  # characters; lines of a table
 
 
@@ -80,11 +78,11 @@ def _odd(code: str) -> bool:
     return any(code.count(quotes) % 2 for quotes in ('"""', "'''"))
 
 
+@lru_cache(maxsize=4)
 def _in_string(window: Window) -> bool:
     """Whether the cursor is in a string of three quotes; the window may have begun in one."""
-    outside, inside = (
-        sum(len(_STATEMENT.findall(piece)) for piece in window.prefix.split('"""')[n::2]) for n in (0, 1)
-    )
+    pieces = window.prefix.split('"""')
+    outside, inside = (sum(it.count(sign) for it in pieces[n::2] for sign in _OF_CODE) for n in (0, 1))
     return _odd(window.prefix) != (inside > outside)
 
 
