@@ -28,6 +28,7 @@ from midfill_server.protocol import InlineCompletionParams, LanguageServer, log_
 from midfill_server.resident import Resident, State, Status
 from midfill_server.settings import Settings, read_settings
 from midfill_server.statistics import Statistics
+from midfill_server.trim import grammar
 
 # What is sent unless the user says otherwise; the engine cuts further.
 PREFIX_TOKENS, SUFFIX_TOKENS, CONTEXT_TOKENS = 3072, 512, 1024
@@ -64,6 +65,8 @@ async def completion(ls: Server, params: lsp.CompletionParams) -> lsp.Completion
 def did_open(ls: Server, params: lsp.DidOpenTextDocumentParams) -> None:
     ls.documents.open(params.text_document)
     ls.completer.changed(params.text_document.uri, None)
+    # off the way of keys: a language's first file may cost 20 ms
+    asyncio.get_running_loop().run_in_executor(None, grammar, params.text_document.language_id)
     ls.warm_up()
 
 

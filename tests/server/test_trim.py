@@ -98,7 +98,17 @@ def test_a_line_that_stands_above_or_below_is_not_written_again() -> None:
     check("a = 1\n║\n", "a = 1\nb = 2\n", "")
     check("a = 1\nb = ║\n", "2\na = 1\n", "2")
     check("x = 1\n║\nc = 3\nd = 4\n", "b = 2\nd = 4\ne = 5\n", "b = 2")
+    check("if a:\n    ║\nelse:\n    return b\n", "return b", "")
     check('    "1",\n    ║\n    "☔",\n', '"☔",', "")
+
+
+def test_the_line_above_may_be_the_body_of_another_block() -> None:
+    check("if a:\n    return\n║\n", "if b:\n    return\n", "if b:\n    return")
+    check("if a:\n    return\n║\n", "b()\n    return\n", "b()")
+
+
+def test_a_comma_makes_no_other_line() -> None:
+    check('f(\n    "a",\n    ║\n)\n', '"a"', "")
 
 
 def test_the_same_words_at_another_depth_are_another_line() -> None:
@@ -137,7 +147,7 @@ def test_an_item_ends_where_it_goes_round_in_circles(written: str, shown: str) -
         ("from_h║er(self.headers.get(a))\n", "eader(self.headers.get(b), c)", "ead"),
         ("f(║, key=1)\n", "a, b, key=2)", "a, b"),
         ("x = ║ if a else b\n", "f(1)", "f(1)"),
-        ("x = ║ if a else b\n", "f(1", ""),
+        ("x = ║ if a else b\n", "f(1", "f(1)"),
         ("x = ║ if a else b\n", "1) + 2", "1"),
         ("kwarg║ple(args), kwargs\n", "s.append(name)", ""),
     ],
@@ -171,11 +181,12 @@ def test_an_indented_line_gets_no_second_indentation(drawn: str, written: str, s
     ("drawn", "written", "shown"),
     [
         ("def f(a):\n    ║\n    return a\n", "if a:\n        a = 1", "if a:\n        a = 1"),
-        ("def f(a):\n    ║\n    return a\n", "b = a +", ""),
+        ("def f(a):\n    ║\n    return a\n", "b = a +", "b = a"),
+        ("def f(a):\n    ║\n    return a\n", "+", ""),
         ("def f(a):\n    ║\n    return a\n", "b = a\n    c = (b,", "b = a"),
         ("def f(a):\n    if ║\n", "a:", "a:"),  # its body comes next
         ("class C:\n    def f(self):\n        x = ║ + 1\n\n    def g(self):\n", "self.a", "self.a"),
-        ("class C:\n    def f(self):\n        x = ║ + 1\n\n    def g(self):\n", "self.a b", ""),
+        ("class C:\n    def f(self):\n        x = ║ + 1\n\n    def g(self):\n", "self.a b", "self.a"),
         ("def f(a):\n    ║\n        b()\n", "c = 1", ""),
         ("def f(a):\n    ║\n        b()\n", "if a:", "if a:"),
         ("x = [\n    ║\n]\n", "1, 2,", "1, 2,"),
@@ -184,6 +195,63 @@ def test_an_indented_line_gets_no_second_indentation(drawn: str, written: str, s
     ],
 )
 def test_an_item_leaves_python_that_parses(drawn: str, written: str, shown: str) -> None:
+    check(drawn, written, shown, language="python")
+
+
+@pytest.mark.parametrize(
+    ("drawn", "written", "shown"),
+    [
+        ("x = f(║\n)\n", "g(a, b", "g(a, b)"),
+        ("x = f(a, ║\ny = 1\n", "g(b", "g(b))"),
+        ("x = ║[0]\n", "f(a", "f(a)"),
+        ("f(\n    str(║\n    b,\n)\n", "g(a),", "g(a)),"),
+        ("f(\n    ║\n    b,\n)\n", "a", "a,"),
+        ("def f(a):\n    ║\n        return a\n", "if a", "if a:"),
+        ("def f(a):\n    if (\n        a\n        ║\n        return a\n", "and b", "and b\n    ):"),
+        ("def f():\n    ║\n    return a\n", "a = g(\n        1,", "a = g(\n        1,\n    )"),
+        ("def f():\n    ║\n    return a\n", "a = 1\n    b = g(", "a = 1"),
+        ("x = ║\ny = 1\n", 'f("a, b', 'f("a, b")'),
+        ("def f():\n    ║\n    return 1\n", '"""Say.', '"""Say."""'),
+        ("def f():\n    ║\n    return 1\n", '"""Say.\n\n    More.', '"""Say.\n\n    More.\n    """'),
+        ("x = ║\ny = 1\n", "1  # it's (", "1  # it's ("),
+        ('x = "║\ny = 1\n', "a", ""),
+        ('def f():\n    """║\n\ndef g():\n    pass\n', "Say.", 'Say."""'),
+        ('def f():\n    """\n    ║\n\ndef g():\n    pass\n', "Say.", 'Say.\n    """'),
+        ('def f():\n    """\n    ║\n\ndef g():\n    pass\n', 'Say.\n    """\n', 'Say.\n    """'),
+    ],
+)
+def test_what_is_missing_is_added(drawn: str, written: str, shown: str) -> None:
+    check(drawn, written, shown, language="python")
+
+
+@pytest.mark.parametrize(
+    ("drawn", "written", "shown"),
+    [
+        ("x = f(\n    ║\n)\n", "g(a), b))) + 1", "g(a), b"),
+        ("f(║, key=1)\n", "a, b=2, c", "a, b=2"),
+        ("def f(a):\n    ║\n    return a\n", "b = a if a else", "b = a"),
+        ("def f(a):\n    ║\n    return a\n", "return or raise a", ""),
+        ("f('║aw', 2)\n", "raw', 1", "r"),
+        ("from a imp║ C, D\n", "ort B", "ort"),
+        ("if self.a║coding_set:\n    b()\n", "_type is not:", ""),
+    ],
+)
+def test_what_is_too_much_is_taken_away(drawn: str, written: str, shown: str) -> None:
+    check(drawn, written, shown, language="python")
+
+
+@pytest.mark.parametrize(
+    ("drawn", "written", "shown"),
+    [
+        ("class C:\n    a = 1\n    @║\n    def f(self):\n        pass\n", "property", "property"),
+        ("@║\ndef f():\n    pass\n", "cache(", "cache()"),
+        ("if a:\n    b()\n\n║\n# Or else.\nelif c:\n    d()\n", "e = 1", ""),
+        ('def f():\n    """Say.\n\n    x = 1\n    ║\n    """\n', "and so on", "and so on"),
+        ("    1: (2, 3),\n" * 9 + "    ║\n" + "    9: (2, 3),\n" * 9, "7: (2, 3", "7: (2, 3),"),
+        ("f(a)\n" * 4000 + "g(║\n" + "h(a)\n" * 4000, "a", "a)"),
+    ],
+)
+def test_the_judge_sees_what_it_needs(drawn: str, written: str, shown: str) -> None:
     check(drawn, written, shown, language="python")
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from midfill_server.evaluation import metrics
 from midfill_server.evaluation.holes import Hole
+from midfill_server.evaluation.parsing import one_line_can_parse, still_parses
 from midfill_server.evaluation.report import Row, Table, Unit
 from midfill_server.evaluation.session import Answer
 from midfill_server.evaluation.tap import Exchange
-from midfill_server.trim import python
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Outcome:
     loops: bool
     parses: bool | None
     one_line_parses: bool | None
+    """Of an item of one line, where one line can leave a file that parses."""
     names_in_view: float | None
     names_added: float | None
     names_right: float | None
@@ -52,9 +53,8 @@ def outcome(hole: Hole, answer: Answer) -> Outcome:
     names = metrics.whole_names(hidden, hole.prefix, hole.suffix)
     exchange = answer.exchange
     timings = exchange.timings if exchange else {}
-    parses = None
-    if shown and hole.file.language == "python" and python.parses(hole.file.text):
-        parses = python.parses(hole.prefix + shown + hole.suffix)
+    parses = still_parses(hole, shown)
+    judged = parses is not None and "\n" not in shown and one_line_can_parse(hole)
     return Outcome(
         level=hole.level,
         shown=bool(shown),
@@ -64,7 +64,7 @@ def outcome(hole: Hole, answer: Answer) -> Outcome:
         repeats=metrics.repeats(shown, hidden, hole.prefix, hole.suffix),
         loops=metrics.loops(shown, hidden),
         parses=parses,
-        one_line_parses=None if "\n" in shown else parses,
+        one_line_parses=parses if judged else None,
         names_in_view=metrics.recall(names, exchange.seen()) if exchange else None,
         names_added=names_added(hole, exchange) if exchange else None,
         names_right=metrics.recall(names, compared),
@@ -105,8 +105,8 @@ FIGURES: tuple[tuple[str, str, Unit, Callable[[Outcome], float | None]], ...] = 
     ("nothing", "shows nothing", "%", lambda it: not it.shown),
     ("repeats", "repeats a line that stands there (of those shown)", "%", lambda it: _if(it, it.repeats)),
     ("loops", "goes round in circles (of those shown)", "%", lambda it: _if(it, it.loops)),
-    ("parses", "still parses with the item (Python)", "%", lambda it: it.parses),
-    ("one_line_parses", "… items of one line", "%", lambda it: it.one_line_parses),
+    ("parses", "still parses with the item", "%", lambda it: it.parses),
+    ("one_line_parses", "… items of one line, where one line can", "%", lambda it: it.one_line_parses),
     ("names_in_view", "hidden names that the model could see", "%", lambda it: it.names_in_view),
     ("names_added", "… not in the window but in the context", "%", lambda it: it.names_added),
     ("names_right", "hidden names that the item has", "%", lambda it: it.names_right),
@@ -124,6 +124,8 @@ def quality(outcomes: Sequence[Outcome]) -> Table:
         Row(name, label, unit, tuple(mean(map(figure, group)) for group in groups))
         for name, label, unit, figure in FIGURES
     ]
+    judged = (sum(it.one_line_parses is not None for it in group) for group in groups)
+    rows.append(Row("one_line_judged", "… of so many", "", tuple(judged)))
     rows.append(Row("reuse", "prefix tokens from the KV cache", "%", tuple(map(_reuse, groups))))
     return Table("quality", "Quality", (*levels, "all")[: len(groups)], tuple(rows))
 

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from midfill_server.context import Window
 
 from .clean import control_tokens, has_control_token, indentation, trailing_blanks, unix_newlines
-from .fits import GRAMMARS, fitting
+from .fits import fitting, fitting_lines, grammar
 from .repeats import circles, lines_that_stand_there
 from .rest import rest_of_line, tail_that_follows
 from .shape import is_complete, one_line_only, one_unit, whole_lines
 
-__all__ = ["FILTERS", "is_final", "one_line_only", "settled", "trim", "whole_lines"]
+__all__ = ["FILTERS", "grammar", "is_final", "one_line_only", "settled", "trim", "whole_lines"]
 
 Filter = Callable[[str, Window], str]
 
@@ -54,12 +54,12 @@ def settled(text: str, window: Window) -> str:
     if one_line_only(window) and window.line_rest.strip():
         return ""
     lines = whole_lines(text)
-    judged = window.language in GRAMMARS
+    judged = grammar(window.language) is not None
     if judged and lines == text:
         return ""
     for apply in FILTERS:
         if judged or apply not in AT_THE_END:
-            lines = apply(lines, window)
+            lines = (fitting_lines if apply is fitting else apply)(lines, window)
     rest = window.line_rest.strip()
     overlaps = (n for n in range(min(len(rest), len(lines)), 0, -1) if lines.endswith(rest[:n]))
     return lines[: len(lines) - next(overlaps, 0)].rstrip()

@@ -1,10 +1,13 @@
-"""Brackets and quotes of a piece of a line, as far as they can be told without its language."""
+"""Brackets and quotes of a piece of code, as far as they can be told without its language."""
 
 import re
+from functools import lru_cache
 
 OPENER = {")": "(", "]": "[", "}": "{"}
+CLOSER = {opener: closer for closer, opener in OPENER.items()}
 QUOTES = "\"'`"
 _STRING = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'")
+_LONG_STRING = r"\"\"\"[\s\S]*?(?:\"\"\"|\Z)|'''[\s\S]*?(?:'''|\Z)"
 
 
 def without_strings(text: str) -> str:
@@ -33,3 +36,56 @@ def balanced(text: str) -> bool:
     return first_unmatched(text) == len(text) and all(
         text.count(opener) == text.count(closer) for closer, opener in OPENER.items()
     )
+
+
+def open_quote(code: str, comment: str) -> tuple[int, str]:
+    """(where a string begins that `code` leaves open, its quote), (-1, "") for none.
+
+    A string of one quote ends with its line in any case.
+    """
+    for found in _quotes(comment).finditer(code):
+        if (long := found["long"]) or (found["short"] and "\n" not in code[found.end() :]):
+            return found.start(), long or found["short"]
+    return -1, ""
+
+
+def left_open(before: str, after: str, comment: str) -> list[int]:
+    """Where `before` opens brackets that neither it nor `after` closes, the outermost first.
+
+    `comment` is what begins a comment of one line, "" for none.
+    """
+    openers, _ = loose(before, comment)
+    closers = loose(after, comment)[1][: len(openers)]  # more of them close what the window does not show
+    n = 0
+    while n < len(closers) and closers[-1 - n] == CLOSER[before[openers[n]]]:
+        n += 1  # the outermost is closed last
+    return openers[n:]
+
+
+def loose(code: str, comment: str) -> tuple[list[int], str]:
+    """(where the brackets are that nothing closes, the closers of brackets that nothing opened)."""
+    openers: list[int] = []
+    closers = ""
+    for found in _brackets(comment).finditer(code):
+        bracket = found[1]
+        if bracket in CLOSER:
+            openers.append(found.start())
+        elif bracket and openers and code[openers[-1]] == OPENER[bracket]:
+            openers.pop()
+        elif bracket:
+            closers += bracket
+    return openers, closers
+
+
+@lru_cache
+def _brackets(comment: str) -> re.Pattern[str]:
+    """Finds brackets as its group, and passes over strings and comments."""
+    passed = [_LONG_STRING, _STRING.pattern] + ([re.escape(comment) + r"[^\n]*"] if comment else [])
+    return re.compile("|".join(passed) + r"|([()\[\]{}])")
+
+
+@lru_cache
+def _quotes(comment: str) -> re.Pattern[str]:
+    """Finds quotes that open what nothing closes, passing over strings and comments."""
+    passed = r"\"\"\"[\s\S]*?\"\"\"|'''[\s\S]*?'''" + (f"|{re.escape(comment)}[^\n]*" if comment else "")
+    return re.compile(rf"{passed}|(?P<long>\"\"\"|''')|{_STRING.pattern}|(?P<short>[\"'])")

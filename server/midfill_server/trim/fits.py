@@ -4,32 +4,83 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import islice
 
 from midfill_server.context import Window
 
-from . import python
+from . import python, trees
 from .brackets import balanced
+from .mend import completed, shortened
+from .region import definition
 from .shape import one_line_only
 
-Judge = Callable[[str, Window], bool | None]  # None: cannot tell
-
-GRAMMARS: dict[str, Judge] = {"python": python.fits}
-"""By LSP's name of the language."""
-
+_PARSED = 15_000  # characters, for all ways to mend one item: the front has other things to do
 _WORD = re.compile(r"\w")
 
 
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """How a language is judged."""
+
+    parses: Callable[[str], bool]
+    """Whether a whole file is without an error."""
+    fits: Callable[[str, Window], bool | None]
+    """Whether the code stays whole with the item at the cursor; None: cannot tell."""
+    around: Callable[[Window], tuple[str, str]]
+    """The definition around the cursor, up to it and from it: which brackets are open."""
+    comment: str
+    """What begins a comment of one line."""
+
+
+def _tree(language: str) -> Grammar:
+    return Grammar(partial(trees.parses, language=language), trees.fits, trees.around, "//")
+
+
+GRAMMARS: dict[str, Grammar] = {
+    "python": Grammar(python.parses, python.fits, definition, "#"),
+    **{language: _tree(language) for language in trees.LANGUAGES},
+}
+"""By LSP's name of the language; ask `grammar` which are installed."""
+
+BRACKETS = Grammar(
+    lambda text: True,
+    lambda text, window: brackets_fit(text, window),
+    lambda window: (window.line_start, window.line_rest),
+    "",
+)
+"""For all other languages."""
+
+
+def grammar(language: str) -> Grammar | None:
+    """None where there is none. The first call for a language may take 20 ms."""
+    there = language == "python" or trees.parser(language) is not None
+    return GRAMMARS[language] if there else None
+
+
 def fitting(text: str, window: Window) -> str:
-    """The longest beginning of the item, in whole lines, that leaves no broken code; "" when none does."""
-    if not text.strip():
+    """The item as it is, or completed, or its longest beginning in whole lines, or its first line mended.
+
+    "" when all of them leave broken code.
+    """
+    if not text.strip() or _fits(text, window):
         return text
-    judge = GRAMMARS.get(window.language, _cannot_tell)
-    verdict = judge(text, window)
-    if verdict is None:
-        verdict = brackets_fit(text, window, strictly=judge is not _cannot_tell)
-    if verdict:
-        return text
-    return next((part for part in _beginnings(text) if judge(part, window)), "")
+    judge = grammar(window.language) or BRACKETS
+    found = next((way for way in _ways(text, window, judge) if judge.fits(way, window)), None)
+    return fitting_lines(text, window) if found is None else found
+
+
+@lru_cache(maxsize=8)  # asked with each token, and changes with each line
+def fitting_lines(text: str, window: Window) -> str:
+    """The longest beginning in whole lines that fits, or would with what `fitting` adds to it at the least.
+
+    This much is certain of a text that grows.
+    """
+    judge = grammar(window.language) or BRACKETS
+    return next(
+        (part for part in _beginnings(text) if _fits(part, window) or _begins(part, window, judge)), ""
+    )
 
 
 def brackets_fit(text: str, window: Window, strictly: bool = False) -> bool:
@@ -47,12 +98,49 @@ def brackets_fit(text: str, window: Window, strictly: bool = False) -> bool:
     return balanced(text) or not balanced(window.line_start + rest)
 
 
-def _cannot_tell(_: str, __: Window) -> bool | None:
-    return None
+def _fits(text: str, window: Window) -> bool:
+    if (judge := grammar(window.language)) is None:
+        return brackets_fit(text, window)
+    verdict = judge.fits(text, window)
+    return brackets_fit(text, window, strictly=True) if verdict is None else verdict
+
+
+def _begins(text: str, window: Window, judge: Grammar) -> bool:
+    if _cut_off(text):
+        return False
+    ways = completed(text, judge.around(window), window, judge.comment)
+    return any(way.startswith(text) and judge.fits(way, window) for way in ways)
+
+
+def _ways(text: str, window: Window, judge: Grammar) -> Iterator[str]:
+    """What may be shown instead of `text`, the best first."""
+    around = judge.around(window)
+    *longer, first_line = _beginnings(text)
+    for n, part in enumerate(longer):
+        if n:
+            yield part
+        if not _cut_off(part):
+            yield from completed(part, around, window, judge.comment)
+    if longer:
+        yield first_line
+    mended = _mended(first_line, around, window, judge.comment)
+    yield from islice(mended, 6 + _PARSED // (1 + sum(map(len, around))))
+
+
+def _mended(line: str, around: tuple[str, str], window: Window, comment: str) -> Iterator[str]:
+    yield from completed(line, around, window, comment)
+    for part in shortened(line, window):
+        yield part
+        yield from completed(part, around, window, comment)
+
+
+def _cut_off(text: str) -> bool:
+    """Whether it has a last line that ends where a call begins: the lines before are enough."""
+    return "\n" in text and text[-1] in "(["
 
 
 def _beginnings(text: str) -> Iterator[str]:
-    while "\n" in text:
-        text = text[: text.rfind("\n")].rstrip()
-        if text:
-            yield text
+    """In whole lines, all of them first."""
+    while text.strip():
+        yield text
+        text = text.rpartition("\n")[0].rstrip()

@@ -1,90 +1,82 @@
-"""Python's own parser as the judge of an item: the definition around the cursor, with the item in it."""
+"""Python's own parser as the judge of an item: the code around the cursor, with the item in it.
+
+Parsing costs time, so it is the smallest piece of code that is whole with something in the cursor's line: the
+statement before and after, the block, the definition; `region.py` cuts them out.
+"""
 
 import ast
-import re
 import warnings
+from collections.abc import Iterator
 from functools import lru_cache
 
 from midfill_server.context import Window
 
-from .brackets import balanced
+from .brackets import CLOSER, OPENER, balanced, left_open, loose, open_quote
+from .region import definition, indent, regions
 
-_LONGEST = 16_000  # characters that are parsed at most: some milliseconds
-_HEAD = re.compile(r"[ \t]*(?:(?:async[ \t]+def|def|class)\b|@)")
-_GOES_ON = re.compile(r"\s*(?:[)\]}]|(?:else|elif|except|finally)\b)")
-_STAND_INS = ("pass", "", "if 1:", "0,", "(", "try:")
-"""For the cursor's line, to see whether what is around it parses at all."""
+_PARSED = 40_000  # characters, to find what is whole around one cursor: some milliseconds
 
 
-@lru_cache(maxsize=16)  # a growing text is judged with each of its tokens, and changes with each of its lines
+@lru_cache(maxsize=32)  # a growing text is judged with each of its tokens, and changes with each of its lines
 def fits(text: str, window: Window) -> bool | None:
     """Whether the code parses with the item inserted; None when what is around it never does."""
-    line_start = window.line_start
-    above, below = _around(window)
-    rest, _, below = below.partition("\n")
-    whole = line_start + text + rest
-    if len(above) + len(whole) + len(below) > _LONGEST:
-        return None
-    for end in dict.fromkeys((below, _without_open_string(below))):
-        if any(parses(f"{above}{it}\n{end}") for it in dict.fromkeys((whole, _with_body(whole)))):
-            return True
-        indent = line_start[: _indent(line_start)]
-        if any(parses(f"{above}{indent}{it}\n{end}") for it in _STAND_INS):
-            return False
-    return False if _hangs(whole, below) else None
+    sound = _sound(window)
+    if _parses_with(text, *(sound or definition(window))):
+        return True
+    if sound:
+        return False
+    rest, _, following = definition(window)[1].partition("\n")
+    return False if _hangs(window.line_start + text + rest, following) else None
 
 
-def _around(window: Window) -> tuple[str, str]:
-    """The definition that holds the cursor: from its start to the cursor's line, and the rest."""
-    line_start = window.line_start
-    lines = window.prefix[: len(window.prefix) - len(line_start)].split("\n")[:-1]
-    depth = _indent(line_start) or 1
-    start = len(lines)
-    while start > 0:
-        start -= 1
-        line = lines[start]
-        if line.strip() and _indent(line) < depth:
-            depth = _indent(line)
-            if _HEAD.match(line) or (depth == 0 and not _GOES_ON.match(line)):
-                break
-    above = "".join(line + "\n" for line in lines[start:])
-    if lines and _indent(lines[start]):
-        above = "if 1:\n" + above
-    inner = _indent(line_start)
-    rest, *following = window.suffix.split("\n")
-    for n, line in enumerate(following):
-        outside = _indent(line) <= depth and not _GOES_ON.match(line)
-        if line.strip() and (outside or (_indent(line) <= inner and _HEAD.match(line))):
-            following = following[:n]
-            break
-    return above, "\n".join([rest, *following])
+@lru_cache(maxsize=4)
+def _sound(window: Window) -> tuple[str, str] | None:
+    """The smallest region that parses with something in the cursor's line; None: none does."""
+    line_start, left = window.line_start, _PARSED
+    cut = definition(window)[1] == window.suffix  # where a string may end that seems to have no end
+    for above, below in dict.fromkeys(regions(window)):
+        lines, following = above[: len(above) - len(line_start)], below.partition("\n")[2]
+        for line in (line_start + window.line_rest, *_stand_ins(lines, line_start, following, cut)):
+            left -= len(lines) + len(following)
+            if left < 0:
+                return None
+            if parses(f"{lines}{line}\n{following}"):
+                return above, below
+    return None
 
 
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip())
+def _stand_ins(above: str, line_start: str, below: str, cut: bool) -> Iterator[str]:
+    """Lines for the cursor's, to see whether what is around it parses at all."""
+    depth = line_start[: indent(line_start)]
+    yield from (depth + line for line in ("pass", "", "if 1:", "0,", "try:"))
+    if closers := "".join(CLOSER[above[n]] for n in reversed(left_open(above, below, "#"))):
+        yield from (depth + closers + end for end in ("", ":", ","))
+    if len(quote := open_quote(above, "#")[1]) > 1 and not cut:
+        yield depth + quote
+    if openers := "".join(OPENER[closer] for closer in reversed(loose(above + below, "#")[1])):
+        yield depth + openers
+    last = above.rstrip().rpartition("\n")[2]
+    if not line_start.strip() and indent(last) > len(depth):
+        yield last[: indent(last)] + "if 1:"
 
 
-def _without_open_string(below: str) -> str:
-    """The window may end inside a docstring."""
-    if below.count('"""') % 2:
-        below = below[: below.rfind('"""')]
-        return below[: below.rfind("\n") + 1]
-    return below
+def _parses_with(text: str, above: str, below: str) -> bool:
+    """A line that opens a block may get a body: the user writes that next."""
+    if parses(above + text + below):
+        return True
+    rest, _, following = below.partition("\n")
+    line = above[above.rfind("\n") + 1 :] + text + rest
+    if not line.rstrip().endswith(":"):
+        return False
+    last = line[line.rfind("\n") + 1 :]
+    return parses(f"{above}{text}{rest}\n{last[: indent(last)]} pass\n{following}")
 
 
 def _hangs(whole: str, below: str) -> bool:
     """Whether the next line is indented under a line that opens nothing."""
     last = whole.rstrip().rpartition("\n")[2]
     following = next((line for line in below.split("\n") if line.strip()), "")
-    return _indent(following) > _indent(last) and balanced(last) and last[-1:] not in (":", ",", "\\")
-
-
-def _with_body(line: str) -> str:
-    """A line that opens a block, with a body: the user writes that next."""
-    if not line.rstrip().endswith(":"):
-        return line
-    last = line[line.rfind("\n") + 1 :]
-    return f"{line.rstrip()}\n{last[: len(last) - len(last.lstrip())]} pass"
+    return indent(following) > indent(last) and balanced(last) and last[-1:] not in (":", ",", "\\")
 
 
 def parses(text: str) -> bool:

@@ -11,19 +11,23 @@ _PHRASE = range(6, 64)  # characters
 
 
 def lines_that_stand_there(text: str, window: Window) -> str:
-    """Up to a line that is the one above the cursor, or one of the next ones below it.
+    """Up to a line that is the one above the cursor, or one of the next ones below it, a comma aside.
 
+    The line above may come again as the body of a block that the item opens.
     Lines of brackets alone are often alike by right: they count where they are all that is left of the item,
     follow below, and close more than the item opens.
     """
     above = _lines(window.prefix[: len(window.prefix) - len(window.line_start)])[-1:]
-    below = _block_below(window)
-    around = {line for line in above + below if _has_words(line)}
+    beneath = _lines(window.suffix.partition("\n")[2])[:_BELOW]
+    below = list(takewhile(lambda line: _indent(line) >= _indent(window.line_start), beneath))
+    again, known = ({line.rstrip(" ,") for line in place if _has_words(line)} for place in (above, beneath))
     lines = [line.rstrip() for line in (window.line_start + text).rstrip().split("\n")]
     first = 1 if window.line_start.strip() else 0  # of the lines that are wholly the model's
     for n, line in enumerate(lines):
         closing = n >= first and line and lines[n:] == below[: len(lines) - n]
-        if line in around or (closing and first_unmatched(text) < len(text)):
+        opened = n > first and lines[n - 1].endswith((":", "{"))
+        stands_there = line.rstrip(" ,") in known or (line.rstrip(" ,") in again and not opened)
+        if stands_there or (closing and first_unmatched(text) < len(text)):
             return _up_to(n, text)
     return text
 
@@ -53,13 +57,6 @@ def goes_round(text: str) -> bool:
     return False
 
 
-def _block_below(window: Window) -> list[str]:
-    """The next lines below, as far as they are indented as the cursor's line is."""
-    depth = len(window.line_start) - len(window.line_start.lstrip())
-    lines = _lines(window.suffix.partition("\n")[2])[:_BELOW]
-    return list(takewhile(lambda line: len(line) - len(line.lstrip()) >= depth, lines))
-
-
 def _up_to(n: int, text: str) -> str:
     """The first `n` lines."""
     return "\n".join(text.split("\n")[:n])
@@ -72,3 +69,7 @@ def _lines(text: str) -> list[str]:
 def _has_words(line: str) -> bool:
     """Whether it holds more than brackets, quotes and other signs of ASCII."""
     return any(it.isalnum() or it > "\x7f" for it in line)
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
