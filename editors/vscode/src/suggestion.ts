@@ -24,6 +24,8 @@ export class Suggestion {
   /** It is over because the server has said all; not because it was stopped or the text changed. */
   complete = false;
   dismissed = false;
+  /** The server's last word, which may be behind `text` for a while. */
+  private written: string | undefined;
   private wake: () => void = () => {};
   private command: vscode.Command | undefined;
   private readonly cancellation = new vscode.CancellationTokenSource();
@@ -83,7 +85,9 @@ export class Suggestion {
         this.cancellation.token,
       );
       this.take(answer);
-      this.complete = !this.over;
+      if (this.over) return;
+      this.complete = true;
+      this.text = this.written ?? ''; // it has the last word
     } catch {
       // Cancelled, superseded, or the server is gone: its state, in the status bar, says more than an error.
     } finally {
@@ -96,8 +100,10 @@ export class Suggestion {
     const item = (Array.isArray(answer) ? answer : answer?.items)?.[0];
     if (this.over || item === undefined || typeof item.insertText !== 'string') return;
     const newline = this.document.eol === vscode.EndOfLine.CRLF ? '\r\n' : '\n';
-    this.text = item.insertText.replace(/\r?\n/g, newline); // as in what the user types along, see rest()
+    this.written = item.insertText.replace(/\r?\n/g, newline); // as in what the user types along, see rest()
     if (item.command) this.command = this.client.protocol2CodeConverter.asCommand(item.command);
+    if (this.text.startsWith(this.written)) return; // written anew: what is on screen does not shrink meanwhile
+    this.text = this.written;
     this.tell();
   }
 
