@@ -8,7 +8,7 @@ from torch import Tensor
 from . import attention_kernels, step_kernels
 from . import prefill_kernels as kernels
 from .layers import Experts, Layer, Network, Words
-from .step import STATE, _power_of_two
+from .step import STATE, power_of_two
 
 
 class Prefill:
@@ -32,8 +32,8 @@ class Prefill:
             return torch.zeros(shape, dtype=dtype, device=device)
 
         self.hidden = room(n_tokens, width, dtype=torch.float32)
-        self._dense_tiles = _tiles(n_tokens, network.fast, experts=False)
-        self._expert_tiles = _tiles(n_tokens, network.fast, experts=True)
+        self._dense_tiles = tiles(n_tokens, network.fast, experts=False)
+        self._expert_tiles = tiles(n_tokens, network.fast, experts=True)
         self._normed = room(n_tokens, _whole_chunks(width))
         self._plain = room(n_tokens, width, dtype=torch.float32)
         self._inputs = room(n_tokens, c.latent_dim + heads * c.qk_head_dim)
@@ -72,7 +72,7 @@ class Prefill:
         kernels.norm_rows[(self.n_tokens,)](
             self.hidden, self._expert_out, gamma, self._normed, self._plain, state,
             self.network.config.rms_norm_eps,
-            SLOTS=slots, D=width, BLOCK=_power_of_two(width), PLAIN=plain, num_warps=8,
+            SLOTS=slots, D=width, BLOCK=power_of_two(width), PLAIN=plain, num_warps=8,
         )  # fmt: skip
 
     def _attend(self, index: int, layer: Layer, state: Tensor) -> None:
@@ -87,7 +87,7 @@ class Prefill:
         self._multiply(self._normed, layer.inputs, self._inputs, add=False)
         kernels.turn_rows[(self.n_tokens,)](
             self._inputs, layer.latent_norm, network.cos, network.sin, state, anchor, index, self._queries,
-            heads, R=rank, ROPE=rope, PLAIN=plain, BH=_power_of_two(heads), UNIT=unit, num_warps=4,
+            heads, R=rank, ROPE=rope, PLAIN=plain, BH=power_of_two(heads), UNIT=unit, num_warps=4,
         )  # fmt: skip
         n_rows = heads * (plain + c.v_head_dim)
         kernels.expand[(n_rows // 16, rank // 64)](
@@ -111,7 +111,7 @@ class Prefill:
         width = heads * c.v_head_dim
         kernels.join_heads[(self.n_tokens,)](
             self._mixed.transpose(0, 1) @ values.mT, self._attended, self.n_tokens,
-            V=c.v_head_dim, N=width, BLOCK=_power_of_two(width), num_warps=8,
+            V=c.v_head_dim, N=width, BLOCK=power_of_two(width), num_warps=8,
         )  # fmt: skip
         self._multiply(self._attended, layer.output, self.hidden, add=True)
 
@@ -131,15 +131,15 @@ class Prefill:
             torch.mm(self._plain, e.router.T, out=self._scores)
         step_kernels.choose[(n_tokens,)](
             self._scores, state, self._chosen, self._weights, c.routed_scaling_factor, E=e.n_routed,
-            TOP=e.n_chosen, SHARED=e.n_shared, EXPERTS=_power_of_two(max(2, e.n_routed)),
-            SLOTS=_power_of_two(e.slots),
+            TOP=e.n_chosen, SHARED=e.n_shared, EXPERTS=power_of_two(max(2, e.n_routed)),
+            SLOTS=power_of_two(e.slots),
             PDL=False,
         )  # fmt: skip
         kernels.gather_pairs[(n_experts,)](self._chosen, self._pairs, self._count, n_pairs, BLOCK=1024)
         n_tiles = n_pairs // self._expert_tiles["BM"] + n_experts
         kernels.lay_out_tiles[(-(-n_tiles // 64),)](
             self._count, self._tile_expert, self._tile_first, n_experts, n_tiles,
-            EXPERTS=_power_of_two(max(2, n_experts)), BM=self._expert_tiles["BM"], BLOCK=64,
+            EXPERTS=power_of_two(max(2, n_experts)), BM=self._expert_tiles["BM"], BLOCK=64,
         )  # fmt: skip
         where = (self._tile_expert, self._tile_first, self._count, self._pairs)
         tile = self._expert_tiles
@@ -155,7 +155,7 @@ class Prefill:
         )  # fmt: skip
 
 
-def _tiles(n_tokens: int, fast: bool, experts: bool) -> dict[str, Any]:
+def tiles(n_tokens: int, fast: bool, experts: bool) -> dict[str, Any]:
     """BM tokens times BN rows of weights: what was fastest on Hopper.
 
     An expert gets few of the tokens, and each of its tiles expands its weights anew.
