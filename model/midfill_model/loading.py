@@ -20,7 +20,8 @@ from .tokens import Tokenizer
 Load = Callable[[Callable[[float], None]], Loaded]  # tells its progress, 0.0 … 1.0
 Device = Literal["auto", "cpu", "cuda"]
 
-_LONGEST_CONTEXT = 16_384  # tokens; a model may know more, an editor's prompt is far shorter
+_LONGEST_CONTEXT = 33_792  # tokens: 32,768 and what comes behind; an editor's prompt is far shorter
+_LONG_PROMPTS_FROM = 16_384  # tokens of context
 _AMPERE = (8, 0)  # the first GPUs with bf16 and asynchronous copies
 _TUNED_FOR_CHAT = {"instruct", "chat"}  # words of a model's name
 _GPU_PAYS_FROM = 1_000_000_000  # bytes of weights; a smaller model answers sooner without a GPU's start
@@ -40,7 +41,7 @@ def load_model(model: str, n_threads: int, device: Device = "auto") -> Load:
         network = make(folder, config, context, n_threads, progress)
         network.warm_up()
         # Other files' text made the embedded model neither better nor worse, only slower on a CPU.
-        budgets = (3072, 512, 2048) if context == _LONGEST_CONTEXT else (1024, 128, 0)
+        budgets = (3072, 512, 2048) if context >= _LONG_PROMPTS_FROM else (1024, 128, 0)
         name = short_name(model)
         if model == "auto" and folder != weights.resolve("demo"):
             name = "lite"

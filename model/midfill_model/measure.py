@@ -26,8 +26,8 @@ from .generate import generate
 from .loading import device_name, load_model
 from .network import Network
 
-COLD = (256, 1024, 4096, 15_000)  # tokens
-DEPTHS = (256, 1024, 8192, 16_000)
+COLD = (256, 1024, 4096, 16_384)  # tokens
+DEPTHS = (256, 1024, 8192, 32_768)
 WARM_PREFIX, WARM_SUFFIXES = 3072, (128, 512)
 _STEPS = 64
 
@@ -49,7 +49,8 @@ def measure(folder: str, runs: int, device: str) -> Figures:
     }
     figures["warm_first_token_ms"] = {n: _warm(network, n, runs) for n in WARM_SUFFIXES}
     figures["decode_tok_s"] = {n: _decode(network, n) for n in DEPTHS if n + _STEPS < network.context}
-    figures["cancel_to_idle_ms"] = _cancel(network, runs)
+    figures["cancel_to_idle_ms"] = _cancel(network, runs, in_prefill=False)
+    figures["cancel_in_prefill_to_idle_ms"] = _cancel(network, runs, in_prefill=True)
     return figures | {"memory": _memory(network.device), "machine": _machine(network.device)}
 
 
@@ -119,8 +120,9 @@ def _decode(network: Network, depth: int) -> float:
     return round(_STEPS / (time.perf_counter() - started), 1)
 
 
-def _cancel(network: Network, runs: int) -> dict[str, float]:
-    """From the cancel, set by another thread in the middle of decoding, until the device is idle."""
+def _cancel(network: Network, runs: int, in_prefill: bool) -> dict[str, float]:
+    """From a cancel, set by another thread in the middle of a prefill or of decoding, until the device is idle."""
+    n_prompt = min(4096, network.context // 2) if in_prefill else 256
     times = []
     for run in range(runs):
         cancelled = threading.Event()
@@ -132,9 +134,10 @@ def _cancel(network: Network, runs: int) -> dict[str, float]:
 
         slot = Slot(network.new_cache, network.context)
         vocabulary = network.config.vocab_size
-        steps = generate(network, slot, _ids(256, run), 500, (), vocabulary, cancelled.is_set)
-        next(steps)
-        timer = threading.Timer(0.02 + 0.001 * run, cancel)
+        steps = generate(network, slot, _ids(n_prompt, run), 500, (), vocabulary, cancelled.is_set)
+        if not in_prefill:
+            next(steps)
+        timer = threading.Timer(0.02 + 0.0033 * run, cancel)
         timer.start()
         for _ in steps:
             pass

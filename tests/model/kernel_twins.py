@@ -1,7 +1,7 @@
 """What each kernel computes, in plain torch: nothing of tiles, orders in memory, 4 bits or graphs.
 
-All values are fp32. In shape comments: D hidden size, H heads, R latent, r rotated, n plain and v value size of
-a head, S positions, T tokens, E routed experts, I inner size, K columns, N rows.
+All values are fp32. In shape comments: D hidden size, H heads, R latent, r rotated, n plain and v value size
+of a head, S positions, T tokens, E routed experts, I inner size, K columns, N rows.
 """
 
 import torch

@@ -423,7 +423,7 @@ def test_experts_of_many_tokens(s: Shape, room: Room, size: int) -> None:
 
 
 def laid_out(chosen: torch.Tensor, n_experts: int, rows: int) -> tuple[tuple[torch.Tensor, ...], int]:
-    """((tiles' experts, their first pairs, counts, pairs of each expert), tiles); one more tile is of none."""
+    """(tiles' experts, their first pairs, counts, pairs of each expert), tiles; one of those is of none."""
     found = twins.gather_pairs(chosen.flatten(), n_experts)
     counts = [len(pairs) for pairs in found]
     tile_list = [*twins.lay_out_tiles(counts, rows), (-1, 0)]

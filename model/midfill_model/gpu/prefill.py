@@ -54,18 +54,23 @@ class Prefill:
         self._tile_expert = room(n_tiles, dtype=torch.int32)
         self._tile_first = room(n_tiles, dtype=torch.int32)
 
-    def run(self, state: Tensor) -> None:
-        """`state` [STATE + T]: the request, then its ids. Leaves the last layer's residuals in `hidden`."""
+    def run(self, state: Tensor, first: int, stop: int) -> None:
+        """The layers from `first` on; after the last one its residuals are in `hidden`.
+
+        `state` [STATE + T] holds the request, then its ids, which layer 0 begins with.
+        """
         network = self.network
-        self.hidden.copy_(network.embedding[state[STATE:]])
-        slots = 0  # of the layer before, whose output is still in parts
-        for index, layer in enumerate(network.layers):
+        slots = network.layers[first - 1].experts.slots if first else 0  # of a layer whose output is in parts
+        if not first:
+            self.hidden.copy_(network.embedding[state[STATE:]])
+        for index, layer in enumerate(network.layers[first:stop], first):
             self._norm(layer.norm, slots, state)
             self._attend(index, layer, state)
             self._norm(layer.mlp_norm, 0, state, plain=layer.experts.n_routed > 0)
             self._mix(layer.experts, state)
             slots = layer.experts.slots
-        self._norm(network.norm, slots, state)
+        if stop == len(network.layers):
+            self._norm(network.norm, slots, state)
 
     def _norm(self, gamma: Tensor, slots: int, state: Tensor, plain: bool = False) -> None:
         width = self.network.config.hidden_size
