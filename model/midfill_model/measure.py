@@ -47,7 +47,9 @@ def measure(folder: str, runs: int, device: str) -> Figures:
         for n in COLD
         if n < network.context
     }
-    figures["warm_first_token_ms"] = {n: _warm(network, n, runs) for n in WARM_SUFFIXES}
+    figures["warm_first_token_ms"] = {
+        n: _warm(network, n, runs) for n in WARM_SUFFIXES if WARM_PREFIX + runs + n < network.context
+    }
     figures["decode_tok_s"] = {n: _decode(network, n) for n in DEPTHS if n + _STEPS < network.context}
     figures["cancel_to_idle_ms"] = _cancel(network, runs, in_prefill=False)
     figures["cancel_in_prefill_to_idle_ms"] = _cancel(network, runs, in_prefill=True)
@@ -121,7 +123,7 @@ def _decode(network: Network, depth: int) -> float:
 
 
 def _cancel(network: Network, runs: int, in_prefill: bool) -> dict[str, float]:
-    """From a cancel, set by another thread in the middle of a prefill or of decoding, until the device is idle."""
+    """From a cancel by another thread, in the middle of a prefill or of decoding, until the device is idle."""
     n_prompt = min(4096, network.context // 2) if in_prefill else 256
     times = []
     for run in range(runs):
