@@ -123,7 +123,7 @@ def _decode(network: Network, depth: int) -> float:
 
 
 def _cancel(network: Network, runs: int, in_prefill: bool) -> dict[str, float]:
-    """From a cancel by another thread, in the middle of a prefill or of decoding, until the device is idle."""
+    """From a cancel by another thread, in the middle of a prefill or of decoding, until the device idles."""
     n_prompt = min(4096, network.context // 2) if in_prefill else 256
     times = []
     for run in range(runs):

@@ -13,7 +13,7 @@ import torch
 pytest.importorskip("triton")
 
 from midfill_model.gpu import attention_kernels, prefill_kernels, step_kernels
-from midfill_model.gpu.prefill import tiles
+from midfill_model.gpu.prefill import attention_block, tiles
 from midfill_model.gpu.step import half_blocks, power_of_two
 
 from . import kernel_twins as twins
@@ -340,16 +340,17 @@ def test_turn_rows(s: Shape, room: Room) -> None:
     assert torch.equal(cache, before)
 
 
+@pytest.mark.parametrize("block", sorted({32, attention_block(DEVICE)}) if ON_GPU else [16])
 @pytest.mark.parametrize("splits", [1, 4])
 @pytest.mark.parametrize("start", [0, 23])
-def test_attend_rows(s: Shape, room: Room, splits: int, start: int) -> None:
+def test_attend_rows(s: Shape, room: Room, start: int, splits: int, block: int) -> None:
     n, n_real = (70, 67) if ON_GPU else (13, 11)
     start = start * (s.positions - n) // 23
     q = room.random(n, s.heads, s.rank + s.rope, dtype=HALF)
     cache = room.random(2, s.positions, s.rank + s.rope, dtype=HALF)
     cache[0] = cache[1, start + n_real :] = torch.nan
     state, anchor = state_of(start, n_real, cache)
-    rows, block = n * s.heads, 64 if ON_GPU else 16
+    rows = n * s.heads
     mixed = room.output(n, s.heads, s.rank, dtype=HALF)
     parts = room.output(splits, rows, s.rank) if splits > 1 else mixed
     told = room.output(splits, rows, 2)

@@ -27,6 +27,7 @@ class Prefill:
         inner = max(layer.experts.slots * _whole_chunks(layer.experts.inner) for layer in network.layers)
         rows = n_tokens * heads
         self._splits = _splits(rows) if network.fast else 1
+        self._block = attention_block(device)
 
         def room(*shape: int, dtype: torch.dtype = half) -> Tensor:
             return torch.zeros(shape, dtype=dtype, device=device)
@@ -103,11 +104,11 @@ class Prefill:
         queries = self._inputs[:, c.latent_dim :].view(self.n_tokens, heads, -1)[..., :plain]
         self._queries[..., :rank] = (queries.transpose(0, 1) @ keys).transpose(0, 1)
         rows = self.n_tokens * heads
-        block = 64 if network.fast else 16  # rows, and positions, at a time
+        block = self._block
         kernels.attend_rows[(-(-rows // block), self._splits)](
             self._queries, state, anchor, index, c.softmax_scale, self._parts, self._lse, rows, heads,
             R=rank, ROPE=rope, BM=block, BS=block, SPLITS=self._splits, UNIT=unit, FAST=network.fast,
-            num_warps=8 if network.fast else 4, num_stages=2,
+            num_warps=8, num_stages=2,
         )  # fmt: skip
         if self._splits > 1:
             attention_kernels.combine[(rows, 1)](
@@ -174,6 +175,17 @@ def tiles(n_tokens: int, fast: bool, experts: bool) -> dict[str, Any]:
             (32, 64, 4) if n_tokens <= 272 else (64, 128, 4) if n_tokens <= 528 else (128, 128, 8)
         )
     return {"BM": rows, "BN": columns, "FAST": True, "STAGES": 3, "num_warps": warps}
+
+
+def attention_block(device: torch.device) -> int:
+    """How many (token, head) rows, and positions, `attend_rows` takes at a time.
+
+    64 of both take 216 KB of shared memory at Lite's shape, which data centres' GPUs have from Hopper on; 32
+    take 74, and all others since Ampere have 99.
+    """
+    if device.type != "cuda":
+        return 16
+    return 64 if torch.cuda.get_device_capability(device)[0] in (9, 10) else 32
 
 
 def _whole_chunks(columns: int) -> int:
