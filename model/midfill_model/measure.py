@@ -34,12 +34,12 @@ _STEPS = 64
 Figures = dict[str, Any]
 
 
-def measure(folder: str, runs: int, device: str) -> Figures:
+def measure(folder: str, runs: int, device: str, double: bool) -> Figures:
     """Every figure of our own network."""
     started = time.perf_counter()
-    loaded: Loaded = load_model(folder, torch.get_num_threads(), device)(lambda _: None)  # type: ignore[arg-type]
+    loaded: Loaded = load_model(folder, torch.get_num_threads(), device, double)(lambda _: None)  # type: ignore[arg-type]
     network = loaded.network
-    figures: Figures = {"load_s": round(time.perf_counter() - started, 2)}
+    figures: Figures = {"load_s": round(time.perf_counter() - started, 2), "weights": network.weights_dtype}
     _complete(network, _ids(256, 0), 1)
     figures["first_completion_s"] = round(time.perf_counter() - started, 2)
     figures["cold_first_token_ms"] = {
@@ -197,12 +197,13 @@ def main() -> None:
     parser.add_argument("folder", help="demo, lite, or a model folder")
     parser.add_argument("--runs", type=int, default=15)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--double-quant", action="store_true", help="quantise the absmax, too")
     parser.add_argument("--transformers", action="store_true", help="measure theirs, on a GPU")
     options = parser.parse_args()
     if options.transformers:
         print(json.dumps(measure_transformers(weights.resolve(options.folder), 1024, options.runs)))
     else:
-        print(json.dumps(measure(options.folder, options.runs, options.device)))
+        print(json.dumps(measure(options.folder, options.runs, options.device, options.double_quant)))
 
 
 if __name__ == "__main__":

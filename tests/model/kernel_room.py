@@ -1,6 +1,6 @@
 """What a kernel's test stands on: shapes, random inputs, outputs that show stray writes, orders in memory."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +39,7 @@ class Shape:
     inner: int
     vocabulary: int
     positions: int
+    double: bool = False  # quantisation of absmax, too
 
     @property
     def slots(self) -> int:
@@ -48,7 +49,8 @@ class Shape:
 SMALL = Shape(128, 4, 64, 16, 32, 32, 4, 2, 2, 64, 1500, 37)
 ODD = Shape(192, 6, 128, 32, 16, 48, 5, 3, 1, 192, 1024, 70)
 LITE = Shape(2048, 16, 512, 64, 128, 128, 64, 6, 2, 1408, 102_400, 3001)
-SHAPES = {"Lite": LITE, "odd": ODD} if ON_GPU else {"small": SMALL, "odd": ODD}
+_FULL = LITE if ON_GPU else SMALL
+SHAPES = {"full": _FULL, "odd": ODD, "quantised twice": replace(_FULL, double=True)}
 SIZES = (16, 64, 144, 272, 528, 1024) if ON_GPU else (16,)  # tokens of a prefill
 
 
@@ -80,13 +82,20 @@ class Room:
         self._guarded.append(memory)
         return memory[_GUARD : _GUARD + n].view(shape)
 
-    def matrix(self, *shape: int) -> "Matrix":
+    def matrix(self, *shape: int, double: bool) -> "Matrix":
         """NF4 [..., N, K] whose products with unit vectors are about one."""
         *rows, columns = shape
         blocks = (*rows, columns // nf4.BLOCK)
         packed = self.whole(256, *rows, columns // 2).to(torch.uint8)
         absmax = torch.rand(blocks, generator=self.numbers, device=DEVICE) + 0.5
-        return Matrix(Nf4(packed, absmax * (2 / columns**0.5)), shape)
+        absmax *= 2 / columns**0.5
+        if not double:
+            return Matrix(Nf4(packed, absmax), absmax, shape)
+        bytes_ = self.whole(256, *blocks).to(torch.uint8)
+        groups = torch.stack((absmax.flatten()[::256] / 3, absmax.flatten()[::256]), 1)
+        scale, offset = groups.repeat_interleave(256, 0)[: absmax.numel()].view(*blocks, 2).unbind(-1)
+        absmax = nf4.dynamic_map(DEVICE)[bytes_.int()] * scale + offset
+        return Matrix(Nf4(packed, bytes_, groups), absmax, shape)
 
     def check_guards(self) -> None:
         for memory in self._guarded:
@@ -97,6 +106,7 @@ class Room:
 @dataclass(frozen=True, slots=True)
 class Matrix:
     stored: Nf4
+    absmax: Tensor  # fp32
     shape: tuple[int, ...]
 
     @property
@@ -105,7 +115,7 @@ class Matrix:
 
     def dense(self) -> Tensor:
         """fp32."""
-        return nf4.dequantize(self.stored.packed, self.stored.absmax, self.shape, torch.float32)
+        return nf4.dequantize(self.stored.packed, self.absmax, self.shape, torch.float32)
 
 
 CODE = code_table(ON_GPU, DEVICE)

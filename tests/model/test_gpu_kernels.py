@@ -74,12 +74,12 @@ def test_enter(s: Shape, room: Room) -> None:
 
 @pytest.mark.parametrize("rows", [37, 102_397] if ON_GPU else [37])
 def test_project(s: Shape, room: Room, rows: int) -> None:
-    matrix, x = room.matrix(rows, s.hidden), room.random(s.hidden)
+    matrix, x = room.matrix(rows, s.hidden, double=s.double), room.random(s.hidden)
     squares = room.random(7).square()
     y = room.output(rows)
     n_rows, stored = 4 if ON_GPU else 16, matrix.words
     step_kernels.project[(-(-rows // n_rows),)](
-        in_planes(x), squares, 7, EPSILON, stored.words, stored.absmax, CODE, y, rows,
+        in_planes(x), squares, 7, EPSILON, stored.words, stored.scales, CODE, y, rows,
         K=s.hidden, PARTS=8, BN=n_rows, NH=half_blocks(s.hidden // 64), num_warps=2, **FAST, **PDL,
     )  # fmt: skip
     assert_near(y, twins.project(matrix.dense(), x, squares.sum(), EPSILON))
@@ -116,12 +116,12 @@ def test_choose(s: Shape, room: Room) -> None:
 def test_gate_up(s: Shape, room: Room, dense: bool) -> None:
     """The last of the routed experts among the chosen; a dense layer is one expert without a choice."""
     x = room.random(s.hidden).to(HALF).float()
-    matrix = room.matrix(1 if dense else s.routed + s.shared, 2 * s.inner, s.hidden)
+    matrix = room.matrix(1 if dense else s.routed + s.shared, 2 * s.inner, s.hidden, double=s.double)
     slots = 1 if dense else s.slots
     chosen, weights = choice(s, room)
     act, stored, n_rows = room.output(slots * s.inner, dtype=HALF), matrix.words, 2 if ON_GPU else 128
     step_kernels.gate_up[(-(-s.inner // n_rows), slots)](
-        as_words(in_pairs(x)), chosen, weights, stored.words, stored.absmax, CODE, act, s.inner,
+        as_words(in_pairs(x)), chosen, weights, stored.words, stored.scales, CODE, act, s.inner,
         E=0 if dense else s.routed, SHARED=1 if dense else s.shared, K=s.hidden, BN=n_rows,
         NH=half_blocks(s.hidden // 64), num_warps=2, **FAST, **PDL,
     )  # fmt: skip
@@ -137,7 +137,7 @@ def test_gate_up(s: Shape, room: Room, dense: bool) -> None:
 @pytest.mark.parametrize("dense", [False, True])
 def test_down(s: Shape, room: Room, dense: bool) -> None:
     slots = 1 if dense else s.slots
-    matrix = room.matrix(1 if dense else s.routed + s.shared, s.hidden, s.inner)
+    matrix = room.matrix(1 if dense else s.routed + s.shared, s.hidden, s.inner, double=s.double)
     chosen, _ = choice(s, room)
     x = room.random(slots * s.inner).to(HALF).float()
     h, gamma = room.random(s.hidden), room.random(s.hidden)
@@ -146,7 +146,7 @@ def test_down(s: Shape, room: Room, dense: bool) -> None:
     residual.copy_(h)
     stored = matrix.words
     step_kernels.down[(n_parts,)](
-        as_words(in_pairs(x)), chosen, stored.words, stored.absmax, CODE, gamma, residual, next_x, squares,
+        as_words(in_pairs(x)), chosen, stored.words, stored.scales, CODE, gamma, residual, next_x, squares,
         64.0, E=0 if dense else s.routed, TOP=0 if dense else s.chosen, SHARED=1 if dense else s.shared,
         D=s.hidden, K=s.inner, BN=4, NH=half_blocks(s.inner // 64 * slots), num_warps=4, **FAST, **PDL,
     )  # fmt: skip
@@ -190,14 +190,14 @@ def test_best_id(s: Shape, room: Room) -> None:
 def test_absorb(s: Shape, room: Room, position: int) -> None:
     """The queries; and of the cache one row of one layer, no other."""
     position %= s.positions
-    matrix, gamma = room.matrix(s.heads * (s.plain + s.value), s.rank), room.random(s.rank)
+    matrix, gamma = room.matrix(s.heads * (s.plain + s.value), s.rank, double=s.double), room.random(s.rank)
     y = room.random(s.rank + s.rope + s.heads * (s.plain + s.rope))
     turns, cache = room.turns(s.positions, s.rope), room.random(3, s.positions, s.rank + s.rope, dtype=HALF)
     before = cache.clone()
     state, anchor = state_of(position, 1, cache)
     q, parts, stored = room.output(s.heads, s.rank + s.rope, dtype=HALF), s.rank // 64, matrix.words
     attention_kernels.absorb[(s.heads, parts + 1)](
-        y, gamma, stored.words, stored.absmax, CODE, turns.real.contiguous(), turns.imag.contiguous(), state,
+        y, gamma, stored.words, stored.scales, CODE, turns.real.contiguous(), turns.imag.contiguous(), state,
         anchor, 1, 0.3, q, R=s.rank, ROPE=s.rope, PLAIN=s.plain, VALUE=s.value, PARTS=parts, num_warps=1,
         **UNIT, **FAST, **PDL,
     )  # fmt: skip
@@ -250,11 +250,11 @@ def test_combine(s: Shape, room: Room) -> None:
 
 
 def test_values(s: Shape, room: Room) -> None:
-    matrix = room.matrix(s.heads * (s.plain + s.value), s.rank)
+    matrix = room.matrix(s.heads * (s.plain + s.value), s.rank, double=s.double)
     mixed = room.random(s.heads, s.rank).to(HALF).float()
     out, stored = room.output(s.heads * s.value, dtype=HALF), matrix.words
     attention_kernels.values[(s.heads, s.value // 16)](
-        as_words(in_pairs(mixed).contiguous()), stored.words, stored.absmax, CODE, out, s.heads,
+        as_words(in_pairs(mixed).contiguous()), stored.words, stored.scales, CODE, out, s.heads,
         R=s.rank, PLAIN=s.plain, VALUE=s.value, BN=16, NH=half_blocks(s.rank // 64), num_warps=2,
         **FAST, **PDL,
     )  # fmt: skip
@@ -298,23 +298,23 @@ def test_join_heads(s: Shape, room: Room) -> None:
 @pytest.mark.parametrize("add", [False, True])
 def test_multiply(s: Shape, room: Room, size: int, add: bool) -> None:
     rows, tile = s.rank + s.rope + 4, tiles(size, ON_GPU, experts=False)
-    matrix, x = room.matrix(rows, s.hidden), room.random(size, s.hidden).to(HALF)
+    matrix, x = room.matrix(rows, s.hidden, double=s.double), room.random(size, s.hidden).to(HALF)
     before, out = room.random(size, rows), room.output(size, rows, dtype=torch.float32 if add else HALF)
     if add:
         out.copy_(before)
     stored = matrix.words
     prefill_kernels.multiply[(-(-rows // tile["BN"]), -(-size // tile["BM"]))](
-        in_chunks(x), stored.words, stored.absmax, CODE, out, out, size, rows, K=s.hidden, ADD=add, **tile,
+        in_chunks(x), stored.words, stored.scales, CODE, out, out, size, rows, K=s.hidden, ADD=add, **tile,
     )  # fmt: skip
     product = twins.multiply(x.float(), matrix.dense())
     assert_near(out, before + product if add else product)
 
 
 def test_expand(s: Shape, room: Room) -> None:
-    matrix = room.matrix(s.heads * (s.plain + s.value), s.rank)
+    matrix = room.matrix(s.heads * (s.plain + s.value), s.rank, double=s.double)
     out, stored = room.output(*matrix.shape, dtype=HALF), matrix.words
     prefill_kernels.expand[(matrix.shape[0] // 16, s.rank // 64)](
-        stored.words, stored.absmax, CODE, out, K=s.rank, BN=16, num_warps=4, **FAST
+        stored.words, stored.scales, CODE, out, K=s.rank, BN=16, num_warps=4, **FAST
     )  # fmt: skip
     assert_near(out, matrix.dense())
 
@@ -395,8 +395,8 @@ def test_gather_pairs_and_lay_out_tiles(s: Shape, room: Room) -> None:
 def test_experts_of_many_tokens(s: Shape, room: Room, size: int) -> None:
     """gate_up_pairs, then down_pairs on what the twin of the first gives."""
     tile, n_experts, n_pairs = tiles(size, ON_GPU, experts=True), s.routed + s.shared, size * s.slots
-    gate_up = room.matrix(n_experts, 2 * s.inner, s.hidden)
-    down = room.matrix(n_experts, s.hidden, s.inner)
+    gate_up = room.matrix(n_experts, 2 * s.inner, s.hidden, double=s.double)
+    down = room.matrix(n_experts, s.hidden, s.inner, double=s.double)
     gates, ups, downs = experts_of(gate_up.dense(), down.dense(), s)
     chosen, weights = twins.choose(room.random(size, s.routed), s.chosen, s.shared, 1.5)
     chosen[-1] = -1  # behind the last token
@@ -406,7 +406,7 @@ def test_experts_of_many_tokens(s: Shape, room: Room, size: int) -> None:
     chunks = -(-s.inner // 128) * 128
     act, stored = room.output(size, s.slots, chunks, dtype=HALF), gate_up.words
     prefill_kernels.gate_up_pairs[(-(-2 * s.inner // tile["BN"]), n_tiles)](
-        in_chunks(x), stored.words, stored.absmax, CODE, *where, weights, act, n_pairs, s.inner,
+        in_chunks(x), stored.words, stored.scales, CODE, *where, weights, act, n_pairs, s.inner,
         twins.ACTIVATION_SCALE, E=s.routed, SLOTS=s.slots, SHARED=s.shared, K=s.hidden, **tile,
     )  # fmt: skip
     wanted = twins.gate_up_pairs(gates, ups, x.float(), chosen, weights)
@@ -416,7 +416,7 @@ def test_experts_of_many_tokens(s: Shape, room: Room, size: int) -> None:
     x = wanted.to(HALF)
     out, stored = room.output(size, s.slots, s.hidden, dtype=HALF), down.words
     prefill_kernels.down_pairs[(-(-s.hidden // tile["BN"]), n_tiles)](
-        in_chunks(x), stored.words, stored.absmax, CODE, *where, out, n_pairs, s.hidden, 64.0,
+        in_chunks(x), stored.words, stored.scales, CODE, *where, out, n_pairs, s.hidden, 64.0,
         E=s.routed, SHARED=s.shared, K=s.inner, **tile,
     )  # fmt: skip
     assert_near(out[:-1], twins.down_pairs(downs, x.float(), chosen, 64.0)[:-1])

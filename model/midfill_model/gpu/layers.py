@@ -7,6 +7,7 @@ from torch import Tensor
 
 from midfill_model.config import Config
 from midfill_model.deepseek import rotations
+from midfill_model.nf4 import dynamic_map
 
 from .codebook import code_table
 from .fused import FusedLayer, FusedMoe, FusedWeights, Nf4
@@ -17,7 +18,8 @@ class Words:
     """An NF4 matrix, or a stack, by its 32-bit words of eight columns."""
 
     words: Tensor  # int32 [..., rows, columns // 8]
-    absmax: Tensor  # fp32 [..., rows, columns // 64]
+    absmax: Tensor  # fp32 [..., rows, columns // 64], or bytes
+    scales: tuple[Tensor, ...]  # what kernels take: absmax; if those are bytes, the groups and the map, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,4 +120,7 @@ def _experts(c: Config, layer: FusedLayer) -> Experts:
 
 
 def words(matrix: Nf4) -> Words:
-    return Words(matrix.packed.view(torch.int32), matrix.absmax)
+    scales: tuple[Tensor, ...] = (matrix.absmax,)
+    if matrix.groups is not None:
+        scales = (matrix.absmax, matrix.groups, dynamic_map(matrix.absmax.device))
+    return Words(matrix.packed.view(torch.int32), matrix.absmax, scales)

@@ -30,7 +30,6 @@ _HOPPER = (9, 0)
 class FusedDeepseekV2:
     """The network on a GPU; on a CPU (tests) the same kernels run in Triton's interpreter, in fp32."""
 
-    weights_dtype = "nf4"
     n_guesses = 0  # sixteen ids cost as much as four alone: about what guesses would win
 
     def __init__(
@@ -39,6 +38,7 @@ class FusedDeepseekV2:
         self.config = config
         self.context = context
         self.n_parameters = weights.n_parameters
+        self.weights_dtype = "nf4" if weights.head.groups is None else "nf4, double-quantised"
         self.prefill_chunk = max(sizes)
         self.device = weights.embedding.device
         self._network = prepare(config, weights, context)
@@ -87,7 +87,7 @@ class FusedDeepseekV2:
         hidden = self._step.hidden[None] if n == 1 else self._prefills[self._size(n)].hidden[:n]
         normed = F.rms_norm(hidden, hidden.shape[-1:], self._network.norm.float(), self.config.rms_norm_eps)
         head = self._weights.head
-        values = nf4.dequantize(head.packed, head.absmax, (-1, hidden.shape[-1]), torch.float32)
+        values = nf4.dequantize(head.packed, head.maxima(), (-1, hidden.shape[-1]), torch.float32)
         return normed @ values.T
 
     def synchronize(self) -> None:

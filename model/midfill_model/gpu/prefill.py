@@ -97,7 +97,7 @@ class Prefill:
         )  # fmt: skip
         n_rows = heads * (plain + c.v_head_dim)
         kernels.expand[(n_rows // 16, rank // 64)](
-            layer.key_value.words, layer.key_value.absmax, network.code, self._key_value,
+            layer.key_value.words, layer.key_value.scales, network.code, self._key_value,
             K=rank, BN=16, FAST=network.fast, num_warps=4,
         )  # fmt: skip
         keys, values = self._key_value.split_with_sizes((plain, c.v_head_dim), 1)  # [H, n, R], [H, v, R]
@@ -125,7 +125,7 @@ class Prefill:
         rows, blocks = matrix.absmax.shape
         tile = self._dense_tiles
         kernels.multiply[(-(-rows // tile["BN"]), -(-self.n_tokens // tile["BM"]))](
-            x, matrix.words, matrix.absmax, self.network.code, out, out, self.n_tokens, rows,
+            x, matrix.words, matrix.scales, self.network.code, out, out, self.n_tokens, rows,
             K=64 * blocks, ADD=add, **tile,
         )  # fmt: skip
 
@@ -150,12 +150,12 @@ class Prefill:
         where = (self._tile_expert, self._tile_first, self._count, self._pairs)
         tile = self._expert_tiles
         kernels.gate_up_pairs[(-(-2 * e.inner // tile["BN"]), n_tiles)](
-            self._normed, e.gate_up.words, e.gate_up.absmax, network.code, *where, self._weights,
+            self._normed, e.gate_up.words, e.gate_up.scales, network.code, *where, self._weights,
             self._activations, n_pairs, e.inner, step_kernels.ACTIVATION_SCALE.value, E=e.n_routed,
             SLOTS=e.slots, SHARED=e.n_shared, K=width, **tile,
         )  # fmt: skip
         kernels.down_pairs[(-(-width // tile["BN"]), n_tiles)](
-            self._activations, e.down.words, e.down.absmax, network.code, *where, self._expert_out, n_pairs,
+            self._activations, e.down.words, e.down.scales, network.code, *where, self._expert_out, n_pairs,
             width, 1 / step_kernels.ACTIVATION_SCALE.value, E=e.n_routed, SHARED=e.n_shared, K=e.inner,
             **tile,
         )  # fmt: skip

@@ -75,7 +75,7 @@ class Step:
         n_rows = 4
         kernels.project[(-(-rows // n_rows),)](
             self._x, self._ssq, self._n_parts, self.network.config.rms_norm_eps,
-            matrix.words, matrix.absmax, self.network.code, out, rows,
+            matrix.words, matrix.scales, self.network.code, out, rows,
             K=64 * blocks, PARTS=power_of_two(self._n_parts), BN=n_rows, NH=half_blocks(blocks),
             num_warps=2, **self._fast, **self._pdl,
         )  # fmt: skip
@@ -92,7 +92,7 @@ class Step:
         self._project(layer.inputs, self._inputs)
         parts = rank // 64
         attention_kernels.absorb[(heads, parts + 1)](
-            self._inputs, layer.latent_norm, layer.key_value.words, layer.key_value.absmax, network.code,
+            self._inputs, layer.latent_norm, layer.key_value.words, layer.key_value.scales, network.code,
             network.cos, network.sin, state, anchor, index, c.softmax_scale, self._queries,
             R=rank, ROPE=rope, PLAIN=plain, VALUE=c.v_head_dim, PARTS=parts, num_warps=1,
             **unit, **self._fast, **self._pdl,
@@ -108,7 +108,7 @@ class Step:
         )
         n_rows = 16
         attention_kernels.values[(heads, c.v_head_dim // n_rows)](
-            self._paired(self._mixed), layer.key_value.words, layer.key_value.absmax, network.code,
+            self._paired(self._mixed), layer.key_value.words, layer.key_value.scales, network.code,
             self._attended, heads,
             R=rank, PLAIN=plain, VALUE=c.v_head_dim, BN=n_rows, NH=half_blocks(rank // 64), num_warps=2,
             **self._fast, **self._pdl,
@@ -132,7 +132,7 @@ class Step:
             )  # fmt: skip
         n_rows = 2
         kernels.gate_up[(-(-e.inner // n_rows), e.slots)](
-            self._paired(self._normed), self._chosen, self._weights, e.gate_up.words, e.gate_up.absmax,
+            self._paired(self._normed), self._chosen, self._weights, e.gate_up.words, e.gate_up.scales,
             network.code, self._activations, e.inner, E=e.n_routed, SHARED=e.n_shared, K=width,
             BN=n_rows, NH=half_blocks(width // 64), num_warps=n_rows, **self._fast, **self._pdl,
         )  # fmt: skip
@@ -147,7 +147,7 @@ class Step:
         n_rows = 4
         self._n_parts = width // n_rows
         kernels.down[(self._n_parts,)](
-            self._paired(x), self._chosen, matrix.words, matrix.absmax, self.network.code, gamma, self.hidden,
+            self._paired(x), self._chosen, matrix.words, matrix.scales, self.network.code, gamma, self.hidden,
             self._x, self._ssq, scale, E=routed, TOP=chosen, SHARED=shared, D=width, K=64 * blocks, BN=n_rows,
             NH=half_blocks(blocks * (chosen + shared)), num_warps=n_rows, **self._fast, **self._pdl,
         )  # fmt: skip
