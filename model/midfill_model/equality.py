@@ -1,7 +1,7 @@
 """Whether the GPU's kernels choose the tokens of the plain network, on the embedded model; as JSON.
 
 python -I -m midfill_model.equality                                        # needs a GPU and transformers
-TRITON_INTERPRET=1 python -m midfill_model.equality --prompts 1 --tokens 2 --prefix 12   # on a CPU
+TRITON_INTERPRET=1 python -m midfill_model.equality --prompts 1 --tokens 1 --prefix 4    # on a CPU
 
 The plain network writes greedily in fp32, then each side says for every token what it would have written: as
 long as they agree, that is greedy decoding. The yardstick is transformers in bf16 with the same values.
