@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .config import Config
 from .linear import Linear, pack
+from .network import Cancelled, never
 
 Fetch = Callable[..., Tensor]  # (name in the checkpoint, *shape) -> the weight
 
@@ -84,9 +85,17 @@ class DeepseekV2:
     def device(self) -> torch.device:
         return self.embedding.device
 
-    def next_id(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> int:
+    def next_id(
+        self,
+        ids: Sequence[int],
+        cache: Tensor,
+        start: int,
+        vocabulary: int,
+        cancelled: Callable[[], bool] = never,
+    ) -> int:
         """Compute `ids` after the `start` tokens that `cache` holds; the best next id below `vocabulary`."""
-        self._logits = self.forward(torch.tensor(ids, device=self.device), cache, start)
+        tokens = torch.tensor(ids, device=self.device)
+        self._logits = self.forward(tokens, cache, start, cancelled=cancelled)
         return int(self._logits[:vocabulary].argmax())
 
     def next_ids(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> list[int]:
@@ -106,14 +115,26 @@ class DeepseekV2:
             self.next_id([0] * n, cache, 0, 1)
 
     @torch.inference_mode()
-    def forward(self, ids: Tensor, cache: Tensor, start: int, every_logit: bool = False) -> Tensor:
-        """Logits [V] after `ids` [T], or after each [T, V]; their latents go into `cache` from `start` on."""
+    def forward(
+        self,
+        ids: Tensor,
+        cache: Tensor,
+        start: int,
+        every_logit: bool = False,
+        cancelled: Callable[[], bool] = never,
+    ) -> Tensor:
+        """Logits [V] after `ids` [T], or after each [T, V]; their latents go into `cache` from `start` on.
+
+        Cancelled, if `cancelled` says so before a layer.
+        """
         c, stop = self.config, start + len(ids)
         norm = partial(_norm, epsilon=c.rms_norm_eps)
         rotation = self.rotations[start:stop, None]  # [T, 1, r/2]
         mask = _causal_mask(start, stop, self.embedding) if len(ids) > 1 else None  # [T, S]
         x = F.embedding(ids, self.embedding)  # [T, D]
         for layer, latents in zip(self.layers, cache[:, :stop], strict=True):
+            if cancelled():
+                raise Cancelled
             if layer is self.layers[-1] and len(x) > 1 and not every_logit:
                 # The last layer's output is wanted for the last token only, of the others their latents.
                 _remember(c, layer.attention, layer.attention.latents(norm(x, layer.norm)), rotation, latents)

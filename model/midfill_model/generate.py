@@ -9,7 +9,7 @@ from typing import Literal
 
 from .cache import Slot
 from .heal import Beginning
-from .network import Network
+from .network import Cancelled, Network
 
 Finish = Literal["stop", "length", "cancelled"]
 
@@ -30,40 +30,39 @@ def generate(
 
     Between two yields at most one step of the network runs, so a caller may serve several requests in turn.
     `stops` are not yielded. Ids from `vocabulary` on have no text and are never chosen. `slot` stays valid.
-    The ids begin as `beginning` wants it.
+    The ids begin as `beginning` wants it. `cancelled` is asked before each step, and within a long one.
     """
     pending = list(prompt[slot.keep(prompt) :])
     guesses = Guesses(prompt) if network.n_guesses else None
     n_left = max_tokens
-    while n_left:
-        while len(pending) > network.prefill_chunk:
-            if cancelled():
-                return "cancelled"
-            _advance(network, slot, pending[: network.prefill_chunk], vocabulary)
-            del pending[: network.prefill_chunk]
-            yield None
-        if cancelled():
-            return "cancelled"
-        room = network.context - len(slot.tokens) - len(pending)
-        if room < 0:
-            return "length"
-        guess: list[int] = []
-        if guesses is not None and len(pending) == 1 and (beginning is None or beginning.is_written):
-            guess = guesses.guess(min(network.n_guesses, room, n_left - 1))
-        chosen = _advance(network, slot, pending, vocabulary, guess)
-        if beginning is not None:
-            chosen[0] = beginning.take(chosen[0], network.best_of)
-        for id_, guessed in zip(chosen, [*guess, None], strict=True):
-            if id_ in stops:
-                return "stop"
-            yield id_
-            n_left -= 1
-            pending = [id_]
-            if guesses is not None:
-                guesses.push(id_)
-            if id_ != guessed:
-                break
-            slot.tokens.append(id_)  # it has been computed already
+    try:
+        while n_left:
+            while len(pending) > network.prefill_chunk:
+                _advance(network, slot, pending[: network.prefill_chunk], vocabulary, cancelled)
+                del pending[: network.prefill_chunk]
+                yield None
+            room = network.context - len(slot.tokens) - len(pending)
+            if room < 0:
+                return "length"
+            guess: list[int] = []
+            if guesses is not None and len(pending) == 1 and (beginning is None or beginning.is_written):
+                guess = guesses.guess(min(network.n_guesses, room, n_left - 1))
+            chosen = _advance(network, slot, pending, vocabulary, cancelled, guess)
+            if beginning is not None:
+                chosen[0] = beginning.take(chosen[0], network.best_of)
+            for id_, guessed in zip(chosen, [*guess, None], strict=True):
+                if id_ in stops:
+                    return "stop"
+                yield id_
+                n_left -= 1
+                pending = [id_]
+                if guesses is not None:
+                    guesses.push(id_)
+                if id_ != guessed:
+                    break
+                slot.tokens.append(id_)  # it has been computed already
+    except Cancelled:
+        return "cancelled"
     return "length"
 
 
@@ -92,17 +91,24 @@ class Guesses:
 
 
 def _advance(
-    network: Network, slot: Slot, ids: list[int], vocabulary: int, guess: Sequence[int] = ()
+    network: Network,
+    slot: Slot,
+    ids: list[int],
+    vocabulary: int,
+    cancelled: Callable[[], bool],
+    guess: Sequence[int] = (),
 ) -> list[int]:
     """Compute `ids` and `guess` after what the slot holds; the next id after the last of ids and each guess.
 
-    The slot then holds `ids`; what was computed of the guesses lies behind.
+    The slot then holds `ids`; what was computed of the guesses lies behind. After Cancelled it holds none.
     """
+    if cancelled():
+        raise Cancelled
     start = len(slot.tokens)
     slot.reserve(start + len(ids) + len(guess))
     if guess:
         best = network.next_ids([*ids, *guess], slot.latents, start, vocabulary)[len(ids) - 1 :]
     else:
-        best = [network.next_id(ids, slot.latents, start, vocabulary)]
+        best = [network.next_id(ids, slot.latents, start, vocabulary, cancelled)]
     slot.tokens += ids
     return best

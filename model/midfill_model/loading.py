@@ -20,14 +20,18 @@ from .tokens import Tokenizer
 Load = Callable[[Callable[[float], None]], Loaded]  # tells its progress, 0.0 … 1.0
 Device = Literal["auto", "cpu", "cuda"]
 
-_LONGEST_CONTEXT = 16_384  # tokens; a model may know more, an editor's prompt is far shorter
+_LONGEST_CONTEXT = 33_792  # tokens: 32,768 and what comes behind; an editor's prompt is far shorter
+_LONG_PROMPTS_FROM = 16_384  # tokens of context
 _AMPERE = (8, 0)  # the first GPUs with bf16 and asynchronous copies
 _TUNED_FOR_CHAT = {"instruct", "chat"}  # words of a model's name
 _GPU_PAYS_FROM = 1_000_000_000  # bytes of weights; a smaller model answers sooner without a GPU's start
 
 
-def load_model(model: str, n_threads: int, device: Device = "auto") -> Load:
-    """How the engine's thread will load `auto`, `demo`, `lite`, a folder or a hub id."""
+def load_model(model: str, n_threads: int, device: Device = "auto", double: bool = False) -> Load:
+    """How the engine's thread will load `auto`, `demo`, `lite`, a folder or a hub id.
+
+    `double`: quantise twice on a GPU, whether or not its memory is that small.
+    """
 
     def load(progress: Callable[[float], None]) -> Loaded:
         if device == "cuda" and (lack := gpu_lack()):
@@ -36,11 +40,13 @@ def load_model(model: str, n_threads: int, device: Device = "auto") -> Load:
         config, tokenizer = read_settings(folder)
         context = min(config.max_position_embeddings, _LONGEST_CONTEXT)
         on_gpu = device == "cuda" or (device == "auto" and _large(folder) and not gpu_lack())
-        make = _on_gpu if on_gpu else _on_cpu
-        network = make(folder, config, context, n_threads, progress)
+        if on_gpu:
+            network = _on_gpu(folder, config, context, double, progress)
+        else:
+            network = _on_cpu(folder, config, context, n_threads, progress)
         network.warm_up()
         # Other files' text made the embedded model neither better nor worse, only slower on a CPU.
-        budgets = (3072, 512, 2048) if context == _LONGEST_CONTEXT else (1024, 128, 0)
+        budgets = (3072, 512, 2048) if context >= _LONG_PROMPTS_FROM else (1024, 128, 0)
         name = short_name(model)
         if model == "auto" and folder != weights.resolve("demo"):
             name = "lite"
@@ -100,11 +106,11 @@ def _folder(model: str, device: Device) -> Path:
     """`auto` is lite where it is on this machine and a GPU has room for it; otherwise the embedded model."""
     if model != "auto" or device == "cpu" or gpu_lack():
         return weights.resolve(model)
-    from .gpu.store import check_memory, free_memory
+    from .gpu.store import fits_only_double, free_memory
 
     try:
         folder = weights.resolve("lite")
-        check_memory(folder, read_config(folder), free_memory(torch.device("cuda")))
+        fits_only_double(folder, read_config(folder), free_memory(torch.device("cuda")))
     except ModelError:
         return weights.resolve("demo")
     return folder
@@ -115,12 +121,12 @@ def _large(folder: Path) -> bool:
 
 
 def _on_gpu(
-    folder: Path, config: Config, context: int, n_threads: int, progress: Callable[[float], None]
+    folder: Path, config: Config, context: int, double: bool, progress: Callable[[float], None]
 ) -> Network:
     from .gpu.network import FusedDeepseekV2
     from .gpu.store import load_fused
 
-    fused = load_fused(folder, config, torch.device("cuda"), progress)
+    fused = load_fused(folder, config, torch.device("cuda"), progress, double=double)
     return FusedDeepseekV2(config, fused, context)
 
 

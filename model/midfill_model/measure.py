@@ -26,20 +26,20 @@ from .generate import generate
 from .loading import device_name, load_model
 from .network import Network
 
-COLD = (256, 1024, 4096, 15_000)  # tokens
-DEPTHS = (256, 1024, 8192, 16_000)
+COLD = (256, 1024, 4096, 16_384)  # tokens
+DEPTHS = (256, 1024, 8192, 32_768)
 WARM_PREFIX, WARM_SUFFIXES = 3072, (128, 512)
 _STEPS = 64
 
 Figures = dict[str, Any]
 
 
-def measure(folder: str, runs: int, device: str) -> Figures:
+def measure(folder: str, runs: int, device: str, double: bool) -> Figures:
     """Every figure of our own network."""
     started = time.perf_counter()
-    loaded: Loaded = load_model(folder, torch.get_num_threads(), device)(lambda _: None)  # type: ignore[arg-type]
+    loaded: Loaded = load_model(folder, torch.get_num_threads(), device, double)(lambda _: None)  # type: ignore[arg-type]
     network = loaded.network
-    figures: Figures = {"load_s": round(time.perf_counter() - started, 2)}
+    figures: Figures = {"load_s": round(time.perf_counter() - started, 2), "weights": network.weights_dtype}
     _complete(network, _ids(256, 0), 1)
     figures["first_completion_s"] = round(time.perf_counter() - started, 2)
     figures["cold_first_token_ms"] = {
@@ -47,9 +47,12 @@ def measure(folder: str, runs: int, device: str) -> Figures:
         for n in COLD
         if n < network.context
     }
-    figures["warm_first_token_ms"] = {n: _warm(network, n, runs) for n in WARM_SUFFIXES}
+    figures["warm_first_token_ms"] = {
+        n: _warm(network, n, runs) for n in WARM_SUFFIXES if WARM_PREFIX + runs + n < network.context
+    }
     figures["decode_tok_s"] = {n: _decode(network, n) for n in DEPTHS if n + _STEPS < network.context}
-    figures["cancel_to_idle_ms"] = _cancel(network, runs)
+    figures["cancel_to_idle_ms"] = _cancel(network, runs, in_prefill=False)
+    figures["cancel_in_prefill_to_idle_ms"] = _cancel(network, runs, in_prefill=True)
     return figures | {"memory": _memory(network.device), "machine": _machine(network.device)}
 
 
@@ -119,8 +122,9 @@ def _decode(network: Network, depth: int) -> float:
     return round(_STEPS / (time.perf_counter() - started), 1)
 
 
-def _cancel(network: Network, runs: int) -> dict[str, float]:
-    """From the cancel, set by another thread in the middle of decoding, until the device is idle."""
+def _cancel(network: Network, runs: int, in_prefill: bool) -> dict[str, float]:
+    """From a cancel by another thread, in the middle of a prefill or of decoding, until the device idles."""
+    n_prompt = min(4096, network.context // 2) if in_prefill else 256
     times = []
     for run in range(runs):
         cancelled = threading.Event()
@@ -132,9 +136,10 @@ def _cancel(network: Network, runs: int) -> dict[str, float]:
 
         slot = Slot(network.new_cache, network.context)
         vocabulary = network.config.vocab_size
-        steps = generate(network, slot, _ids(256, run), 500, (), vocabulary, cancelled.is_set)
-        next(steps)
-        timer = threading.Timer(0.02 + 0.001 * run, cancel)
+        steps = generate(network, slot, _ids(n_prompt, run), 500, (), vocabulary, cancelled.is_set)
+        if not in_prefill:
+            next(steps)
+        timer = threading.Timer(0.02 + 0.0033 * run, cancel)
         timer.start()
         for _ in steps:
             pass
@@ -192,12 +197,13 @@ def main() -> None:
     parser.add_argument("folder", help="demo, lite, or a model folder")
     parser.add_argument("--runs", type=int, default=15)
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--double-quant", action="store_true", help="quantise the absmax, too")
     parser.add_argument("--transformers", action="store_true", help="measure theirs, on a GPU")
     options = parser.parse_args()
     if options.transformers:
         print(json.dumps(measure_transformers(weights.resolve(options.folder), 1024, options.runs)))
     else:
-        print(json.dumps(measure(options.folder, options.runs, options.device)))
+        print(json.dumps(measure(options.folder, options.runs, options.device, options.double_quant)))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,20 @@
 """What generation needs of a network. Two have it: deepseek.DeepseekV2 and gpu.network.FusedDeepseekV2."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from .config import Config
+
+
+class Cancelled(Exception):
+    """The computation was given up half way. The cache holds what it held before."""
+
+
+def never() -> bool:
+    return False
 
 
 class Network(Protocol):
@@ -24,7 +32,7 @@ class Network(Protocol):
 
     @property
     def prefill_chunk(self) -> int:
-        """Tokens that one call computes at most, so that a cancel is seen in between."""
+        """Tokens that one call computes at most, so that another request may come in between."""
 
     @property
     def n_guesses(self) -> int:
@@ -39,8 +47,18 @@ class Network(Protocol):
     def new_cache(self, length: int) -> Tensor:
         """Room for `length` tokens: [layers, length, R + r]."""
 
-    def next_id(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> int:
-        """Compute `ids` after the `start` tokens that `cache` holds; the best next id below `vocabulary`."""
+    def next_id(
+        self,
+        ids: Sequence[int],
+        cache: Tensor,
+        start: int,
+        vocabulary: int,
+        cancelled: Callable[[], bool] = never,
+    ) -> int:
+        """Compute `ids` after the `start` tokens that `cache` holds; the best next id below `vocabulary`.
+
+        Asks every few layers whether to go on; raises Cancelled if not.
+        """
 
     def next_ids(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> list[int]:
         """The best next id after each of `ids`; for a few of them."""

@@ -2,12 +2,17 @@
 
 Two elements per byte, row-major over the flattened tensor, the even element in the high nibble;
 one fp32 absmax per block of 64; value = CODE[nibble] * absmax.
+
+Double quantisation keeps absmax in bytes: absmax = dynamic_map()[byte] * scale + offset, 256 with one scale.
 """
+
+from functools import cache
 
 import torch
 from torch import Tensor
 
 BLOCK = 64
+GROUP = 256  # blocks with one scale, if their absmax are quantised, too
 
 # Quantiles of a normal distribution, scaled to [-1, 1] (https://arxiv.org/abs/2305.14314, appendix E).
 CODE = (
@@ -47,3 +52,35 @@ def quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
     scaled = (blocks * (1.0 / absmax.clamp(min=1e-38)).unsqueeze(-1)).clamp_(-1, 1)
     nibbles = torch.bucketize(scaled.flatten(), (code[:-1] + code[1:]) / 2, out_int32=True).to(torch.uint8)
     return ((nibbles[::2] << 4) | nibbles[1::2]).unsqueeze(1), absmax
+
+
+def nest(absmax: Tensor) -> tuple[Tensor, Tensor]:
+    """All absmax of a tensor, fp32 [groups * 256] -> (uint8 of the same shape, fp32 [groups, 2]).
+
+    The two are scale and offset, which is the tensor's mean.
+    """
+    code = dynamic_map(absmax.device)
+    offset = absmax.mean()
+    groups = (absmax - offset).view(-1, GROUP)
+    scale = groups.abs().amax(dim=-1)  # [groups]
+    scaled = (groups * (1.0 / scale.clamp(min=1e-38)).unsqueeze(-1)).clamp_(-1, 1)
+    bytes_ = torch.bucketize(scaled.flatten(), (code[:-1] + code[1:]) / 2, out_int32=True).to(torch.uint8)
+    return bytes_, torch.stack((scale, offset.expand_as(scale)), dim=-1)
+
+
+def unnest(bytes_: Tensor, groups: Tensor) -> Tensor:
+    """What `nest` gave, of one tensor or several behind each other -> fp32 absmax in the bytes' shape."""
+    values = dynamic_map(bytes_.device)[bytes_.flatten().int()].view(-1, GROUP)
+    scale, offset = groups.view(-1, 2, 1).unbind(1)
+    return (values * scale + offset).view(bytes_.shape)
+
+
+@cache
+def dynamic_map(device: torch.device) -> Tensor:
+    """bitsandbytes' 256 values of a byte, ascending (https://arxiv.org/abs/1511.04561): fp32."""
+    values = [0.0, 1.0]
+    for exponent in range(7):
+        bounds = torch.linspace(0.1, 1, 2**exponent + 1)
+        means = 10.0 ** (exponent - 6) * ((bounds[:-1] + bounds[1:]) / 2)
+        values += [*means.tolist(), *(-means).tolist()]
+    return torch.tensor(sorted(values), device=device)

@@ -61,7 +61,9 @@ def rows(figures: NetworkFigures) -> list[tuple[str, str, str, str]]:
     for n, rate in decode.items():
         other = _at(theirs, "decode_tok_s", n)
         table.append(_row(f"decode after {int(n):,} tokens, tokens a second", rate, other))
-    return [*table, _row("idle after a cancel, ms", ours["cancel_to_idle_ms"]["median"], None)]
+    decoding, prefill = ours["cancel_to_idle_ms"], ours["cancel_in_prefill_to_idle_ms"]
+    table.append(_row("idle after a cancel while decoding, ms", decoding["median"], None))
+    return [*table, _row("idle after a cancel in a prefill, ms", prefill["median"], None)]
 
 
 def machine(figures: NetworkFigures) -> str:

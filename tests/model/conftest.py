@@ -8,6 +8,10 @@ os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 from pathlib import Path
 
 import pytest
+import torch
+
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # before Triton is loaded: then kernels run on the CPU
 
 from midfill_model.completion import Loaded
 from midfill_model.reference import ours

@@ -22,6 +22,15 @@ SMALL = synthetic.TINY | {
 }
 
 
+WHOLE_GROUPS = {
+    "moe_intermediate_size": 128,
+    "qk_nope_head_dim": 64,
+    "qk_rope_head_dim": 64,
+    "v_head_dim": 64,
+}
+"""Every matrix is whole groups of 256 blocks: what double quantisation needs."""
+
+
 def write_small(folder: Path, shard_bytes: int = 200_000, **changes: Any) -> Path:
     """In several shards, as on the hub."""
     synthetic.write_checkpoint(SMALL | changes, folder, shard_bytes=shard_bytes)
@@ -29,11 +38,11 @@ def write_small(folder: Path, shard_bytes: int = 200_000, **changes: Any) -> Pat
 
 
 def fused(
-    folder: Path, device: str = "cpu", real: torch.dtype = torch.float32
+    folder: Path, device: str = "cpu", real: torch.dtype = torch.float32, double: bool = False
 ) -> tuple[Config, FusedWeights]:
     config = read_config(folder)
     with Checkpoint(folder) as checkpoint:
-        return config, fuse(config, checkpoint, torch.device(device), real, lambda _: None)
+        return config, fuse(config, checkpoint, torch.device(device), real, lambda _: None, double)
 
 
 def plain_twin(weights: FusedWeights, config: Config, context: int) -> DeepseekV2:

@@ -17,7 +17,7 @@ from midfill_model.gpu.fused import FusedMoe, Nf4, allocate, assert_quantised, n
 from midfill_model.reference import ours
 from midfill_model.weights import Checkpoint
 
-from .small import SMALL, fused, plain_twin, write_small
+from .small import SMALL, WHOLE_GROUPS, fused, plain_twin, write_small
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +57,36 @@ def test_every_tensor_of_the_checkpoint_is_where_its_name_says(folder: Path) -> 
     assert torch.equal(moe.router, router.float())
 
 
+def test_every_matrix_is_quantised_twice_as_bitsandbytes_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each tensor of the checkpoint alone, whatever it was fused with, and in whatever pieces it was read."""
+    monkeypatch.setattr(fusing, "PIECE_BYTES", 5000)
+    folder = write_small(tmp_path, **WHOLE_GROUPS)
+    config, weights = fused(folder, double=True)
+    _, plain = fused(folder)
+    n_bytes = [sum(tensor.nbytes for _, tensor in named_tensors(one)) for one in (weights, plain)]
+    assert n_bytes[0] < n_bytes[1]
+    with Checkpoint(folder) as checkpoint:
+        for source in sources(config, weights):
+            for target in source.targets:
+                if isinstance(target, Nf4):
+                    packed, absmax = nf4.quantize(checkpoint.stored(source.name).values)
+                    bytes_, groups = nf4.nest(absmax)
+                    assert target.groups is not None
+                    assert torch.equal(target.packed.reshape(-1, 1), packed), source.name
+                    assert torch.equal(target.absmax.flatten(), bytes_), source.name
+                    assert torch.equal(target.groups, groups), source.name
+    fetch = dequantised(weights, config)
+    values = nf4.dequantize(packed, nf4.unnest(bytes_, groups), source.shape, torch.float32)
+    assert torch.equal(fetch(source.name, *source.shape), values)
+
+
+def test_columns_without_whole_groups_are_not_quantised_twice(folder: Path) -> None:
+    with pytest.raises(ModelError, match="no double quantisation"):
+        fused(folder, double=True)
+
+
 def test_a_matrix_read_in_pieces_has_the_same_bits(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, whole = fused(folder)
     monkeypatch.setattr(fusing, "PIECE_BYTES", 5000)
@@ -94,6 +124,8 @@ def test_lite_takes_less_than_nine_gigabytes(tmp_path: Path) -> None:
     assert weights.n_parameters == 15_706_484_224
     n_bytes = sum(tensor.nbytes for _, tensor in named_tensors(weights))
     assert 8.4 < n_bytes / 2**30 < 8.6
+    twice = allocate(read_config(tmp_path), torch.device("meta"), torch.bfloat16, double=True)
+    assert 0.66 < (n_bytes - sum(tensor.nbytes for _, tensor in named_tensors(twice))) / 2**30 < 0.72
 
 
 def test_the_embedded_models_bits_are_taken_over(embedded_folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Reuse, cancelling and stopping change no token."""
 
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -72,18 +73,16 @@ def test_only_what_follows_an_edit_is_computed(tiny: Loaded) -> None:
     assert slot.keep(texts(100)) == 99  # the last token's logits are wanted
 
 
-def test_a_long_prompt_is_interrupted_between_chunks(tiny: Loaded) -> None:
-    chunk = tiny.network.prefill_chunk
-    slot, prompt = new_slot(tiny), texts(3 * chunk)
-    asked: list[bool] = []
-
-    def cancelled() -> bool:
-        asked.append(True)
-        return len(asked) > 2
-
-    steps, finish = run(tiny, slot, prompt, 5, cancelled=cancelled)
-    assert (steps, finish) == ([None, None], "cancelled")
-    assert slot.tokens == prompt[: 2 * chunk]
+@pytest.mark.parametrize("n_asked", [1, 2, 4, 5, 8, 12])
+def test_a_long_prompt_is_given_up_within_a_chunk(tiny: Loaded, n_asked: int) -> None:
+    """Before a chunk or one of its layers: nothing more is computed, and what the slot holds stays right."""
+    chunk, n_asks_per_chunk = tiny.network.prefill_chunk, 1 + tiny.network.config.num_hidden_layers
+    slot, prompt, asks = new_slot(tiny), texts(3 * chunk), count(1)
+    steps, finish = run(tiny, slot, prompt, 5, cancelled=lambda: next(asks) == n_asked)
+    n_done = (n_asked - 1) // n_asks_per_chunk
+    assert (steps, finish) == ([None] * n_done, "cancelled")
+    assert next(asks) == n_asked + 1
+    assert slot.tokens == prompt[: n_done * chunk]
     assert run(tiny, slot, prompt, 5)[0][-5:] == greedy(tiny.network, prompt, 5)
 
 

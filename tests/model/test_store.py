@@ -16,9 +16,9 @@ from midfill_model import synthetic
 from midfill_model.config import ModelError, read_config
 from midfill_model.gpu import packed, store
 from midfill_model.gpu.fused import FusedWeights, named_tensors
-from midfill_model.gpu.store import check_memory, free_memory, load_fused
+from midfill_model.gpu.store import fits_only_double, free_memory, load_fused
 
-from .small import write_small
+from .small import WHOLE_GROUPS, write_small
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
@@ -30,9 +30,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return write_small(tmp_path / "small")
 
 
-def load(folder: Path, seen: list[float] | None = None, device: torch.device = CPU) -> FusedWeights:
+def load(
+    folder: Path, seen: list[float] | None = None, device: torch.device = CPU, double: bool = False
+) -> FusedWeights:
     progress = (lambda _: None) if seen is None else seen.append
-    return load_fused(folder, read_config(folder), device, progress, copy_pays_from=0)
+    return load_fused(folder, read_config(folder), device, progress, copy_pays_from=0, double=double)
 
 
 def copies(folder: Path) -> list[Path]:
@@ -218,12 +220,28 @@ def test_a_write_that_fails_halfway_leaves_nothing(folder: Path, caplog: pytest.
     assert not copies(folder)
 
 
-def test_too_little_gpu_memory_is_said_with_numbers(tmp_path: Path) -> None:
+def test_too_little_gpu_memory_is_quantised_twice_then_said_with_numbers(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(synthetic.LITE))
     config = read_config(tmp_path)
-    check_memory(tmp_path, config, int(9.5 * 2**30))
-    with pytest.raises(ModelError, match=r"needs 9\.\d GiB .* \(8\.5 of them weights\), and 8\.0 are free"):
-        check_memory(tmp_path, config, 8 << 30)
+    assert not fits_only_double(tmp_path, config, int(9.5 * 2**30))
+    assert fits_only_double(tmp_path, config, int(8.8 * 2**30))
+    with pytest.raises(ModelError, match=r"needs 8\.7 GiB .* \(7\.8 of them weights\), and 8\.0 are free"):
+        fits_only_double(tmp_path, config, 8 << 30)
+    (tmp_path / "config.json").write_text(json.dumps(synthetic.LITE | {"moe_intermediate_size": 64}))
+    with pytest.raises(ModelError, match=r"needs \d\.\d GiB"):
+        fits_only_double(tmp_path, read_config(tmp_path), 1 << 30)
+
+
+def test_weights_quantised_twice_have_a_copy_of_their_own(folder: Path) -> None:
+    shutil.rmtree(folder)
+    plain = load(write_small(folder, **WHOLE_GROUPS))
+    once = the_copy(folder)
+    twice = load(folder, double=True)
+    assert the_copy(folder) != once
+    assert load_file(the_copy(folder))["head.absmax"].dtype == torch.uint8
+    assert equal(twice, load(folder, double=True))
+    assert torch.equal(twice.head.packed, plain.head.packed)
+    assert equal(plain, load(folder))
 
 
 @needs_gpu

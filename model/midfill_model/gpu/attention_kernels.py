@@ -8,13 +8,13 @@ Shapes: H heads, R latent, r rotated, n plain and v value size of a head.
 import triton
 import triton.language as tl
 
-from .codebook import codes_of_lane, dot_words, eight_values, in_pairs, pairs, places
+from .codebook import codes_of_lane, dot_words, eight_values, in_pairs, maxima, pairs, places
 from .overlap import launch_next, wait
 
 
 @triton.jit
 def absorb(
-    y_ptr, gamma_ptr, w_ptr, absmax_ptr, code_ptr, cos_ptr, sin_ptr, state_ptr, cache_ptr, layer, scale, q_ptr,
+    y_ptr, gamma_ptr, w_ptr, absmaxes, code_ptr, cos_ptr, sin_ptr, state_ptr, cache_ptr, layer, scale, q_ptr,
     R: tl.constexpr, ROPE: tl.constexpr, PLAIN: tl.constexpr, VALUE: tl.constexpr, PARTS: tl.constexpr,
     UNIT: tl.constexpr, FAST: tl.constexpr, PDL: tl.constexpr,
 ):  # fmt: skip
@@ -32,7 +32,7 @@ def absorb(
         word = part * WORDS + tl.arange(0, WORDS)
         row = head * (PLAIN + VALUE) + plain
         w = tl.load(w_ptr + row[:, None] * (R // 8) + word[None, :])
-        absmax = tl.load(absmax_ptr + row[:, None] * (R // 64) + word[None, :] // 8)
+        absmax = maxima(absmaxes, row[:, None] * (R // 64) + word[None, :] // 8)
         wait(PDL)
         factor = absmax * tl.load(query_ptr + plain)[:, None] * scale
         dtype = q_ptr.dtype.element_ty
@@ -149,7 +149,7 @@ def combine(
 
 @triton.jit
 def values(
-    mixed_ptr, w_ptr, absmax_ptr, code_ptr, out_ptr, H,
+    mixed_ptr, w_ptr, absmaxes, code_ptr, out_ptr, H,
     R: tl.constexpr, PLAIN: tl.constexpr, VALUE: tl.constexpr, BN: tl.constexpr, NH: tl.constexpr,
     FAST: tl.constexpr, PDL: tl.constexpr,
 ):  # fmt: skip
@@ -162,7 +162,7 @@ def values(
     word = half[:, None] * 4 + tl.arange(0, 4)[None, :]
     there = half < R // 32
     w = tl.load(w_ptr + row[:, None] * W + word, mask=there[:, None], other=0)
-    absmax = tl.load(absmax_ptr + row * (R // 64) + half // 2, mask=there, other=0.0)
+    absmax = maxima(absmaxes, row * (R // 64) + half // 2, there)
     wait(PDL)
     x = pairs(mixed_ptr + head * (R // 2 if FAST else R), word, there[:, None], W, FAST)
     out = tl.sum(tl.reshape(dot_words(w, x, code, FAST) * absmax, [BN, NH]), 1)

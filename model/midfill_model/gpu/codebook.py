@@ -137,6 +137,25 @@ def _of_lane(at):
 
 
 @triton.jit
+def maxima(absmax, block, ok=None):
+    """The absmax of some blocks. `absmax` is (fp32,); double-quantised (bytes, groups, map), see nf4.py."""
+    if absmax[0].dtype.element_ty == tl.float32:
+        return _load(absmax[0] + block, ok)
+    else:
+        group_ptr = absmax[1] + block // 256 * 2
+        value = tl.load(absmax[2] + _load(absmax[0] + block, ok).to(tl.int32))
+        return value * _load(group_ptr, ok) + _load(group_ptr + 1, ok)
+
+
+@triton.jit
+def _load(at, ok):
+    if ok is None:
+        return tl.load(at)
+    else:
+        return tl.load(at, mask=ok, other=0)
+
+
+@triton.jit
 def eight_values(w, code, FAST: tl.constexpr):
     """Words -> eight tensors of their shape: fp16 if FAST, else fp32."""
     if FAST:

@@ -15,14 +15,19 @@ from .read_ahead import PIECE_BYTES, read_ahead
 
 
 def fuse(
-    config: Config, checkpoint: Checkpoint, device: torch.device, real: torch.dtype, progress: Progress
+    config: Config,
+    checkpoint: Checkpoint,
+    device: torch.device,
+    real: torch.dtype,
+    progress: Progress,
+    double: bool = False,
 ) -> FusedWeights:
-    """The checkpoint's weights on `device`: matrices in NF4, the rest in `real`.
+    """The checkpoint's weights on `device`: matrices in NF4, if `double` absmax in bytes; the rest `real`.
 
     ModelError for missing tensors and wrong shapes, before the first is read.
     """
     check_shapes(config, checkpoint)
-    weights = allocate(config, device, real)
+    weights = allocate(config, device, real, double)
     fill(weights, config, checkpoint, progress)
     return weights
 
@@ -56,7 +61,7 @@ def dequantised(weights: FusedWeights, config: Config) -> Callable[..., Tensor]:
         target = found[name]
         if isinstance(target, Tensor):
             return target.float().view(shape)
-        return nf4.dequantize(target.packed, target.absmax, shape, torch.float32)
+        return nf4.dequantize(target.packed, target.maxima(), shape, torch.float32)
 
     return fetch
 
@@ -75,6 +80,7 @@ def _pieces(config: Config, weights: FusedWeights, checkpoint: Checkpoint) -> It
 
 def _quantised(source: Source, stored: Stored) -> Iterator[tuple[Write, Tensor]]:
     """Some rows at a time: the temporaries take about nine times the bytes of a bf16 piece."""
+    collected: list[Tensor] = []  # absmax: double quantisation wants those of the whole tensor
     per_row = stored.values[0].nbytes
     n_rows = max(1, PIECE_BYTES // per_row)
     for start in range(0, source.shape[0], n_rows):
@@ -84,8 +90,12 @@ def _quantised(source: Source, stored: Stored) -> Iterator[tuple[Write, Tensor]]
             for target in source.targets:
                 if isinstance(target, Tensor):
                     target[rows].copy_(piece, non_blocking=True)
-                else:
-                    _put(target.part(rows), *nf4.quantize(piece.to(target.packed.device, non_blocking=True)))
+                    continue
+                packed, absmax = nf4.quantize(piece.to(target.packed.device, non_blocking=True))
+                target.packed[rows].copy_(packed.view(target.packed[rows].shape), non_blocking=True)
+                collected.append(absmax)
+                if rows.stop >= source.shape[0]:
+                    _put_absmax(target, torch.cat(collected))
             return piece.numel()
 
         yield write, stored.values[rows]
@@ -97,7 +107,8 @@ def _taken_over(source: Source, packed: Tensor, absmax: Tensor) -> Iterator[tupl
     def write(piece: Tensor) -> int:
         for target in source.targets:
             if isinstance(target, Nf4):
-                _put(target, piece, absmax)
+                target.packed.copy_(piece.view(target.packed.shape), non_blocking=True)
+                _put_absmax(target, absmax.to(target.absmax.device))
             else:
                 device = target.device
                 values = nf4.dequantize(piece.to(device), absmax.to(device), source.shape, torch.float32)
@@ -107,6 +118,8 @@ def _taken_over(source: Source, packed: Tensor, absmax: Tensor) -> Iterator[tupl
     yield write, packed
 
 
-def _put(target: Nf4, packed: Tensor, absmax: Tensor) -> None:
-    target.packed.copy_(packed.view(target.packed.shape), non_blocking=True)
-    target.absmax.copy_(absmax.view(target.absmax.shape), non_blocking=True)
+def _put_absmax(target: Nf4, absmax: Tensor) -> None:
+    if target.groups is not None:
+        absmax, groups = nf4.nest(absmax)
+        target.groups.copy_(groups)
+    target.absmax.copy_(absmax.view(target.absmax.shape))

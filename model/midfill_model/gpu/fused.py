@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from midfill_model.config import Config, ModelError
-from midfill_model.nf4 import BLOCK
+from midfill_model.nf4 import BLOCK, GROUP, unnest
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +22,28 @@ class Nf4:
     """A matrix, or a stack of them, in bitsandbytes' NF4 layout."""
 
     packed: Tensor  # uint8 [..., rows, columns // 2], high nibble = even column
-    absmax: Tensor  # fp32 [..., rows, columns // 64]
+    absmax: Tensor  # fp32 [..., rows, columns // 64]; if double-quantised uint8
+    groups: Tensor | None = None  # then fp32 [..., groups, 2]: scale and offset of 256 blocks each
+
+    def maxima(self) -> Tensor:
+        """The absmax in fp32."""
+        return self.absmax if self.groups is None else unnest(self.absmax, self.groups)
 
     def part(self, index: int | slice) -> "Nf4":
-        """One matrix of a stack, or some rows of a matrix; a view."""
-        return Nf4(self.packed[index], self.absmax[index])
+        """One matrix of a stack, or some rows of a matrix that are whole groups; a view."""
+        groups, of_groups = self.groups, index
+        if groups is not None and isinstance(index, slice) and self.absmax.dim() == 2:
+            n_rows, n_blocks = self.absmax.shape
+            start, stop, _ = index.indices(n_rows)
+            of_groups = slice(start * n_blocks // GROUP, stop * n_blocks // GROUP)
+        return Nf4(self.packed[index], self.absmax[index], None if groups is None else groups[of_groups])
 
     def reshaped(self, rows: int, columns: int) -> "Nf4":
         """The same memory as one matrix; one of the two sizes may be -1."""
         return Nf4(
             self.packed.view(rows, columns // 2 if columns > 0 else -1),
             self.absmax.view(rows, columns // BLOCK if columns > 0 else -1),
+            None if self.groups is None else self.groups.view(-1, 2),
         )
 
 
@@ -84,11 +95,19 @@ class Source:
     shape: tuple[int, ...]
     targets: tuple[Nf4 | Tensor, ...]  # views of the fused weights; two only for a tied embedding
 
+    @property
+    def is_matrix(self) -> bool:
+        """Whether it is kept in 4 bits."""
+        return any(isinstance(target, Nf4) for target in self.targets)
 
-def allocate(config: Config, device: torch.device, real: torch.dtype) -> FusedWeights:
-    """Room for the weights, not yet filled; on the device `meta` it takes none. ModelError for odd shapes."""
+
+def allocate(config: Config, device: torch.device, real: torch.dtype, double: bool = False) -> FusedWeights:
+    """Room for the weights, not yet filled; on the device `meta` it takes none. ModelError for odd shapes.
+
+    `double`: the absmax are quantised, too.
+    """
     c = config
-    room = _Room(device, real)
+    room = _Room(device, real, double)
     weights = FusedWeights(
         embedding=room.real(c.vocab_size, c.hidden_size),
         layers=tuple(_layer(c, i, room) for i in range(c.num_hidden_layers)),
@@ -96,7 +115,10 @@ def allocate(config: Config, device: torch.device, real: torch.dtype) -> FusedWe
         head=room.nf4(c.vocab_size, c.hidden_size),
         n_parameters=0,
     )
-    n_parameters = sum(math.prod(source.shape) for source in sources(config, weights))
+    every = list(sources(config, weights))
+    if double and any(s.is_matrix and math.prod(s.shape) % (BLOCK * GROUP) for s in every):
+        raise ModelError(f"A matrix of this model is no multiple of {BLOCK * GROUP}: no double quantisation.")
+    n_parameters = sum(math.prod(source.shape) for source in every)
     return dataclasses.replace(weights, n_parameters=n_parameters)
 
 
@@ -137,8 +159,7 @@ def assert_quantised(weights: FusedWeights) -> None:
     for index, layer in enumerate(weights.layers):
         if isinstance(layer.mlp, FusedMoe):
             for name, tensor in named_tensors(layer.mlp.experts, f"layers.{index}.mlp.experts"):
-                wanted = torch.uint8 if name.endswith(".packed") else torch.float32
-                if tensor.dtype != wanted:
+                if name.endswith(".packed") and tensor.dtype != torch.uint8:
                     raise ModelError(f"{name} stayed in {tensor.dtype}, not in 4 bits; please report this.")
 
 
@@ -146,6 +167,7 @@ def assert_quantised(weights: FusedWeights) -> None:
 class _Room:
     device: torch.device
     dtype: torch.dtype
+    double: bool
 
     def real(self, *shape: int) -> Tensor:
         return torch.empty(shape, dtype=self.dtype, device=self.device)
@@ -157,10 +179,14 @@ class _Room:
                 f"A matrix of this model has {columns} columns, and 4 bits need a multiple of {BLOCK}; "
                 "run it with --device cpu."
             )
-        return Nf4(
-            torch.empty((*stack, columns // 2), dtype=torch.uint8, device=self.device),
-            torch.empty((*stack, columns // BLOCK), dtype=torch.float32, device=self.device),
-        )
+        packed = torch.empty((*stack, columns // 2), dtype=torch.uint8, device=self.device)
+        of_absmax = torch.uint8 if self.double else torch.float32
+        absmax = torch.empty((*stack, columns // BLOCK), dtype=of_absmax, device=self.device)
+        if not self.double:
+            return Nf4(packed, absmax)
+        *stack, rows = stack
+        n_groups = rows * (columns // BLOCK) // GROUP
+        return Nf4(packed, absmax, torch.empty((*stack, n_groups, 2), device=self.device))
 
     def mlp(self, hidden: int, inner: int, *stack: int) -> FusedMlp:
         return FusedMlp(self.nf4(*stack, 2 * inner, hidden), self.nf4(*stack, hidden, inner))

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from midfill_model.config import Config
 from midfill_model.deepseek import rotations
+from midfill_model.nf4 import dynamic_map
 
 from .codebook import code_table
 from .fused import FusedLayer, FusedMoe, FusedWeights, Nf4
@@ -17,7 +18,8 @@ class Words:
     """An NF4 matrix, or a stack, by its 32-bit words of eight columns."""
 
     words: Tensor  # int32 [..., rows, columns // 8]
-    absmax: Tensor  # fp32 [..., rows, columns // 64]
+    absmax: Tensor  # fp32 [..., rows, columns // 64], or bytes
+    scales: tuple[Tensor, ...]  # what kernels take: absmax; if those are bytes, the groups and the map, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def prepare(config: Config, weights: FusedWeights, context: int) -> Network:
         embedding=weights.embedding,
         layers=tuple(_layer(config, layer) for layer in weights.layers),
         norm=weights.norm,
-        head=_words(weights.head),
+        head=words(weights.head),
         code=code_table(fast, device),
         cos=turns.real.contiguous().to(device),
         sin=turns.imag.contiguous().to(device),
@@ -95,10 +97,10 @@ def prepare(config: Config, weights: FusedWeights, context: int) -> Network:
 def _layer(c: Config, layer: FusedLayer) -> Layer:
     return Layer(
         norm=layer.norm,
-        inputs=_words(layer.attention.inputs),
+        inputs=words(layer.attention.inputs),
         latent_norm=layer.attention.latent_norm,
-        key_value=_words(layer.attention.key_value),
-        output=_words(layer.attention.output),
+        key_value=words(layer.attention.key_value),
+        output=words(layer.attention.output),
         mlp_norm=layer.mlp_norm,
         experts=_experts(c, layer),
     )
@@ -111,11 +113,14 @@ def _experts(c: Config, layer: FusedLayer) -> Experts:
         in_planes = router.view(len(router), -1, 8).transpose(1, 2).contiguous()
         numbers = (c.n_routed_experts, c.num_experts_per_tok, c.n_shared_experts, c.moe_intermediate_size)
         return Experts(
-            *numbers, _words(mlp.experts.gate_up), _words(mlp.experts.down), router.float(), in_planes
+            *numbers, words(mlp.experts.gate_up), words(mlp.experts.down), router.float(), in_planes
         )
     none = layer.norm.new_empty(1)
-    return Experts(0, 0, 1, c.intermediate_size, _words(mlp.gate_up), _words(mlp.down), none, none)
+    return Experts(0, 0, 1, c.intermediate_size, words(mlp.gate_up), words(mlp.down), none, none)
 
 
-def _words(matrix: Nf4) -> Words:
-    return Words(matrix.packed.view(torch.int32), matrix.absmax)
+def words(matrix: Nf4) -> Words:
+    scales: tuple[Tensor, ...] = (matrix.absmax,)
+    if matrix.groups is not None:
+        scales = (matrix.absmax, matrix.groups, dynamic_map(matrix.absmax.device))
+    return Words(matrix.packed.view(torch.int32), matrix.absmax, scales)

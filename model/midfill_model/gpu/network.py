@@ -1,10 +1,11 @@
 """DeepSeek-V2 over 4-bit weights on one GPU: the function of deepseek.py, made of a few kernels and graphs.
 
-One CUDA graph decodes a token; one for each size of prefill computes up to so many. What a request is (its
-cache, its place, its ids) goes to the device as one small copy, which is part of the graph.
+One CUDA graph decodes a token; a few for each size of prefill compute up to so many, some layers each. What a
+request is (its cache, its place, its ids) goes to the device as one small copy, which is part of the graph.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,28 +15,30 @@ from torch import Tensor
 from midfill_model import nf4
 from midfill_model.config import Config
 from midfill_model.deepseek import best_of
+from midfill_model.network import Cancelled, never
 
 from .fused import FusedWeights
 from .layers import prepare
 from .prefill import Prefill
 from .step import STATE, Step
 
-_SIZES = (16, 64, 144, 272, 528, 1024)  # tokens of a prefill; the next larger one computes what is asked for
+# Tokens of a prefill: layers of one graph, about 2 ms. The next larger one computes what is asked for.
+SIZES = {16: 9, 64: 6, 144: 5, 272: 4, 528: 3, 1024: 1}
 _HOPPER = (9, 0)
 
 
 class FusedDeepseekV2:
     """The network on a GPU; on a CPU (tests) the same kernels run in Triton's interpreter, in fp32."""
 
-    weights_dtype = "nf4"
     n_guesses = 0  # sixteen ids cost as much as four alone: about what guesses would win
 
     def __init__(
-        self, config: Config, weights: FusedWeights, context: int, sizes: Sequence[int] = _SIZES
+        self, config: Config, weights: FusedWeights, context: int, sizes: Mapping[int, int] = SIZES
     ) -> None:
         self.config = config
         self.context = context
         self.n_parameters = weights.n_parameters
+        self.weights_dtype = "nf4" if weights.head.groups is None else "nf4, double-quantised"
         self.prefill_chunk = max(sizes)
         self.device = weights.embedding.device
         self._network = prepare(config, weights, context)
@@ -44,7 +47,7 @@ class FusedDeepseekV2:
         self._anchor = torch.empty(64, dtype=self._network.cache_type, device=self.device)
         overlap = fast and torch.cuda.get_device_capability(self.device) >= _HOPPER
         self._step = Step(self._network, self._anchor, overlap)
-        self._sizes = sorted(sizes)
+        self._sizes = dict(sorted(sizes.items()))
         self._calls: dict[int, _Call] = {}
         self._prefills: dict[int, Prefill] = {}
         self._pool = torch.cuda.graph_pool_handle() if fast else None
@@ -54,9 +57,16 @@ class FusedDeepseekV2:
         shape = (self.config.num_hidden_layers, length, self.config.latent_dim)
         return torch.empty(shape, dtype=self._network.cache_type, device=self.device)
 
-    def next_id(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> int:
+    def next_id(
+        self,
+        ids: Sequence[int],
+        cache: Tensor,
+        start: int,
+        vocabulary: int,
+        cancelled: Callable[[], bool] = never,
+    ) -> int:
         """Compute `ids` after the `start` tokens that `cache` holds; the best next id below `vocabulary`."""
-        return self._call(len(ids))(ids, self._where(cache), start, vocabulary)
+        return self._call(len(ids))(ids, self._where(cache), start, vocabulary, cancelled)
 
     def next_ids(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> list[int]:
         """The best next id after each of `ids`."""
@@ -77,7 +87,7 @@ class FusedDeepseekV2:
         hidden = self._step.hidden[None] if n == 1 else self._prefills[self._size(n)].hidden[:n]
         normed = F.rms_norm(hidden, hidden.shape[-1:], self._network.norm.float(), self.config.rms_norm_eps)
         head = self._weights.head
-        values = nf4.dequantize(head.packed, head.absmax, (-1, hidden.shape[-1]), torch.float32)
+        values = nf4.dequantize(head.packed, head.maxima(), (-1, hidden.shape[-1]), torch.float32)
         return normed @ values.T
 
     def synchronize(self) -> None:
@@ -87,7 +97,7 @@ class FusedDeepseekV2:
 
     def warm_up(self) -> None:
         """Compile the kernels and capture the graphs, so that no request waits for it."""
-        cache = self.new_cache(self._sizes[-1] + 1)
+        cache = self.new_cache(self.prefill_chunk)
         for size in (1, *self._sizes):
             self.next_id([0] * size, cache, 0, 1)
 
@@ -106,56 +116,91 @@ class FusedDeepseekV2:
 
     def _new_call(self, size: int) -> "_Call":
         if size == 1:
-            return _Call(self._step.run, self._step.best_id, 1, self._pool)
+            return _Call([self._step.run], self._step.best_id, 1, self._pool)
         prefill = self._prefills[size] = Prefill(self._network, self._anchor, size)
+        n_layers, n_at_once = self.config.num_hidden_layers, self._sizes[size]
 
-        def run(state: Tensor) -> None:
-            prefill.run(state)
-            self._step.finish(prefill.hidden, state)
+        def run(first: int, state: Tensor) -> None:
+            stop = min(first + n_at_once, n_layers)
+            prefill.run(state, first, stop)
+            if stop == n_layers:
+                self._step.finish(prefill.hidden, state)
 
-        return _Call(run, self._step.best_id, size, self._pool)
+        parts = [partial(run, first) for first in range(0, n_layers, n_at_once)]
+        return _Call(parts, self._step.best_id, size, self._pool)
 
 
 class _Call:
-    """A fixed sequence of launches: request in, id out. A CUDA graph from its second run on."""
+    """A fixed sequence of launches, in parts: request in, id out. CUDA graphs from its second run on."""
 
-    def __init__(self, run: Callable[[Tensor], None], best_id: Tensor, size: int, pool: Any) -> None:
+    def __init__(
+        self, parts: Sequence[Callable[[Tensor], None]], best_id: Tensor, size: int, pool: Any
+    ) -> None:
         device = best_id.device
         on_gpu = device.type == "cuda"
-        self._run = run
+        self._parts = parts
         self._size = size
         self._best_id = best_id
         self._sent = torch.zeros(STATE + size, dtype=torch.int64, pin_memory=on_gpu)
         self._received = torch.zeros(1, dtype=torch.int64, pin_memory=on_gpu)
         self._state = torch.zeros(STATE + size, dtype=torch.int64, device=device)
         self._pool = pool
-        self._graph: torch.cuda.CUDAGraph | None = None
+        self._graphs: list[torch.cuda.CUDAGraph] = []
+        self._done = [torch.cuda.Event() for _ in parts] if on_gpu else []
 
     @torch.inference_mode()
-    def __call__(self, ids: Sequence[int], where: tuple[int, int], start: int, vocabulary: int) -> int:
-        """`ids`, at most `size`, after `start` tokens of the cache that lies at `where`."""
+    def __call__(
+        self,
+        ids: Sequence[int],
+        where: tuple[int, int],
+        start: int,
+        vocabulary: int,
+        cancelled: Callable[[], bool],
+    ) -> int:
+        """`ids`, at most `size`, after `start` tokens of the cache that lies at `where`. Cancelled."""
         n = len(ids)
         row = ids[0] if self._size == 1 else n - 1
         self._sent.numpy()[: STATE + n] = (*where, start, vocabulary, n, row, 0, 0, *ids)
         if self._pool is None:
-            self._whole()
+            self._launch(cancelled)
             return int(self._received)
-        if self._graph is None:
-            self._whole()  # compiles what is new; a capture must not
-            self._graph = self._captured()
-        else:
-            self._graph.replay()
-        torch.cuda.current_stream().synchronize()
+        try:
+            if self._graphs:
+                self._replay(cancelled)
+            else:
+                self._launch(cancelled)  # compiles what is new; a capture must not
+        finally:  # after a cancel, too: the device shall be idle, and `_sent` free again
+            torch.cuda.current_stream().synchronize()
+        if not self._graphs:
+            self._graphs = [self._captured(index) for index in range(len(self._parts))]
         return int(self._received)
 
-    def _whole(self) -> None:
-        self._state.copy_(self._sent, non_blocking=True)
-        self._run(self._state)
-        self._received.copy_(self._best_id, non_blocking=True)
+    def _replay(self, cancelled: Callable[[], bool]) -> None:
+        """Two parts at most are under way: the device never waits, nor goes on for long after a cancel."""
+        for index, (graph, done) in enumerate(zip(self._graphs, self._done, strict=True)):
+            if index > 1:
+                self._done[index - 2].synchronize()
+            if index and cancelled():
+                raise Cancelled
+            graph.replay()
+            done.record()
 
-    def _captured(self) -> torch.cuda.CUDAGraph:
+    def _launch(self, cancelled: Callable[[], bool]) -> None:
+        for index in range(len(self._parts)):
+            if index and cancelled():
+                raise Cancelled
+            self._part(index)
+
+    def _part(self, index: int) -> None:
+        if index == 0:
+            self._state.copy_(self._sent, non_blocking=True)
+        self._parts[index](self._state)
+        if index + 1 == len(self._parts):
+            self._received.copy_(self._best_id, non_blocking=True)
+
+    def _captured(self, index: int) -> torch.cuda.CUDAGraph:
         graph = torch.cuda.CUDAGraph()
         torch.cuda.synchronize()
         with torch.cuda.graph(graph, pool=self._pool):
-            self._whole()
+            self._part(index)
         return graph

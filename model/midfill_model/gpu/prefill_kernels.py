@@ -14,7 +14,7 @@ P = T * slots pairs of a token and one of its experts.
 import triton
 import triton.language as tl
 
-from .codebook import codes, eight_values, in_chunk, scaled_pairs
+from .codebook import codes, eight_values, in_chunk, maxima, scaled_pairs
 
 
 @triton.jit
@@ -55,14 +55,14 @@ def join_heads(heads_ptr, out_ptr, T, V: tl.constexpr, N: tl.constexpr, BLOCK: t
 
 @triton.jit
 def multiply(
-    x_ptr, w_ptr, absmax_ptr, code_ptr, y_ptr, h_ptr, T, N,
+    x_ptr, w_ptr, absmaxes, code_ptr, y_ptr, h_ptr, T, N,
     K: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, ADD: tl.constexpr, FAST: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
     """y [T, N] = x [T, K] · Wᵀ; with ADD it is added to h [T, N] instead."""
     row = tl.program_id(0) * BN + tl.arange(0, BN)
     token = tl.program_id(1) * BM + tl.arange(0, BM)
     sums = _product(
-        x_ptr, token, token < T, w_ptr, absmax_ptr, tl.minimum(row, N - 1) * (K // 64), code_ptr,
+        x_ptr, token, token < T, w_ptr, absmaxes, tl.minimum(row, N - 1) * (K // 64), code_ptr,
         K, BM, BN, FAST, STAGES,
     )  # fmt: skip
     out = token[:, None].to(tl.int64) * N + row[None, :]
@@ -75,7 +75,7 @@ def multiply(
 
 @triton.jit
 def _product(
-    x_ptr, x_row, ok, w_ptr, absmax_ptr, block, code_ptr,
+    x_ptr, x_row, ok, w_ptr, absmaxes, block, code_ptr,
     K: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, FAST: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
     """Rows `x_row` [BM] of x where `ok`, times the matrix rows that start at the blocks `block` [BN] -> fp32 [BM, BN].
@@ -89,15 +89,15 @@ def _product(
     ok = ok[:, None]  # what is not loaded costs no bandwidth
     x_at = x_ptr + x_row[:, None].to(tl.int64) * (tl.cdiv(K, 128) * 128) + tl.arange(0, 32)[None, :]
     w_at = w_ptr + block[:, None].to(tl.int64) * 8 + word[None, :]
-    absmax_at = absmax_ptr + block[:, None].to(tl.int64) + tl.arange(0, 2)[None, :]
+    block = block[:, None].to(tl.int64) + tl.arange(0, 2)[None, :]
     sums = tl.zeros([BN, BM], tl.float32)
     for first in tl.range(0, W, 16, num_stages=STAGES):
         if W % 16 == 0:
             w = tl.load(w_at)
-            absmax = tl.load(absmax_at)
+            absmax = maxima(absmaxes, block)
         else:  # the last chunk is half of one
             w = tl.load(w_at, mask=(first + word < W)[None, :], other=0)
-            absmax = tl.load(absmax_at, mask=(first + 8 * tl.arange(0, 2) < W)[None, :], other=0.0)
+            absmax = maxima(absmaxes, block, (first + 8 * tl.arange(0, 2) < W)[None, :])
         w0, w1, w2, w3 = scaled_pairs(w, absmax, code, BN, FAST)
         sums = tl.dot(w0, tl.trans(tl.load(x_at, mask=ok, other=0.0)), sums, input_precision=precision)
         sums = tl.dot(w1, tl.trans(tl.load(x_at + 32, mask=ok, other=0.0)), sums, input_precision=precision)
@@ -105,17 +105,17 @@ def _product(
         sums = tl.dot(w3, tl.trans(tl.load(x_at + 96, mask=ok, other=0.0)), sums, input_precision=precision)
         x_at += 128
         w_at += 16
-        absmax_at += 2
+        block += 2
     return tl.trans(sums)
 
 
 @triton.jit
-def expand(w_ptr, absmax_ptr, code_ptr, out_ptr, K: tl.constexpr, BN: tl.constexpr, FAST: tl.constexpr):
+def expand(w_ptr, absmaxes, code_ptr, out_ptr, K: tl.constexpr, BN: tl.constexpr, FAST: tl.constexpr):
     """A whole matrix of 64-column blocks out of its 4 bits: [N, K]."""
     row = (tl.program_id(0) * BN + tl.arange(0, BN)).to(tl.int64)[:, None]
     block = tl.program_id(1)
     w = tl.load(w_ptr + row * (K // 8) + block * 8 + tl.arange(0, 8)[None, :])
-    absmax = tl.load(absmax_ptr + row * (K // 64) + block)
+    absmax = maxima(absmaxes, row * (K // 64) + block)
     v0, v1, v2, v3, v4, v5, v6, v7 = eight_values(w, codes(code_ptr, FAST), FAST)
     even = tl.join(tl.join(v0, v4), tl.join(v2, v6))
     odd = tl.join(tl.join(v1, v5), tl.join(v3, v7))
@@ -256,7 +256,7 @@ def lay_out_tiles(
 
 @triton.jit
 def gate_up_pairs(
-    x_ptr, w_ptr, absmax_ptr, code_ptr, tile_expert_ptr, tile_first_ptr, count_ptr, pairs_ptr, weight_ptr, act_ptr,
+    x_ptr, w_ptr, absmaxes, code_ptr, tile_expert_ptr, tile_first_ptr, count_ptr, pairs_ptr, weight_ptr, act_ptr,
     P, I, act_scale, E: tl.constexpr, SLOTS: tl.constexpr, SHARED: tl.constexpr, K: tl.constexpr, BM: tl.constexpr,
     BN: tl.constexpr, FAST: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
@@ -277,7 +277,7 @@ def gate_up_pairs(
         gate = tl.where(routed, expert * 2 * I, E * 2 * I + (expert - E) * I)
         gate_or_up = gate + inner + row % 2 * tl.where(routed, I, SHARED * I)
         sums = _product(
-            x_ptr, pair // SLOTS, ok, w_ptr, absmax_ptr, gate_or_up * (K // 64), code_ptr, K, BM, BN, FAST, STAGES,
+            x_ptr, pair // SLOTS, ok, w_ptr, absmaxes, gate_or_up * (K // 64), code_ptr, K, BM, BN, FAST, STAGES,
         )  # fmt: skip
         gates, ups = tl.split(tl.reshape(sums, [BM, BN // 2, 2]))
         weight = tl.load(weight_ptr + pair, mask=ok, other=0.0)
@@ -291,7 +291,7 @@ def gate_up_pairs(
 
 @triton.jit
 def down_pairs(
-    x_ptr, w_ptr, absmax_ptr, code_ptr, tile_expert_ptr, tile_first_ptr, count_ptr, pairs_ptr, out_ptr, P, D, scale,
+    x_ptr, w_ptr, absmaxes, code_ptr, tile_expert_ptr, tile_first_ptr, count_ptr, pairs_ptr, out_ptr, P, D, scale,
     E: tl.constexpr, SHARED: tl.constexpr, K: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, FAST: tl.constexpr,
     STAGES: tl.constexpr,
 ):  # fmt: skip
@@ -308,7 +308,7 @@ def down_pairs(
         if E > 0:
             shared = E * D * B + tl.minimum(row, D - 1) * (SHARED * B) + (expert - E) * B
             block = tl.where(expert < E, expert * (D * B) + block, shared)
-        sums = _product(x_ptr, pair, ok, w_ptr, absmax_ptr, block, code_ptr, K, BM, BN, FAST, STAGES)
+        sums = _product(x_ptr, pair, ok, w_ptr, absmaxes, block, code_ptr, K, BM, BN, FAST, STAGES)
         out = pair[:, None].to(tl.int64) * D + row[None, :]
         tl.store(
             out_ptr + out, (sums * scale).to(out_ptr.dtype.element_ty), mask=ok[:, None] & (row < D)[None, :]

@@ -75,8 +75,8 @@ class Step:
         n_rows = 4
         kernels.project[(-(-rows // n_rows),)](
             self._x, self._ssq, self._n_parts, self.network.config.rms_norm_eps,
-            matrix.words, matrix.absmax, self.network.code, out, rows,
-            K=64 * blocks, PARTS=_power_of_two(self._n_parts), BN=n_rows, NH=_halves(blocks),
+            matrix.words, matrix.scales, self.network.code, out, rows,
+            K=64 * blocks, PARTS=power_of_two(self._n_parts), BN=n_rows, NH=half_blocks(blocks),
             num_warps=2, **self._fast, **self._pdl,
         )  # fmt: skip
 
@@ -92,14 +92,14 @@ class Step:
         self._project(layer.inputs, self._inputs)
         parts = rank // 64
         attention_kernels.absorb[(heads, parts + 1)](
-            self._inputs, layer.latent_norm, layer.key_value.words, layer.key_value.absmax, network.code,
+            self._inputs, layer.latent_norm, layer.key_value.words, layer.key_value.scales, network.code,
             network.cos, network.sin, state, anchor, index, c.softmax_scale, self._queries,
             R=rank, ROPE=rope, PLAIN=plain, VALUE=c.v_head_dim, PARTS=parts, num_warps=1,
             **unit, **self._fast, **self._pdl,
         )  # fmt: skip
         attention_kernels.attend[(self._splits,)](
             self._queries, state, anchor, index, self._parts, self._lse, heads,
-            R=rank, ROPE=rope, BH=max(16, _power_of_two(heads)), BS=32, SPLITS=self._splits, num_warps=8,
+            R=rank, ROPE=rope, BH=max(16, power_of_two(heads)), BS=32, SPLITS=self._splits, num_warps=8,
             **unit, **self._fast, **self._pdl,
         )  # fmt: skip
         block = min(64, rank)
@@ -108,9 +108,9 @@ class Step:
         )
         n_rows = 16
         attention_kernels.values[(heads, c.v_head_dim // n_rows)](
-            self._paired(self._mixed), layer.key_value.words, layer.key_value.absmax, network.code,
+            self._paired(self._mixed), layer.key_value.words, layer.key_value.scales, network.code,
             self._attended, heads,
-            R=rank, PLAIN=plain, VALUE=c.v_head_dim, BN=n_rows, NH=_halves(rank // 64), num_warps=2,
+            R=rank, PLAIN=plain, VALUE=c.v_head_dim, BN=n_rows, NH=half_blocks(rank // 64), num_warps=2,
             **self._fast, **self._pdl,
         )  # fmt: skip
         self._add(self._attended, layer.output, layer.mlp_norm, 0, 0, 1, 1.0)
@@ -121,20 +121,20 @@ class Step:
         e = experts
         kernels.route[(max(1, -(-e.n_routed // 4)),)](
             self._x, self._ssq, self._n_parts, c.rms_norm_eps, e.router_in_planes, self._normed, self._scores,
-            e.n_routed, D=width, PARTS=_power_of_two(self._n_parts), BLOCK=_power_of_two(width), BE=4,
+            e.n_routed, D=width, PARTS=power_of_two(self._n_parts), BLOCK=power_of_two(width), BE=4,
             num_warps=4, **self._pdl,
         )  # fmt: skip
         if e.n_routed:
             kernels.choose[(1,)](
                 self._scores, state, self._chosen, self._weights, c.routed_scaling_factor, E=e.n_routed,
-                TOP=e.n_chosen, SHARED=e.n_shared, EXPERTS=_power_of_two(max(2, e.n_routed)),
-                SLOTS=_power_of_two(e.slots), num_warps=4, **self._pdl,
+                TOP=e.n_chosen, SHARED=e.n_shared, EXPERTS=power_of_two(max(2, e.n_routed)),
+                SLOTS=power_of_two(e.slots), num_warps=4, **self._pdl,
             )  # fmt: skip
         n_rows = 2
         kernels.gate_up[(-(-e.inner // n_rows), e.slots)](
-            self._paired(self._normed), self._chosen, self._weights, e.gate_up.words, e.gate_up.absmax,
+            self._paired(self._normed), self._chosen, self._weights, e.gate_up.words, e.gate_up.scales,
             network.code, self._activations, e.inner, E=e.n_routed, SHARED=e.n_shared, K=width,
-            BN=n_rows, NH=_halves(width // 64), num_warps=n_rows, **self._fast, **self._pdl,
+            BN=n_rows, NH=half_blocks(width // 64), num_warps=n_rows, **self._fast, **self._pdl,
         )  # fmt: skip
         scale = 1 / kernels.ACTIVATION_SCALE.value
         self._add(self._activations, e.down, next_norm, e.n_routed, e.n_chosen, e.n_shared, scale)
@@ -147,9 +147,9 @@ class Step:
         n_rows = 4
         self._n_parts = width // n_rows
         kernels.down[(self._n_parts,)](
-            self._paired(x), self._chosen, matrix.words, matrix.absmax, self.network.code, gamma, self.hidden,
+            self._paired(x), self._chosen, matrix.words, matrix.scales, self.network.code, gamma, self.hidden,
             self._x, self._ssq, scale, E=routed, TOP=chosen, SHARED=shared, D=width, K=64 * blocks, BN=n_rows,
-            NH=_halves(blocks * (chosen + shared)), num_warps=n_rows, **self._fast, **self._pdl,
+            NH=half_blocks(blocks * (chosen + shared)), num_warps=n_rows, **self._fast, **self._pdl,
         )  # fmt: skip
 
     def _paired(self, x: Tensor) -> Tensor:
@@ -163,14 +163,14 @@ class Step:
             self.logits, state, self._best, self._where, BLOCK=_BLOCK, **self._pdl
         )
         kernels.best_of_all[(1,)](
-            self._best, self._where, self.best_id, n_blocks, PARTS=_power_of_two(n_blocks), **self._pdl
+            self._best, self._where, self.best_id, n_blocks, PARTS=power_of_two(n_blocks), **self._pdl
         )
 
 
-def _power_of_two(n: int) -> int:
+def power_of_two(n: int) -> int:
     return 1 << max(0, n - 1).bit_length()
 
 
-def _halves(blocks: int) -> int:
+def half_blocks(blocks: int) -> int:
     """Half blocks that a program takes at a time: a warp's width, unless a row is shorter."""
-    return min(32, _power_of_two(2 * blocks))
+    return min(32, power_of_two(2 * blocks))

@@ -8,7 +8,7 @@ Shapes: D hidden, I inner size, K columns, N rows.
 import triton
 import triton.language as tl
 
-from .codebook import codes_of_lane, dot_words, in_pairs, pairs, pairs_of_planes, places
+from .codebook import codes_of_lane, dot_words, in_pairs, maxima, pairs, pairs_of_planes, places
 from .overlap import launch_next, wait
 
 ACTIVATION_SCALE = tl.constexpr(1 / 64)
@@ -50,7 +50,7 @@ def enter(
 
 @triton.jit
 def project(
-    x_ptr, ssq_ptr, n_parts, eps, w_ptr, absmax_ptr, code_ptr, y_ptr, N,
+    x_ptr, ssq_ptr, n_parts, eps, w_ptr, absmaxes, code_ptr, y_ptr, N,
     K: tl.constexpr, PARTS: tl.constexpr, BN: tl.constexpr, NH: tl.constexpr, FAST: tl.constexpr, PDL: tl.constexpr,
 ):  # fmt: skip
     """y [N] = W [N, K] · x / rms."""
@@ -65,7 +65,7 @@ def project(
         word = (first + half)[:, None] * 4 + tl.arange(0, 4)[None, :]
         there = first + half < 2 * B
         w = tl.load(w_ptr + row[:, None] * W + word, mask=there[:, None], other=0)
-        absmax = tl.load(absmax_ptr + row * B + (first + half) // 2, mask=there, other=0.0)
+        absmax = maxima(absmaxes, row * B + (first + half) // 2, there)
         if first == 0:
             wait(PDL)
             rms = _root_mean_square(ssq_ptr, n_parts, eps, K, PARTS)
@@ -128,7 +128,7 @@ def choose(
 
 @triton.jit
 def gate_up(
-    x_ptr, chosen_ptr, weight_ptr, w_ptr, absmax_ptr, code_ptr, act_ptr, I,
+    x_ptr, chosen_ptr, weight_ptr, w_ptr, absmaxes, code_ptr, act_ptr, I,
     E: tl.constexpr, SHARED: tl.constexpr, K: tl.constexpr,
     BN: tl.constexpr, NH: tl.constexpr, FAST: tl.constexpr, PDL: tl.constexpr,
 ):  # fmt: skip
@@ -159,8 +159,8 @@ def gate_up(
         there = first + half < 2 * B
         g = tl.load(w_ptr + (gate + row)[:, None] * W + word, mask=there[:, None], other=0)
         u = tl.load(w_ptr + (up + row)[:, None] * W + word, mask=there[:, None], other=0)
-        g_max = tl.load(absmax_ptr + (gate + row) * B + (first + half) // 2, mask=there, other=0.0)
-        u_max = tl.load(absmax_ptr + (up + row) * B + (first + half) // 2, mask=there, other=0.0)
+        g_max = maxima(absmaxes, (gate + row) * B + (first + half) // 2, there)
+        u_max = maxima(absmaxes, (up + row) * B + (first + half) // 2, there)
         x = pairs(x_ptr, word, there[:, None], W, FAST)
         gates += dot_words(g, x, code, FAST) * g_max
         ups += dot_words(u, x, code, FAST) * u_max
@@ -177,7 +177,7 @@ def gate_up(
 
 @triton.jit
 def down(
-    x_ptr, chosen_ptr, w_ptr, absmax_ptr, code_ptr, gamma_ptr, h_ptr, next_ptr, ssq_ptr, scale,
+    x_ptr, chosen_ptr, w_ptr, absmaxes, code_ptr, gamma_ptr, h_ptr, next_ptr, ssq_ptr, scale,
     E: tl.constexpr, TOP: tl.constexpr, SHARED: tl.constexpr, D: tl.constexpr, K: tl.constexpr,
     BN: tl.constexpr, NH: tl.constexpr, FAST: tl.constexpr, PDL: tl.constexpr,
 ):  # fmt: skip
@@ -202,7 +202,7 @@ def down(
         in_half = tl.arange(0, 4)[None, :]
         w_at = w_ptr + at[:, None] * 8 + (place % 2 * 4)[:, None] + in_half
         w = tl.load(w_at, mask=there[:, None], other=0)
-        absmax = tl.load(absmax_ptr + at, mask=there, other=0.0)
+        absmax = maxima(absmaxes, at, there)
         x = pairs(x_ptr, place[:, None] * 4 + in_half, there[:, None], SLOTS * W, FAST)
         sums += dot_words(w, x, code, FAST) * absmax
     launch_next(PDL)

@@ -3,6 +3,7 @@
 It lies in the user's cache folder or $MIDFILL_CACHE_DIR: `packed/<model>-<folder>/<fingerprint>.safetensors`.
 """
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -35,9 +36,11 @@ def load_fused(
     device: torch.device,
     progress: Progress,
     copy_pays_from: int = _COPY_PAYS_FROM,
+    double: bool = False,
 ) -> FusedWeights:
     """The weights of a model folder on `device`: NF4 and bf16 (on a CPU fp32); `progress` goes by bytes.
 
+    With `double`, or where a GPU's memory holds them in no other way, the absmax are quantised, too.
     ModelError before anything is moved: a missing or truncated shard, a wrong shape, too little memory.
     Checkpoints of at least `copy_pays_from` bytes are kept as a packed copy, if the disk allows.
     """
@@ -45,9 +48,9 @@ def load_fused(
     with Checkpoint(folder) as checkpoint:
         check_shapes(config, checkpoint)
         if device.type == "cuda":
-            check_memory(folder, config, free_memory(device))
-        weights = _allocate(folder, config, device, real)
-        copy = _Copy.of(folder, checkpoint, real)
+            double = fits_only_double(folder, config, free_memory(device)) or double
+        weights = _allocate(folder, config, device, real, double)
+        copy = _Copy.of(folder, checkpoint, f"{real} double" if double else f"{real}")
         if checkpoint.n_bytes < copy_pays_from or checkpoint.quantised:
             fill(weights, config, checkpoint, progress)
             return weights
@@ -60,16 +63,25 @@ def load_fused(
     return weights
 
 
-def check_memory(folder: Path, config: Config, n_free: int) -> None:
-    """ModelError if the weights, a small cache and what a step needs do not fit into `n_free` bytes."""
-    weights = _packed_bytes(config)
+def fits_only_double(folder: Path, config: Config, n_free: int) -> bool:
+    """Whether the absmax have to be quantised for the weights, a small cache and what a step needs to fit.
+
+    ModelError if even then they do not fit into `n_free` bytes.
+    """
     cache = _CACHED_TOKENS * config.num_hidden_layers * config.latent_dim * torch.bfloat16.itemsize
-    needed = weights + cache + _WORKING_BYTES
+    sizes = [_packed_bytes(config)]
+    if sizes[0] + cache + _WORKING_BYTES <= n_free:
+        return False
+    with contextlib.suppress(ModelError):  # of a shape that has no whole groups
+        sizes.append(_packed_bytes(config, double=True))
+    needed = sizes[-1] + cache + _WORKING_BYTES
     if needed > n_free:
         raise ModelError(
-            f"{folder} needs {needed / 2**30:.1f} GiB of GPU memory ({weights / 2**30:.1f} of them weights), "
+            f"{folder} needs {needed / 2**30:.1f} GiB of GPU memory "
+            f"({sizes[-1] / 2**30:.1f} of them weights), "
             f"and {n_free / 2**30:.1f} are free; end what else uses the GPU, or use --model demo."
         )
+    return True
 
 
 def room_for_copy(config: Config, n_shard_bytes: int) -> tuple[Path, int]:
@@ -99,8 +111,8 @@ class _Copy:
     fingerprint: str
 
     @staticmethod
-    def of(folder: Path, checkpoint: Checkpoint, real: torch.dtype) -> "_Copy":
-        digest = hashlib.sha256(f"{real}\n".encode() + (folder / "config.json").read_bytes())
+    def of(folder: Path, checkpoint: Checkpoint, layout: str) -> "_Copy":
+        digest = hashlib.sha256(f"{layout}\n".encode() + (folder / "config.json").read_bytes())
         for path in checkpoint.paths:
             stat = path.stat()
             digest.update(f"\n{path.name} {stat.st_size} {stat.st_mtime_ns}".encode())
@@ -144,9 +156,11 @@ class _Copy:
         )
 
 
-def _allocate(folder: Path, config: Config, device: torch.device, real: torch.dtype) -> FusedWeights:
+def _allocate(
+    folder: Path, config: Config, device: torch.device, real: torch.dtype, double: bool
+) -> FusedWeights:
     try:
-        return allocate(config, device, real)
+        return allocate(config, device, real, double)
     except torch.OutOfMemoryError:  # another process was faster
         raise ModelError(
             f"{folder} does not fit into the GPU's memory; end what else uses the GPU, or use --model demo."
@@ -162,8 +176,8 @@ def _tensors(weights: FusedWeights) -> dict[str, Tensor]:
     return dict(named_tensors(weights))
 
 
-def _packed_bytes(config: Config) -> int:
-    return _n_bytes(allocate(config, torch.device("meta"), torch.bfloat16))
+def _packed_bytes(config: Config, double: bool = False) -> int:
+    return _n_bytes(allocate(config, torch.device("meta"), torch.bfloat16, double))
 
 
 def _n_bytes(weights: FusedWeights) -> int:
