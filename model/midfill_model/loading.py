@@ -45,8 +45,7 @@ def load_model(model: str, n_threads: int, device: Device = "auto", double: bool
         else:
             network = _on_cpu(folder, config, context, n_threads, progress)
         network.warm_up()
-        # Other files' text made the embedded model neither better nor worse, only slower on a CPU.
-        budgets = (3072, 512, 2048) if context >= _LONG_PROMPTS_FROM else (1024, 128, 0)
+        budgets = (3072, 512, 2048) if context >= _LONG_PROMPTS_FROM else (1024, 128, 512)
         name = short_name(model)
         if model == "auto" and folder != weights.resolve("demo"):
             name = "lite"

@@ -100,7 +100,7 @@ async def test_health_names_the_model(http: httpx.AsyncClient, tiny_folder: Path
         "device": "cpu",
         "dtype": "float32",
         "context": 1024,
-        "budgets": {"prefix": 1024, "suffix": 128, "context": 0},
+        "budgets": {"prefix": 1024, "suffix": 128, "context": 512},
         "parameters": sum(math.prod(shape) for _, shape in synthetic.tensor_shapes(synthetic.TINY)),
         "fim": True,
         "fim_trained": True,

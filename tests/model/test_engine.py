@@ -26,12 +26,12 @@ class Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._network, name)
 
-    def next_id(self, ids: list[int], cache: torch.Tensor, start: int, vocabulary: int) -> int:
+    def next_id(self, ids: list[int], cache: torch.Tensor, start: int, *rest: Any) -> int:
         self.gate.wait(30)
         if error := self.fail(len(ids)):
             raise error
         self.steps.append((len(ids), start))
-        return int(self._network.next_id(ids, cache, start, vocabulary))
+        return int(self._network.next_id(ids, cache, start, *rest))
 
 
 class Running:

@@ -149,7 +149,10 @@ def test_guesses_save_steps_on_code(embedded_folder: Path) -> None:
     """The embedded model's own network: the same text, in far fewer steps, where names come again."""
     tokenizer = Tokenizer(embedded_folder)
     network = ours(embedded_folder)
-    prefix = "class Point:\n    def __init__(self, left, top, width, height):\n        self.left = left\n"
+    names = "left, top, width, height, depth, color, border, margin, title, parent"
+    prefix = (
+        f"class Box:\n    def __init__(self, {names}):\n        self.left = left\n        self.top = top\n"
+    )
     prompt = fim_prompt(tokenizer, Parts(prefix, "\n"), Budgets(300, 9)).ids
     written, steps = [], []
     for guesses in (0, network.n_guesses):
