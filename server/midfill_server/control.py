@@ -17,6 +17,7 @@ STOPPED: dict[str, Any] = {
     "model": None,
     "fim_trained": None,
     "device": None,
+    "weights": None,
     "memory": None,
     "socket": None,
     "url": None,
@@ -45,6 +46,7 @@ async def state() -> dict[str, Any]:
         "model": model.get("id") or record.get("model"),
         "fim_trained": model.get("fim_trained"),
         "device": model.get("device"),
+        "weights": model.get("dtype"),
         "memory": health.get("memory"),
         "socket": record.get("socket"),
         "url": record["url"],
@@ -68,7 +70,8 @@ async def stop() -> str:
 def in_words(state: dict[str, Any]) -> str:
     if state["state"] == "stopped":
         return "No engine is running; the next completion starts one."
-    words = f"{state['state']}: model {state['model']} on {state['device']}, process {state['pid']}"
+    weights = f" in {state['weights']}" if state["weights"] else ""
+    words = f"{state['state']}: model {state['model']}{weights} on {state['device']}, process {state['pid']}"
     words += f", up {state['uptime_s']:.0f} s, {state['requests']} requests{_held(state['memory'] or {})}."
     if state["fim_trained"] is False:
         words += f" {resident.UNTRAINED}."

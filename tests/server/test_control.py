@@ -10,6 +10,7 @@ READY: dict[str, Any] = STOPPED | {
     "model": "lite",
     "fim_trained": True,
     "device": "NVIDIA H200",
+    "weights": "nf4, double-quantised",
     "memory": {"resident": 3 << 29, "gpu_allocated": 9 << 30, "gpu_reserved": 10 << 30},
     "uptime_s": 61.2,
     "requests": 3,
@@ -19,8 +20,8 @@ READY: dict[str, Any] = STOPPED | {
 
 def test_the_memory_that_is_held_is_told() -> None:
     assert in_words(READY) == (
-        "ready: model lite on NVIDIA H200, process 7, up 61 s, 3 requests, 10.0 GiB of GPU memory, "
-        "1.5 GiB of memory. Ready."
+        "ready: model lite in nf4, double-quantised on NVIDIA H200, process 7, up 61 s, 3 requests, "
+        "10.0 GiB of GPU memory, 1.5 GiB of memory. Ready."
     )
 
 

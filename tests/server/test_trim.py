@@ -130,10 +130,20 @@ def test_the_same_words_at_another_depth_are_another_line() -> None:
         ("if (a) {\n  if (b) {\n    c\n  }\n}", "if (a) {\n  if (b) {\n    c\n  }\n}"),
         ("a.x = x\na.y = y\na.x = x\na.y = y\n", "a.x = x\na.y = y"),
         ("show()\nwalk()\nshow()\n", "show()\nwalk()\nshow()"),
+        ("a.x = x\na.y = y\na.z = z\na.x = x\na.y = y\n", "a.x = x\na.y = y\na.z = z"),
+        ("a = next(it)\nb = c\nd = e\na = next(it)\n", "a = next(it)\nb = c\nd = e\na = next(it)"),
+        ("a = b\nif c:\n    d()\na = b\n", "a = b\nif c:\n    d()\na = b"),
     ],
 )
 def test_an_item_ends_where_it_goes_round_in_circles(written: str, shown: str) -> None:
     check("def f():\n║\n", written, shown)
+
+
+def test_a_row_of_assignments_is_not_written_again() -> None:
+    above = "def f(self, x, y, z):\n    self.x = x\n    self.y = y\n"
+    check(f"{above}    ║\n", "self.z = z\n    self.x = x\n", "self.z = z")
+    check(f"{above}    self.x║\n", " = x\n    self.z = z\n", "")
+    check(f"{above}    ║\n", "self.x = y\n", "self.x = y")
 
 
 # in the middle of a line

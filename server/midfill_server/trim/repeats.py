@@ -8,6 +8,7 @@ from .brackets import first_unmatched
 
 _BELOW = 3  # lines that a reader sees at once
 _PHRASE = range(6, 64)  # characters
+_LONGEST_ROW = 40  # lines
 
 
 def lines_that_stand_there(text: str, window: Window) -> str:
@@ -35,16 +36,20 @@ def lines_that_stand_there(text: str, window: Window) -> str:
 def circles(text: str, window: Window) -> str:
     """Up to where it begins to go round: a line again at once, or for the third time, or a phrase thrice.
 
-    An assignment is enough when it comes again behind one other line.
+    An assignment is enough when it comes again behind one other line, or in a row of assignments, which may
+    have begun above the cursor.
     """
     seen: list[str] = []
+    row = _row_above(window)
     for n, line in enumerate((window.line_start + text).split("\n")):
         line = line.rstrip()
         at_once = seen[-1:] == [line] and len(line.strip()) > 2
         between = seen[-2:-1] == [line] and " = " in line
-        if at_once or between or (seen.count(line) > 1 and _has_words(line)) or goes_round(line):
+        third = seen.count(line) > 1 and _has_words(line)
+        if at_once or between or third or line in row or goes_round(line):
             return _up_to(n, text)
         seen.append(line)
+        row = _row(row, line)
     return text
 
 
@@ -55,6 +60,21 @@ def goes_round(text: str) -> bool:
         if text.endswith(3 * phrase) and any(map(str.isalpha, phrase)):
             return True
     return False
+
+
+def _row_above(window: Window) -> list[str]:
+    """The assignments right above the cursor."""
+    row: list[str] = []
+    for line in window.prefix.split("\n")[-_LONGEST_ROW:-1]:
+        row = _row(row, line.rstrip())
+    return row
+
+
+def _row(row: list[str], line: str) -> list[str]:
+    """The assignments in a row, of one depth, that end with `line`. What calls something may do so twice."""
+    if " = " not in line or "(" in line:
+        return []
+    return [*row, line] if row and _indent(row[-1]) == _indent(line) else [line]
 
 
 def _up_to(n: int, text: str) -> str:
