@@ -44,86 +44,10 @@ class HubServer:
 
 @contextmanager
 def serve(repo: str, folder: Path) -> Iterator[HubServer]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            self._answer()
-
-        def do_HEAD(self) -> None:
-            self._answer()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-        def _answer(self) -> None:
-            path = urlsplit(self.path).path
-            hub.requests.append((self.command, path, self.headers.get("Range")))
-            if hub.refusal:
-                return self._send(hub.refusal[0], b"{}", hub.refusal[1])
-            if path.startswith(f"/api/models/{hub.repo}"):
-                revision = path.partition("/revision/")[2] or "main"
-                return self._list() if revision in ("main", hub.commit) else self._missing("RevisionNotFound")
-            if path.startswith(f"/{hub.repo}/resolve/"):
-                return self._resolve(hub.folder / path.rpartition("/")[2])
-            if path.startswith("/lfs/"):
-                return self._store(hub.folder / path.rpartition("/")[2])
-            return self._missing("RepoNotFound")
-
-        def _list(self) -> None:
-            siblings = [
-                {"rfilename": path.name, "size": path.stat().st_size, "blobId": "0" * 40, **lfs(path)}
-                for path in hub.files()
-            ]
-            self._send(200, json.dumps({"id": hub.repo, "sha": hub.commit, "siblings": siblings}).encode())
-
-        def _resolve(self, path: Path) -> None:
-            if not path.exists():
-                return self._missing("EntryNotFound")
-            head = {"X-Repo-Commit": hub.commit}
-            if path.suffix != ".safetensors":
-                return self._send(200, path.read_bytes(), head | {"ETag": f'"{sha1(path)}"'})
-            linked = {"X-Linked-Etag": f'"{sha256(path)}"', "X-Linked-Size": str(path.stat().st_size)}
-            self._send(302, b"", head | linked | {"Location": f"{hub.store}/{path.name}"})
-
-        def _store(self, path: Path) -> None:
-            body, status, head = path.read_bytes(), 200, {}
-            asked = self.headers.get("Range")
-            if hub.knows_ranges and asked:
-                start, end = asked.removeprefix("bytes=").split("-")
-                head = {"Content-Range": f"bytes {start}-{end or len(body) - 1}/{len(body)}"}
-                body, status = body[int(start) : int(end) + 1 if end else None], 206
-            if is_excerpt(asked):
-                self._send(status, body, head)
-            elif (pause := hub.pause_after.pop(path.name, None)) is not None:
-                self._send(status, body, head, pause, lambda: hub.over.wait(60))
-            else:
-                self._send(status, body, head, hub.cut_after.pop(path.name, None))
-
-        def _missing(self, code: str) -> None:
-            self._send(404, b"{}", {"X-Error-Code": code, "X-Error-Message": "Not found"})
-
-        def _send(
-            self,
-            status: int,
-            body: bytes,
-            head: dict[str, str] | None = None,
-            cut: int | None = None,
-            then: Callable[[], object] = lambda: None,
-        ) -> None:
-            self.send_response(status)
-            for key, value in {**(head or {}), "Content-Length": str(len(body))}.items():
-                self.send_header(key, value)
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body[:cut])
-            if cut is not None:
-                then()
-                self.close_connection = True
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    bound = type("Bound", (_Handler,), {})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), bound)
     port = server.server_port
-    hub = HubServer(f"http://127.0.0.1:{port}", f"http://localhost:{port}/lfs", repo, folder)
+    hub = bound.hub = HubServer(f"http://127.0.0.1:{port}", f"http://localhost:{port}/lfs", repo, folder)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -133,6 +57,89 @@ def serve(repo: str, folder: Path) -> Iterator[HubServer]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    hub: HubServer
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def _answer(self) -> None:
+        path = urlsplit(self.path).path
+        self.hub.requests.append((self.command, path, self.headers.get("Range")))
+        if self.hub.refusal:
+            return self._send(self.hub.refusal[0], b"{}", self.hub.refusal[1])
+        if path.startswith(f"/api/models/{self.hub.repo}"):
+            revision = path.partition("/revision/")[2] or "main"
+            return (
+                self._list() if revision in ("main", self.hub.commit) else self._missing("RevisionNotFound")
+            )
+        if path.startswith(f"/{self.hub.repo}/resolve/"):
+            return self._resolve(self.hub.folder / path.rpartition("/")[2])
+        if path.startswith("/lfs/"):
+            return self._store(self.hub.folder / path.rpartition("/")[2])
+        return self._missing("RepoNotFound")
+
+    def _list(self) -> None:
+        siblings = [
+            {"rfilename": path.name, "size": path.stat().st_size, "blobId": "0" * 40, **lfs(path)}
+            for path in self.hub.files()
+        ]
+        self._send(
+            200, json.dumps({"id": self.hub.repo, "sha": self.hub.commit, "siblings": siblings}).encode()
+        )
+
+    def _resolve(self, path: Path) -> None:
+        if not path.exists():
+            return self._missing("EntryNotFound")
+        head = {"X-Repo-Commit": self.hub.commit}
+        if path.suffix != ".safetensors":
+            return self._send(200, path.read_bytes(), head | {"ETag": f'"{sha1(path)}"'})
+        linked = {"X-Linked-Etag": f'"{sha256(path)}"', "X-Linked-Size": str(path.stat().st_size)}
+        self._send(302, b"", head | linked | {"Location": f"{self.hub.store}/{path.name}"})
+
+    def _store(self, path: Path) -> None:
+        body, status, head = path.read_bytes(), 200, {}
+        asked = self.headers.get("Range")
+        if self.hub.knows_ranges and asked:
+            start, end = asked.removeprefix("bytes=").split("-")
+            head = {"Content-Range": f"bytes {start}-{end or len(body) - 1}/{len(body)}"}
+            body, status = body[int(start) : int(end) + 1 if end else None], 206
+        if is_excerpt(asked):
+            self._send(status, body, head)
+        elif (pause := self.hub.pause_after.pop(path.name, None)) is not None:
+            self._send(status, body, head, pause, lambda: self.hub.over.wait(60))
+        else:
+            self._send(status, body, head, self.hub.cut_after.pop(path.name, None))
+
+    def _missing(self, code: str) -> None:
+        self._send(404, b"{}", {"X-Error-Code": code, "X-Error-Message": "Not found"})
+
+    def _send(
+        self,
+        status: int,
+        body: bytes,
+        head: dict[str, str] | None = None,
+        cut: int | None = None,
+        then: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.send_response(status)
+        for key, value in {**(head or {}), "Content-Length": str(len(body))}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body[:cut])
+        if cut is not None:
+            then()
+            self.close_connection = True
 
 
 def is_excerpt(asked: str | None) -> bool:
