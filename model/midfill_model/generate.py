@@ -61,6 +61,8 @@ def generate(
                 if id_ != guessed:
                     break
                 slot.tokens.append(id_)  # it has been computed already
+                if cancelled():
+                    return "cancelled"
     except Cancelled:
         return "cancelled"
     return "length"

@@ -1,5 +1,6 @@
 """Reuse, cancelling and stopping change no token."""
 
+import threading
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -143,6 +144,23 @@ def test_guesses_change_no_token(tiny: Loaded, prompt: Ids, n: int, n_guesses: i
             tiny, new_slot(tiny), [*prompt, *[id_ for id_ in written if id_ is not None], 7], 5
         )
     assert ends[0] == ends[1]
+
+
+def test_a_cancel_ends_a_step_of_guesses_too(tiny: Loaded) -> None:
+    """The engine gives a cancelled request one step: whatever had been guessed right is not written then."""
+    prompt, n_guessed = [1, 2, 3, 4] * 10, 0
+    for n in range(1, 24):
+        network, cancelled = Counted(tiny.network, 6), threading.Event()
+        ids = generate(network, new_slot(tiny), prompt, 64, (), 384, cancelled.is_set)  # type: ignore[arg-type]
+        for _ in range(n):
+            n_steps = network.n_steps
+            next(ids)
+        n_guessed += network.n_steps == n_steps
+        cancelled.set()
+        with pytest.raises(StopIteration) as end:
+            next(ids)
+        assert end.value.value == "cancelled"
+    assert n_guessed, "no id came of a guess: nothing was tested"
 
 
 def test_guesses_save_steps_on_code(embedded_folder: Path) -> None:
