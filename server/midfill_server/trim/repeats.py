@@ -65,7 +65,7 @@ def goes_round(text: str) -> bool:
 def _row_above(window: Window) -> list[str]:
     """The assignments right above the cursor."""
     row: list[str] = []
-    for line in window.prefix.split("\n")[-_LONGEST_ROW:-1]:
+    for line in window.prefix.rsplit("\n", _LONGEST_ROW)[-_LONGEST_ROW:-1]:
         row = _row(row, line.rstrip())
     return row
 
