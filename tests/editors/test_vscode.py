@@ -12,7 +12,16 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from .conftest import LINE_KEY, MAX_TOKENS, SCREENSHOTS, Engine, Open, environment, installed_vscode
+from .conftest import (
+    LINE_KEY,
+    MAX_TOKENS,
+    NEW_FILE_KEY,
+    SCREENSHOTS,
+    Engine,
+    Open,
+    environment,
+    installed_vscode,
+)
 from .vscode import VSCode, Window, until
 
 INDENT = "\n        "  # what VS Code itself adds after Enter
@@ -114,7 +123,7 @@ def test_crlf_and_characters_beyond_16_bits_come_out_right(open_file: Open) -> N
 def test_an_unsaved_new_file_works(vscode: VSCode, browser: Browser) -> None:
     project = vscode.new_project()
     window = Window(vscode, browser, project)
-    window.command("New Untitled Text File")
+    window.press(NEW_FILE_KEY)
     window.page.wait_for_selector(".monaco-editor.focused")
     window.wait_status("ready")
     window.page.keyboard.insert_text(SHORT)

@@ -62,11 +62,12 @@ class VSCode:
     def settings(self) -> dict[str, Any]:
         return dict(json.loads((self.folder / "server/data/User/settings.json").read_text()))
 
-    def bind(self, key: str, command: str) -> None:
-        """What the user has set as the only key of their own."""
+    def bind(self, keys: dict[str, str]) -> None:
+        """What the user has set as keys of their own: the command of each."""
         path = self.folder / "server/data/User/keybindings.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps([{"key": key, "command": command}]))
+        bound = [{"key": key.replace("Control", "ctrl").lower(), "command": it} for key, it in keys.items()]
+        path.write_text(json.dumps(bound))
 
     def new_project(self) -> Path:
         """A folder of its own for each window: what other tests have written is no context there."""
@@ -229,12 +230,6 @@ class Window:
         self.press("Control+s")
         self.page.wait_for_selector(".tab.active.dirty", state="detached")
         return self.path.read_bytes()
-
-    def command(self, title: str) -> None:
-        """Run a command from the palette."""
-        self.press("F1")
-        self.page.locator(".quick-input-widget input.input").first.fill(f">{title}")
-        self.pick(title)
 
     def menu(self, entry: str) -> None:
         """Click on the status item, and on an entry of its menu."""

@@ -11,6 +11,7 @@ import { Suggestion } from './suggestion';
 const TRIGGER = 'editor.action.inlineSuggest.trigger';
 const HIDE = 'editor.action.inlineSuggest.hide';
 const DROP_AFTER_MS = 150; // VS Code's debounce is 50
+const FIRST_ASK_MS = 500; // by then VS Code has asked, if it knew of the provider when a key came
 const STEPS_IN_VAIN = 3; // one alone proves nothing: the focus may have been in another editor
 const LANGUAGES = [{ scheme: 'file' }, { scheme: 'untitled' }]; // always the same: the newest is then found first
 
@@ -52,6 +53,7 @@ export class GhostText implements vscode.Disposable {
       vscode.window.onDidChangeTextEditorSelection((event) => this.follow(event.textEditor)),
       vscode.window.onDidChangeActiveTextEditor((editor) => this.follow(editor)),
       vscode.window.onDidChangeWindowState(() => void this.grow()),
+      this.firstKey(),
     );
   }
 
@@ -176,7 +178,7 @@ export class GhostText implements vscode.Disposable {
     }, DROP_AFTER_MS);
     this.stepAt = this.shown;
     this.kinds.clear();
-    await vscode.commands.executeCommand(TRIGGER, { explicit: false, providerId: this.identifier });
+    await this.trigger();
     this.stepAt = undefined;
     if (this.grows === 'perhaps') this.learn();
   }
@@ -220,6 +222,23 @@ export class GhostText implements vscode.Disposable {
     if (now === this.writing) return;
     this.writing = now;
     void vscode.commands.executeCommand('setContext', 'midfill.writing', now);
+  }
+
+  /** VS Code, busy with its own start, may learn of the provider only after the first keys, and asks nothing then. */
+  private firstKey(): vscode.Disposable {
+    const listener = vscode.workspace.onDidChangeTextDocument(({ document }) => {
+      if (document !== vscode.window.activeTextEditor?.document) return;
+      listener.dispose();
+      setTimeout(() => {
+        if (!this.asked) void this.trigger();
+      }, FIRST_ASK_MS);
+    });
+    return listener;
+  }
+
+  /** VS Code is to ask the newest provider, as after a key. */
+  private async trigger(): Promise<void> {
+    await vscode.commands.executeCommand(TRIGGER, { explicit: false, providerId: this.identifier });
   }
 
   private register(): vscode.Disposable {
