@@ -19,7 +19,7 @@ from typing import TypeVar
 import pyte
 from PIL import Image, ImageDraw, ImageFont
 
-PATIENCE = 30.0  # seconds, for what takes a second: a slow machine is no failure
+PATIENCE = 120.0  # seconds, for what takes a second: a slow machine is no failure
 POLL = 0.02
 
 DEVICE_CONTROL = re.compile(rb"\x1bP.*?\x1b\\", re.DOTALL)  # questions that pyte would put on the screen

@@ -34,6 +34,14 @@ def entry(terminal: Terminal) -> str:
     return found[0].removesuffix("text").lstrip(" ~").rstrip()
 
 
+def accept_and_quit(terminal: Terminal) -> None:
+    """Take the menu's entry, save and quit."""
+    terminal.type(CTRL_N, ENTER, ESCAPE)
+    terminal.wait_for("NOR")  # a key that is read together with Escape's byte would be one with Alt
+    terminal.type(*":wq", ENTER)
+    assert terminal.wait_for_end() == 0
+
+
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_the_entry_of_the_menu_is_what_is_saved(shared_engine: Engine, tmp_path: Path, newline: str) -> None:
     file = tmp_path / "accounts.py"
@@ -42,8 +50,7 @@ def test_the_entry_of_the_menu_is_what_is_saved(shared_engine: Engine, tmp_path:
     with helix(shared_engine, tmp_path / "home", file) as terminal:
         terminal.type(*"geo    if ", CTRL_X)
         shown = entry(terminal)
-        terminal.type(CTRL_N, ENTER, ESCAPE, *":wq", ENTER)
-        assert terminal.wait_for_end() == 0
+        accept_and_quit(terminal)
     saved = file.read_bytes().decode()
     assert saved.startswith(program + "        if " + shown + newline)
     assert saved.count("\n") > program.count("\n") + 1  # the other lines of the text came along
@@ -57,6 +64,5 @@ def test_the_menu_opens_while_one_types(shared_engine: Engine, tmp_path: Path) -
         terminal.type(*"geo    if amo")
         shown = entry(terminal)
         terminal.screenshot(SCREENSHOTS / "helix.png", FONT)
-        terminal.type(CTRL_N, ENTER, ESCAPE, *":wq", ENTER)
-        assert terminal.wait_for_end() == 0
+        accept_and_quit(terminal)
     assert file.read_text().startswith(PROGRAM + "        if " + shown)
