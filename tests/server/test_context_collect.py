@@ -148,6 +148,22 @@ def test_what_shares_names_with_the_cursor_comes_first() -> None:
     assert max(found, key=lambda it: score(it, around, rarities(found))).definition.name == "deposit"
 
 
+def test_the_nearest_names_count_more_than_how_files_are_related() -> None:
+    far = pieces("def pay(invoice): ...\n", "a.py")
+    close = pieces("def send(letter): ...\n", "b.py", "beside")
+    around = near("print(invoice)\n" + "x = 1\n" * 200 + "print(letter)\n", "")
+    assert max(far + close, key=lambda it: score(it, around, {})) is close[0]
+
+
+def test_what_followed_lines_like_the_cursors_comes_first() -> None:
+    alike = ["", "", "", "parser = ArgumentParser()", "parser.add_argument(name)", ""]
+    follows = ["options = read()", "run(options)", "", "", "", ""]
+    found = outline("\n".join(alike + follows + ["def read(): ...", *[""] * 5]), ".py").passages
+    around = near("parser = ArgumentParser()\nparser.add_argument(path)\n", "")
+    scores = [score(Piece("a.py", it, "passage"), around, {}) for it in found]
+    assert scores[1] > 2 * scores[2] > 0
+
+
 def test_blocks_keep_their_order_and_a_member_brings_its_class() -> None:
     members = [it for it in pieces(PYTHON, "money.py") if it.definition.name == "close"]
     others = pieces("def a(): ...\n", "a.py")

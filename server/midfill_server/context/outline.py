@@ -6,12 +6,13 @@ Definitions are kept as their first lines: a few tokens tell the model a name, i
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
 LONGEST = 6  # lines of one signature
 WIDEST = 160  # characters of one line
 LONGEST_LINE = 2_000
 PASSAGE = 6  # lines
+LEAD = 3  # lines before a passage
 NAME = re.compile(r"[^\W\d]\w+")
 _BODY = {":": " ...", "{": " ... }"}
 
@@ -25,10 +26,12 @@ class Definition:
     text: str
     owner: "Definition | None" = None
     """The class or the like that it stands in."""
+    lead: InitVar[str] = ""
+    """Lines before it, whose names count: what follows lines like the cursor's is what is wanted there."""
     names: frozenset[str] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "names", frozenset(NAME.findall(self.text)))
+    def __post_init__(self, lead: str) -> None:
+        object.__setattr__(self, "names", frozenset(NAME.findall(f"{lead}\n{self.text}")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,8 @@ def _passages(text: str) -> Iterator[Definition]:
     for first in range(0, len(lines), PASSAGE):
         passage = "\n".join(lines[first : first + PASSAGE])
         if passage.strip():
-            yield Definition("", first, passage.rstrip().replace("\r", ""))
+            lead = "\n".join(lines[max(0, first - LEAD) : first])
+            yield Definition("", first, passage.rstrip().replace("\r", ""), lead=lead)
 
 
 def signature(text: str, starts: Sequence[int], line: int) -> str:

@@ -5,22 +5,25 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from math import log, sqrt
+from math import exp, log, sqrt
 
 from midfill_server.context.outline import NAME, Definition
 
 NEAR = 2_000  # characters before the cursor whose names count, and half as many after it
+FADES = 500  # characters before the cursor in which a name's weight falls to a third
 RELATIONS = {
-    "edited": 4.0,
-    "named": 3.0,
-    "own": 2.0,
-    "member": 1.4,
-    "imported": 1.2,
-    "tests": 0.8,
-    "open": 0.6,
+    "edited": 1.6,
+    "named": 1.2,
+    "own": 0.8,
+    "own passage": 0.8,
+    "member": 0.6,
+    "imported": 0.5,
+    "tests": 0.3,
+    "open": 0.25,
+    "passage": 0.2,
+    "beside": 0.1,
 }
-RELATIONS |= {"beside": 0.3, "own passage": 2.0, "passage": 0.5}
-"""What a piece is worth for where it comes from."""
+"""What a piece is worth for where it comes from; a name shared with the cursor's line is worth 0.8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,10 @@ def near(prefix: str, suffix: str) -> Near:
     before, after = prefix[-NEAR:], suffix[: NEAR // 2]
     names: dict[str, float] = {}
     for found in NAME.finditer(before):
-        names[found[0]] = 0.4 + 0.6 * found.end() / len(before)  # the last one counts
+        names[found[0]] = 0.2 + 0.8 * exp((found.end() - len(before)) / FADES)  # the last one counts
     for found in NAME.finditer(after):
-        names[found[0]] = max(names.get(found[0], 0.0), 0.4 + 0.4 * (1 - found.start() / len(after)))
+        worth = 0.2 + 0.6 * exp(-found.start() / (0.6 * FADES))
+        names[found[0]] = max(names.get(found[0], 0.0), worth)
     closest = NAME.findall(before[-300:] + " " + after[:150])
     return Near(names, frozenset(word for name in closest for word in words(name)))
 
