@@ -69,12 +69,14 @@ def shards(folder: Path) -> list[Path]:
 
 
 def command(model: str, **environment: str) -> subprocess.Popen[str]:
+    """As from a terminal: what a shell starts in the background ignores SIGINT, and so do its children."""
     return subprocess.Popen(
         [sys.executable, "-I", "-m", "midfill_server", "download", model],
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 
