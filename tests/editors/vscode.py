@@ -20,8 +20,9 @@ from playwright.sync_api import Browser, Page, Route
 
 from midfill_server.resident import registered
 
+from .terminal import PATIENCE
+
 HERE = Path(__file__).parent
-PATIENCE = 120.0  # seconds, for what takes one: a slow machine is no failure
 STATUS_ITEM = "[id='midfill.midfill.midfill']"
 QUIET = 0.8  # seconds: debounce, a request of VS Code's, a step of growth
 EXTENSION = HERE.parents[1] / "editors" / "vscode"
