@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -10,8 +10,9 @@ from typing import Literal
 from .cache import Slots
 from .generate import Finish, generate
 from .heal import Beginning, typed_part
-from .network import Network
+from .network import Branching, Network
 from .prompt import Budgets, Parts, Prompt, fim_prompt
+from .search import search
 from .tokens import Detokenizer, StopStrings, Tokenizer
 
 
@@ -40,6 +41,7 @@ class Request:
     prefix_tokens: int | None = None
     suffix_tokens: int | None = None
     heal: bool = False  # write the prompt's last word anew, and give what comes behind its typed part
+    beam_width: int = 1  # ways to write a line of which the likeliest is taken, if the network can; 1: greedy
     background: bool = False  # given up as soon as, and for as long as, there is anything else to do
     context_tokens: int | None = None
     context: tuple[str, ...] = ()  # with a suffix: other files' text, see prompt.Parts
@@ -130,16 +132,7 @@ class Completion:
         self._text = Detokenizer(loaded.tokenizer)
         self._typed = len(typed)  # characters at the start of the model's text that the prompt had already
         self._stops = StopStrings(ticket.request.stop)
-        self._ids = generate(
-            loaded.network,
-            self._slot,
-            prompt.ids,
-            ticket.request.max_tokens,
-            stops=loaded.tokenizer.control_ids,
-            vocabulary=loaded.tokenizer.size,
-            cancelled=lambda: ticket.cancelled,
-            beginning=Beginning(wanted, loaded.tokenizer),
-        )
+        self._ids = self._write(loaded, prompt, Beginning(wanted, loaded.tokenizer))
 
     def step(self) -> Done | None:
         """Run the network once at most and emit the text that came of it; Done when that was the end."""
@@ -154,6 +147,26 @@ class Completion:
         """Give the slot back, whatever happened."""
         self._ids.close()
         self._slots.give_back(self._slot)
+
+    def _write(
+        self, loaded: Loaded, prompt: Prompt, beginning: Beginning
+    ) -> Generator[int | None, None, Finish]:
+        request, network, ticket = self.ticket.request, loaded.network, self.ticket
+        tokenizer = loaded.tokenizer
+        stops, size = tokenizer.control_ids, tokenizer.size
+        wanted = (
+            self._slot,
+            prompt.ids,
+            request.max_tokens,
+            stops,
+            size,
+            lambda: ticket.cancelled,
+            beginning,
+        )
+        if request.beam_width > 1 and isinstance(network, Branching):
+            width = min(request.beam_width, network.beam_width)
+            return search(network, *wanted, tokenizer.line_ends, width)
+        return generate(network, *wanted)
 
     def _push(self, id_: int) -> Done | None:
         self._first_token = self._first_token or time.perf_counter()

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .config import Config
 from .linear import Linear, pack
-from .network import Cancelled, never
+from .network import Cancelled, Places, never
 
 Fetch = Callable[..., Tensor]  # (name in the checkpoint, *shape) -> the weight
 
@@ -58,6 +58,7 @@ class DeepseekV2:
     weights_dtype = "float32"
     prefill_chunk = 512
     n_guesses = 4  # on two cores five ids cost about as much as 1.3 alone, and two or three guesses are right
+    beam_width = 4
 
     def __init__(self, config: Config, fetch: Fetch, context: int) -> None:
         c = config
@@ -108,6 +109,22 @@ class DeepseekV2:
         """Of these the best next id, after what the last call of next_id has computed."""
         return best_of(self._logits, ids)
 
+    def log_probabilities(
+        self,
+        ids: Sequence[int],
+        cache: Tensor,
+        start: int,
+        vocabulary: int,
+        n_last: int = 1,
+        cancelled: Callable[[], bool] = never,
+        places: Places | None = None,
+    ) -> Tensor:
+        """[n_last, vocabulary]: see network.Branching."""
+        n_last = n_last if places is None else len(ids)
+        tokens = torch.tensor(ids, device=self.device)
+        logits = self.forward(tokens, cache, start, n_last > 1, cancelled, places)
+        return logits.view(-1, logits.shape[-1])[-n_last:, :vocabulary].log_softmax(-1)
+
     def warm_up(self) -> None:
         """The first run of each path sets up kernels and threads."""
         cache = self.new_cache(64)
@@ -122,15 +139,19 @@ class DeepseekV2:
         start: int,
         every_logit: bool = False,
         cancelled: Callable[[], bool] = never,
+        places: Places | None = None,
     ) -> Tensor:
         """Logits [V] after `ids` [T], or after each [T, V]; their latents go into `cache` from `start` on.
 
-        Cancelled, if `cancelled` says so before a layer.
+        Cancelled, if `cancelled` says so before a layer. `places`: where ids stand that form a tree.
         """
         c, stop = self.config, start + len(ids)
         norm = partial(_norm, epsilon=c.rms_norm_eps)
-        rotation = self.rotations[start:stop, None]  # [T, 1, r/2]
-        mask = _causal_mask(start, stop, self.embedding) if len(ids) > 1 else None  # [T, S]
+        where = slice(start, stop) if places is None else places.positions
+        rotation = self.rotations[where, None]  # [T, 1, r/2]
+        mask = None if places is None else places.visible  # [T, S]
+        if places is None and len(ids) > 1:
+            mask = _causal_mask(start, stop, self.embedding)
         x = F.embedding(ids, self.embedding)  # [T, D]
         for layer, latents in zip(self.layers, cache[:, :stop], strict=True):
             if cancelled():

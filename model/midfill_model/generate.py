@@ -37,10 +37,7 @@ def generate(
     n_left = max_tokens
     try:
         while n_left:
-            while len(pending) > network.prefill_chunk:
-                _advance(network, slot, pending[: network.prefill_chunk], vocabulary, cancelled)
-                del pending[: network.prefill_chunk]
-                yield None
+            pending = yield from prefill(network, slot, pending, vocabulary, cancelled)
             room = network.context - len(slot.tokens) - len(pending)
             if room < 0:
                 return "length"
@@ -50,6 +47,7 @@ def generate(
             chosen = _advance(network, slot, pending, vocabulary, cancelled, guess)
             if beginning is not None:
                 chosen[0] = beginning.take(chosen[0], network.best_of)
+                beginning = beginning.after(chosen[0])
             for id_, guessed in zip(chosen, [*guess, None], strict=True):
                 if id_ in stops:
                     return "stop"
@@ -66,6 +64,17 @@ def generate(
     except Cancelled:
         return "cancelled"
     return "length"
+
+
+def prefill(
+    network: Network, slot: Slot, pending: list[int], vocabulary: int, cancelled: Callable[[], bool]
+) -> Generator[None, None, list[int]]:
+    """Compute chunks of `pending`, with a yield after each; return the last, at most a chunk, as it is."""
+    while len(pending) > network.prefill_chunk:
+        _advance(network, slot, pending[: network.prefill_chunk], vocabulary, cancelled)
+        pending = pending[network.prefill_chunk :]
+        yield None
+    return pending
 
 
 class Guesses:

@@ -7,6 +7,7 @@ the next key finds all of it in the KV cache.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from .tokens import Tokenizer
 
@@ -26,24 +27,28 @@ def typed_part(text: str, tokenizer: Tokenizer) -> str:
     return part if len(part) <= _LONGEST else ""
 
 
+@dataclass(frozen=True, slots=True)
 class Beginning:
     """What a completion has yet to begin with; once that is written, the model is free."""
 
-    def __init__(self, wanted: bytes, tokenizer: Tokenizer) -> None:
-        self._wanted = wanted
-        self._tokenizer = tokenizer
+    wanted: bytes
+    tokenizer: Tokenizer
 
     @property
     def is_written(self) -> bool:
-        return not self._wanted
+        return not self.wanted
+
+    def among(self) -> list[int] | None:
+        """The ids that agree with it; None: all do."""
+        return self.tokenizer.agreeing(self.wanted) if self.wanted else None
 
     def take(self, best: int, best_of: Callable[[Sequence[int]], int]) -> int:
         """The id that comes next: `best`, the model's own choice, if it agrees; else the best that does."""
-        if not self._wanted:
-            return best
-        spelling = self._tokenizer.token_bytes(best)
-        if not spelling or not (spelling.startswith(self._wanted) or self._wanted.startswith(spelling)):
-            best = best_of(self._tokenizer.agreeing(self._wanted))
-            spelling = self._tokenizer.token_bytes(best)
-        self._wanted = self._wanted[len(spelling) :]
-        return best
+        among = self.among()
+        return best if among is None or best in among else best_of(among)
+
+    def after(self, id_: int) -> "Beginning":
+        """What is still to be written when `id_`, which agrees, has been."""
+        if not self.wanted:
+            return self
+        return Beginning(self.wanted[len(self.tokenizer.token_bytes(id_)) :], self.tokenizer)

@@ -1,7 +1,8 @@
 """What generation needs of a network. Two have it: deepseek.DeepseekV2 and gpu.network.FusedDeepseekV2."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -68,3 +69,35 @@ class Network(Protocol):
 
     def warm_up(self) -> None:
         """Do what only the first run of each kind needs: set up kernels and threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where ids stand that do not simply follow each other."""
+
+    positions: Tensor  # [T]
+    visible: Tensor  # [T, S] bool: the rows of the cache, its own among them, that each looks at
+
+
+@runtime_checkable
+class Branching(Network, Protocol):
+    """A network that can follow several continuations side by side: deepseek.DeepseekV2."""
+
+    @property
+    def beam_width(self) -> int:
+        """Continuations that cost little more than one."""
+
+    def log_probabilities(
+        self,
+        ids: Sequence[int],
+        cache: Tensor,
+        start: int,
+        vocabulary: int,
+        n_last: int = 1,
+        cancelled: Callable[[], bool] = never,
+        places: Places | None = None,
+    ) -> Tensor:
+        """Compute `ids` as next_id does: [n_last, vocabulary] of what follows the last ones, in fp32.
+
+        With `places`, ids stand where those say, and all of them are wanted.
+        """

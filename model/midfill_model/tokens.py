@@ -53,6 +53,7 @@ class Tokenizer:
         except KeyError:
             raise ModelError(f"{path} is not a byte-level vocabulary; it is not DeepSeek's.") from None
         self._by_spelling = self._sorted()
+        self.line_ends = frozenset(id_ for id_, spelled in enumerate(self._bytes) if b"\n" in spelled)
 
     def encode(self, text: str) -> list[int]:
         """Ordinary ids only, whatever the text says. Lone surrogates, which UTF-8 cannot hold, become "?"."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from .completion import Delta, Done, Request, Timings
 
-MAX_TOKENS = 4096
+MAX_TOKENS, MAX_BEAMS = 4096, 16
 
 
 class BadBody(Exception):
@@ -31,7 +31,7 @@ class Order:
 def read_order(body: bytes) -> Order:
     """The body of POST /v1/completions.
 
-    Beyond OpenAI's fields: `slot`, `prefix_tokens`, `suffix_tokens` and `background`, see Request.
+    Beyond OpenAI's fields: `slot`, `prefix_tokens`, `suffix_tokens`, `beam_width`, `background`; see Request.
     """
     try:
         raw = json.loads(body)
@@ -40,7 +40,7 @@ def read_order(body: bytes) -> Order:
     if not isinstance(raw, dict):
         raise BadBody("The body must be a JSON object.")
     if raw.get("temperature") not in (None, 0):
-        raise BadBody("Only temperature 0 is supported: completions are greedy.")
+        raise BadBody("Only temperature 0 is supported: the likeliest text is given.")
     if raw.get("n") not in (None, 1):
         raise BadBody("Only n = 1 is supported.")
     prompt, suffix = _prompt(raw.get("prompt")), _text(raw, "suffix")
@@ -56,6 +56,7 @@ def read_order(body: bytes) -> Order:
         prefix_tokens=_whole(raw, "prefix_tokens"),
         suffix_tokens=_whole(raw, "suffix_tokens"),
         heal=_flag(raw, "heal"),
+        beam_width=_whole(raw, "beam_width", MAX_BEAMS) or 1,
         background=_flag(raw, "background"),
         context_tokens=_whole(raw, "context_tokens"),
         context=_texts(raw, "context"),

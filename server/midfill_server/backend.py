@@ -17,6 +17,7 @@ from midfill_model import fim
 if TYPE_CHECKING:
     import httpx
 
+BEAM_WIDTH = 4  # at most; the engine knows what its network can follow for little
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 300.0  # between two chunks: the resident engine makes a request wait while it loads
 
@@ -118,6 +119,7 @@ class Backend:
             extra = {
                 "slot": order.slot,
                 "heal": True,
+                "beam_width": BEAM_WIDTH,
                 "prefix_tokens": order.prefix_tokens,
                 "suffix_tokens": order.suffix_tokens,
                 "background": order.background or None,

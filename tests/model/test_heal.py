@@ -62,6 +62,7 @@ def test_whatever_the_model_wants_the_typed_text_is_written_first(
     while len(written) < len(wanted):
         chosen = beginning.take(chance.randrange(embedded_tokenizer.size), chance.choice)
         written += embedded_tokenizer.token_bytes(chosen)
+        beginning = beginning.after(chosen)
     assert written.startswith(wanted)
     assert beginning.take(7, lambda _: 0) == 7  # then the model is free
 
