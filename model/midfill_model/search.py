@@ -77,7 +77,7 @@ def search(
                     if cancelled():
                         return "cancelled"
                 beginning, pending = best.beginning, [best.ids[-1]]
-                if best.ids != (guessed,) or tree.has_grown:
+                if len(leaves) > 1 or best.ids != (guessed,):
                     break
                 slot.tokens += best.ids  # it has been computed already
     except Cancelled:
@@ -95,21 +95,18 @@ class Tree:
         self.longest = min(longest, (network.context - self._start) // width)
         """Ids of a branch for which there is room."""
 
-    @property
-    def has_grown(self) -> bool:
-        """Whether what was computed behind the slot's tokens is overwritten."""
-        return self._end > self._start
-
     def grow(self, leaves: Sequence[Branch]) -> list[Branch]:
         """Compute the last id of each of `leaves`, all in one step; the likeliest ways on from each."""
         start, self._end = self._end, self._end + len(leaves)
         self._slot.reserve(self._start + self.width * self.longest)
         grown = [replace(leaf, rows=(*leaf.rows, start + i)) for i, leaf in enumerate(leaves)]
-        visible = torch.zeros(len(leaves), self._end, dtype=torch.bool)
+        device = self._network.device
+        visible = torch.zeros(len(leaves), self._end, dtype=torch.bool, device=device)
         visible[:, : self._start] = True
         for row, leaf in zip(visible, grown, strict=True):
             row[list(leaf.rows)] = True
-        places = Places(torch.tensor([self._start + len(leaf.rows) - 1 for leaf in grown]), visible)
+        depths = [self._start + len(leaf.rows) - 1 for leaf in grown]
+        places = Places(torch.tensor(depths, device=device), visible)
         scores = self._network.log_probabilities(
             [leaf.ids[-1] for leaf in grown], self._slot.latents, start, self._vocabulary, places=places
         )

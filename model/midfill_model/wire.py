@@ -1,8 +1,9 @@
 """OpenAI's completion format: a request's body in, chunks out. Bodies are checked here, field by field.
 
-Beside OpenAI's fields: `slot`, `prefix_tokens` and `suffix_tokens`, as in `Request`, and `heal` (true or
-false): the prompt ends in a word that is still being typed. It is written anew, in the model's own tokens,
-and what comes is the rest of it; a prompt of ids is left as it is.
+Beside OpenAI's fields: `slot`, `prefix_tokens` and `suffix_tokens`, as in `Request`; `heal` (true or false):
+the prompt ends in a word that is still being typed. It is written anew, in the model's own tokens, and what
+comes is the rest of it; a prompt of ids is left as it is. With a `beam_width` above 1 each line is the best
+of several, where the network can follow them for little (on a CPU); else decoding is greedy.
 """
 
 import json
@@ -47,6 +48,7 @@ def read_order(body: bytes) -> Order:
     if suffix is not None and not isinstance(prompt, str):
         raise BadBody("A suffix goes with a prompt of text, not of ids.")
     max_tokens = _whole(raw, "max_tokens", MAX_TOKENS)
+    beam_width = _whole(raw, "beam_width", MAX_BEAMS, lowest=1)
     request = Request(
         prompt=prompt,
         suffix=suffix,
@@ -56,7 +58,7 @@ def read_order(body: bytes) -> Order:
         prefix_tokens=_whole(raw, "prefix_tokens"),
         suffix_tokens=_whole(raw, "suffix_tokens"),
         heal=_flag(raw, "heal"),
-        beam_width=_whole(raw, "beam_width", MAX_BEAMS) or 1,
+        beam_width=1 if beam_width is None else beam_width,
         background=_flag(raw, "background"),
         context_tokens=_whole(raw, "context_tokens"),
         context=_texts(raw, "context"),
@@ -146,12 +148,12 @@ def _texts(raw: dict[str, Any], key: str) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def _whole(raw: dict[str, Any], key: str, highest: int = 1 << 20) -> int | None:
+def _whole(raw: dict[str, Any], key: str, highest: int = 1 << 20, lowest: int = 0) -> int | None:
     value = raw.get(key)
     if value is None:
         return None
-    if type(value) is not int or not 0 <= value <= highest:
-        raise BadBody(f"{key} must be a whole number from 0 to {highest}.")
+    if type(value) is not int or not lowest <= value <= highest:
+        raise BadBody(f"{key} must be a whole number from {lowest} to {highest}.")
     return value
 
 

@@ -197,6 +197,7 @@ async def test_a_stop_string_ends_it_and_stays_hidden(http: httpx.AsyncClient) -
         ({"prompt": "x", "stop": ""}, "stop must be"),
         ({"prompt": "x", "stream": "yes"}, "stream must be true or false"),
         ({"prompt": "x", "heal": 1}, "heal must be true or false"),
+        ({"prompt": "x", "beam_width": 17}, "beam_width must be a whole number from 1 to 16"),
         ({"prompt": "x", "background": 1}, "background must be true or false"),
         ({"prompt": "x" * 2000}, "2001 tokens; the model's context holds 1024"),
         (b" " * (9 << 20), "longer than 8 MB"),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Container
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midfill_model.cache import Slot
-from midfill_model.completion import Loaded
+from midfill_model.completion import Loaded, Request
 from midfill_model.deepseek import DeepseekV2
 from midfill_model.heal import Beginning
 from midfill_model.network import Branching
@@ -22,6 +23,7 @@ from midfill_model.tokens import Tokenizer
 
 from .test_deepseek import greedy
 from .test_generate import new_slot, texts
+from .test_heal import complete
 
 Ids = list[int]
 SIZE = 384
@@ -41,13 +43,14 @@ class Run:
         ends: Container[int] = (),
         typed: bytes = b"",
         cancelled: Callable[[], bool] = lambda: False,
+        size: int = SIZE,
     ) -> None:
         self.ids: Ids = []
         self.n_undecided = 0
         beginning = Beginning(typed, tiny.tokenizer)
         network = tiny.network
         assert isinstance(network, Branching)
-        steps = search(network, slot, prompt, n, stops, SIZE, cancelled, beginning, ends, width)
+        steps = search(network, slot, prompt, n, stops, size, cancelled, beginning, ends, width)
         try:
             while True:
                 id_ = next(steps)
@@ -140,6 +143,20 @@ def test_the_context_ends_a_search(tiny: Loaded, left: int) -> None:
     run = Run(tiny, new_slot(tiny), texts(tiny.network.context - left), 64, 4)
     assert run.finish == "length"
     assert len(run.ids) == left + 1  # the last is not computed
+
+
+def test_a_request_asks_for_it(tiny: Loaded) -> None:
+    """At most as many branches as the network offers; without a word about it decoding is greedy."""
+    request = Request(texts(40), max_tokens=24)
+    greedily, _ = complete(tiny, request)
+    searched, n_tokens = complete(tiny, replace(request, beam_width=16))
+    assert isinstance(tiny.network, Branching)
+    stops, ends = tiny.tokenizer.control_ids, tiny.tokenizer.line_ends
+    width, size = tiny.network.beam_width, tiny.tokenizer.size
+    run = Run(tiny, new_slot(tiny), texts(40), 24, width, stops, ends, size=size)
+    written = b"".join(map(tiny.tokenizer.token_bytes, run.ids))
+    assert (searched, n_tokens) == (written.decode(errors="replace"), len(run.ids))
+    assert searched != greedily
 
 
 CODE = """\
