@@ -2,7 +2,8 @@
 
 Where some next ids are about as good, each is followed, as a branch of a tree in the slot's own cache; where
 one is better by far, decoding goes straight on, and guesses as in `generate`. A line is decided when no other
-can become likelier, since scores only fall.
+can become likelier, since scores only fall. A text ends only where nothing is likelier than its end: the
+empty text is often the likeliest of all, and of no use.
 """
 
 from collections.abc import Callable, Container, Generator, Iterable, Sequence
@@ -64,8 +65,8 @@ def search(
             guess = guesses.guess(min(network.n_guesses, room, n_left - 1)) if is_free else []
             scores = _advance(network, slot, pending, guess, vocabulary, cancelled)
             for score, guessed in zip(scores, [*guess, None], strict=True):
-                leaves = _likeliest(_continued(Branch(beginning), score, width), width)
-                tree = Tree(network, slot, vocabulary, width, min(DEEPEST, n_left))
+                tree = Tree(network, slot, vocabulary, stops, width, min(DEEPEST, n_left))
+                leaves = tree.likeliest(tree.continued(Branch(beginning), score))
                 best = yield from _decide(tree, leaves, ends, cancelled)
                 tree.keep(best)
                 for id_ in best.ids:
@@ -88,9 +89,17 @@ def search(
 class Tree:
     """Branches in the rows of the cache behind a slot's tokens, which stay as they are until one is kept."""
 
-    def __init__(self, network: Branching, slot: Slot, vocabulary: int, width: int, longest: int) -> None:
+    def __init__(
+        self,
+        network: Branching,
+        slot: Slot,
+        vocabulary: int,
+        stops: Container[int],
+        width: int,
+        longest: int,
+    ) -> None:
         self._network, self._slot, self._vocabulary = network, slot, vocabulary
-        self.width = width
+        self._stops, self._width = stops, width
         self._start = self._end = len(slot.tokens)
         self.longest = min(longest, (network.context - self._start) // width)
         """Ids of a branch for which there is room."""
@@ -98,7 +107,7 @@ class Tree:
     def grow(self, leaves: Sequence[Branch]) -> list[Branch]:
         """Compute the last id of each of `leaves`, all in one step; the likeliest ways on from each."""
         start, self._end = self._end, self._end + len(leaves)
-        self._slot.reserve(self._start + self.width * self.longest)
+        self._slot.reserve(self._start + self._width * self.longest)
         grown = [replace(leaf, rows=(*leaf.rows, start + i)) for i, leaf in enumerate(leaves)]
         device = self._network.device
         visible = torch.zeros(len(leaves), self._end, dtype=torch.bool, device=device)
@@ -111,7 +120,7 @@ class Tree:
             [leaf.ids[-1] for leaf in grown], self._slot.latents, start, self._vocabulary, places=places
         )
         found = zip(grown, scores, strict=True)
-        return [branch for leaf, score in found for branch in _continued(leaf, score, self.width)]
+        return [branch for leaf, score in found for branch in self.continued(leaf, score)]
 
     def keep(self, branch: Branch) -> None:
         """The slot's tokens go on with what is computed of `branch`; the others are forgotten."""
@@ -119,6 +128,23 @@ class Tree:
             latents, stop = self._slot.latents, self._start + len(branch.rows)
             latents[:, self._start : stop] = latents[:, list(branch.rows)]
             self._slot.tokens += branch.ids[: len(branch.rows)]
+
+    def continued(self, branch: Branch, scores: Tensor) -> list[Branch]:
+        """`branch` with each of its likeliest next ids, by their log-probabilities `scores` [V]."""
+        among = branch.beginning.among()
+        scores = scores if among is None else scores[among]
+        values, at = scores.topk(min(self._width, len(scores)))
+        ids = at.tolist() if among is None else [among[i] for i in at.tolist()]
+        return [
+            Branch(branch.beginning.after(id_), (*branch.ids, id_), branch.rows, branch.score + value)
+            for id_, value in zip(ids, values.tolist(), strict=True)
+            if id_ == ids[0] or id_ not in self._stops
+        ]
+
+    def likeliest(self, branches: Iterable[Branch]) -> list[Branch]:
+        """Those that are still followed, the best first."""
+        best = sorted(branches, key=lambda branch: -branch.score)[: self._width]
+        return [branch for branch in best if branch.score > best[0].score - BEHIND]
 
 
 def _decide(
@@ -131,26 +157,8 @@ def _decide(
             raise Cancelled
         done = [leaf for leaf in leaves if ends(leaf)]
         grown = tree.grow([leaf for leaf in leaves if not ends(leaf)])
-        leaves = _likeliest(done + grown, tree.width)
+        leaves = tree.likeliest(done + grown)
     return leaves[0]
-
-
-def _likeliest(branches: Iterable[Branch], width: int) -> list[Branch]:
-    best = sorted(branches, key=lambda branch: -branch.score)[:width]
-    return [branch for branch in best if branch.score > best[0].score - BEHIND]
-
-
-def _continued(branch: Branch, scores: Tensor, width: int) -> list[Branch]:
-    """`branch` with each of its `width` likeliest next ids, by their log-probabilities `scores` [V]."""
-    among = branch.beginning.among()
-    values, at = (scores if among is None else scores[among]).topk(min(width, len(among or scores)))
-    ids = at.tolist() if among is None else [among[i] for i in at.tolist()]
-    return [
-        replace(
-            branch, ids=(*branch.ids, id_), score=branch.score + it, beginning=branch.beginning.after(id_)
-        )
-        for id_, it in zip(ids, values.tolist(), strict=True)
-    ]
 
 
 def _advance(
