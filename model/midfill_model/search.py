@@ -1,9 +1,9 @@
-"""Beam search, a line at a time: the likeliest line is taken, not the one whose first word is the likeliest.
+"""Beam search for the first line: the likeliest is taken, not the one whose first word is the likeliest.
 
 Where some next ids are about as good, each is followed, as a branch of a tree in the slot's own cache; where
 one is better by far, decoding goes straight on, and guesses as in `generate`. A line is decided when no other
-can become likelier, since scores only fall. A text ends only where nothing is likelier than its end: the
-empty text is often the likeliest of all, and of no use.
+can become likelier, since scores only fall; what follows it is greedy. A text ends only where nothing is
+likelier than its end: the empty text is often the likeliest of all, and of no use.
 """
 
 from collections.abc import Callable, Container, Generator, Iterable, Sequence
@@ -78,6 +78,8 @@ def search(
                     if cancelled():
                         return "cancelled"
                 beginning, pending = best.beginning, [best.ids[-1]]
+                if pending[0] in line_ends and n_left < max_tokens - 1:
+                    width = 1  # the line is decided; an end of line alone is none
                 if len(leaves) > 1 or best.ids != (guessed,):
                     break
                 slot.tokens += best.ids  # it has been computed already

@@ -2,8 +2,8 @@
 
 Beside OpenAI's fields: `slot`, `prefix_tokens` and `suffix_tokens`, as in `Request`; `heal` (true or false):
 the prompt ends in a word that is still being typed. It is written anew, in the model's own tokens, and what
-comes is the rest of it; a prompt of ids is left as it is. With a `beam_width` above 1 each line is the best
-of several, where the network can follow them for little (on a CPU); else decoding is greedy.
+comes is the rest of it; a prompt of ids is left as it is. With a `beam_width` above 1 the first line is the
+best of several, where the network can follow them for little (on a CPU); else decoding is greedy.
 """
 
 import json

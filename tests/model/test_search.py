@@ -86,6 +86,8 @@ def plainly(
             if len(leaves) == 1 or ids[-1] in stops or ids[-1] in ends or len(ids) >= longest:
                 break
         written += ids
+        if written[-1] in ends and len(written) > 1:
+            width = 1
         if written[-1] in stops:
             return written[:-1]
     return written
