@@ -9,6 +9,7 @@ import torch
 from midfill_model import nf4, reference
 from midfill_model.demo.training import neighbours, samples
 from midfill_model.demo.training.corpus import END_OF_FILE, is_novel, is_source_text
+from midfill_model.demo.training.disguise import Words
 from midfill_model.demo.training.export import export, masters_of
 from midfill_model.demo.training.network import Network, Packed, Shape
 from midfill_model.demo.training.optimizer import is_stored_in_4_bit, round_to_nf4
@@ -91,7 +92,8 @@ def test_rows_are_full_and_begin_documents_where_they_say(embedded_folder: Path,
     source = Path(samples.__file__).read_text("utf-8")
     corpus = tmp_path / "train.txt"
     corpus.write_text("".join(f"python x/{i}.py\n{source[i * 50 :]}{END_OF_FILE}" for i in range(8)), "utf-8")
-    stream = samples.rows(corpus, embedded_folder / "tokenizer.json", 512, 256, seed=1)
+    words = {"python": Words(frozenset({"self"}), ("mesh", "quota"))}
+    stream = samples.rows(corpus, words, embedded_folder / "tokenizer.json", 512, 256, seed=1)
     for row in (next(stream) for _ in range(5)):
         assert len(row.ids) == len(row.weights) == 512
         documents = [i for i, id_ in enumerate(row.ids) if id_ == samples.BOS]

@@ -79,13 +79,7 @@ class Corpus:
     def _header(self, index: int) -> tuple[str, str, str]:
         """(language, package, path) of a file."""
         start = self._start(index)
-        line = self.map[start : self.map.find(b"\n", start)].decode("utf-8", errors="ignore")
-        language, _, where = line.partition(" ")
-        package, _, path = where.partition("/")
-        if package.startswith("@"):
-            scope, _, path = path.partition("/")
-            package = f"{package}/{scope}"
-        return language, package, path
+        return place_of(self.map[start : self.map.find(b"\n", start)].decode("utf-8", errors="ignore"))
 
     def _text(self, index: int, at: int) -> str:
         start, end = self._start(index), self.ends[index]
@@ -95,6 +89,16 @@ class Corpus:
             start = low if low == start else self.map.find(b"\n", low, end) + 1
             end = min(end, start + PIECE)
         return self.map[start:end].decode("utf-8", errors="ignore")
+
+
+def place_of(header: str) -> tuple[str, str, str]:
+    """(language, package, path) of a file with this first line."""
+    language, _, where = header.partition(" ")
+    package, _, path = where.partition("/")
+    if package.startswith("@"):
+        scope, _, path = path.partition("/")
+        package = f"{package}/{scope}"
+    return language, package, path
 
 
 def _ends_of_files(file: BinaryIO) -> Iterator[int]:

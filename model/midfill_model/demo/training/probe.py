@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import random
+from functools import cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from midfill_model.demo.training import neighbours
 from midfill_model.demo.training.network import Network, Packed
 from midfill_model.demo.training.pieces import Corpus
 from midfill_model.demo.training.samples import BEGIN, BOS, END, EOS, HOLE, Encode, line_end
 
-HOLES = 256
-PREFIX, SUFFIX, LONGEST_LINE = 512, 96, 40  # tokens
+HOLES, WRITTEN = 1024, 256
+"""For the loss, and of those for the exact match."""
+OTHERS, PREFIX, SUFFIX, LONGEST_LINE = 384, 640, 96, 40  # tokens
 
 
 @torch.no_grad()
 def probe(network: Network, split: Path, tokenizer: Path) -> dict[str, float]:
-    """{exact, loss, holes}: greedy, from a random token boundary to the end of its line, in Python files."""
+    """{exact, loss, holes}: greedy, from a random token boundary to the end of its line; with other files."""
     device = next(network.parameters()).device
     prompts, middles = holes(split, tokenizer)
     nll = count = 0.0
@@ -32,24 +35,31 @@ def probe(network: Network, split: Path, tokenizer: Path) -> dict[str, float]:
                 torch.nn.functional.cross_entropy(logits[end - len(want) : end], want, reduction="sum")
             )
             count += len(want)
-    done = [greedy(network, prompts[at : at + 64], device) for at in range(0, len(prompts), 64)]
+    some = prompts[:WRITTEN]
+    done = [greedy(network, some[at : at + 64], device) for at in range(0, len(some), 64)]
     written = [tokens for batch in done for tokens in batch]
-    exact = sum(a == b for a, b in zip(written, middles, strict=True)) / len(middles)
+    exact = sum(a == b for a, b in zip(written, middles[:WRITTEN], strict=True)) / WRITTEN
     return {"exact": round(exact, 4), "loss": round(nll / count, 4), "holes": len(middles)}
 
 
+@cache
 def holes(split: Path, tokenizer: Path) -> tuple[list[list[int]], list[list[int]]]:
     chance, corpus, encode = random.Random(0), Corpus(split), Encode(tokenizer)
     prompts: list[list[int]] = []
     middles: list[list[int]] = []
     while len(prompts) < HOLES:
-        text = corpus.text(chance.randrange(len(corpus)))
+        piece = corpus.piece(chance.randrange(len(corpus)), chance)
+        if piece.language not in neighbours.COMMENTS:
+            continue
+        text = piece.text
         start, end = token_to_line_end(text, encode, chance)
         middle = encode(text[start:end])
         if not text[start:end].strip() or len(middle) >= LONGEST_LINE:
             continue
         prefix, suffix = encode(text[:start])[-PREFIX:], encode(text[end : end + 1000])[:SUFFIX]
-        prompts.append([BOS, BEGIN, *prefix, HOLE, *suffix, END])
+        near = neighbours.names_near(text[:start], text[end:])
+        others = neighbours.blocks(piece.path, piece.language, piece.others, near, int(3.2 * OTHERS))
+        prompts.append([BOS, BEGIN, *encode(others)[:OTHERS], *prefix, HOLE, *suffix, END])
         middles.append(middle)
     return prompts, middles
 

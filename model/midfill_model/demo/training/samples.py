@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
 from midfill_model.demo.training import neighbours
+from midfill_model.demo.training.disguise import Words, disguise
 from midfill_model.demo.training.neighbours import Other
 from midfill_model.demo.training.pieces import Corpus, Piece
 
@@ -24,7 +25,8 @@ CONTEXT_WEIGHT, OTHERS_WEIGHT = 0.3, 0.1
 """Loss weights of prefix and suffix, and of other files; the middle and its eos weigh 1, control tokens 0."""
 WITH_OTHERS = 0.5  # the share of samples that other files go with, if there is room
 ROOM_FOR_OTHERS = 160  # tokens
-TOLD = 0.3  # of those, the share whose other files are ranked by the names of the middle too
+DISGUISED = 0.5  # the share of samples in which some words are changed for others
+TOLD = 0.3  # of those with other files, the share whose other files are ranked by the names of the middle too
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,9 @@ class Row:
     starts: list[int]
 
 
-def rows(corpus: Path, tokenizer: Path, length: int, longest: int, seed: int) -> Iterator[Row]:
+def rows(
+    corpus: Path, words: Mapping[str, Words], tokenizer: Path, length: int, longest: int, seed: int
+) -> Iterator[Row]:
     """Endless rows, each filled to `length` with samples of at most `longest` tokens."""
     chance = random.Random(seed)
     files, encode = Corpus(corpus), Encode(tokenizer)
@@ -47,6 +51,8 @@ def rows(corpus: Path, tokenizer: Path, length: int, longest: int, seed: int) ->
         while length - len(ids) >= 40:
             budget = min(length - len(ids), budget_for(longest, chance))
             piece = files.piece(chance.randrange(len(files)), chance)
+            if piece.language in words and chance.random() < DISGUISED:
+                piece = disguise(piece, words[piece.language], chance.uniform(0.2, 1.0), chance)
             if piece.text:
                 one, weight = sample(piece, budget, encode, chance)
                 starts.append(len(ids))

@@ -23,6 +23,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from midfill_model.demo.training import disguise
 from midfill_model.demo.training.export import export, masters_of
 from midfill_model.demo.training.network import Network, Packed, Shape
 from midfill_model.demo.training.optimizer import Optimizer
@@ -77,7 +78,8 @@ class Batches(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
         info = get_worker_info()
         seed = self.run.seed + 1000 * (2 * self.rank + self.phase) + (info.id if info else 0)
         length = ROW[self.phase]
-        stream = rows(self.run.corpus, self.run.tokenizer, length, LONGEST[self.phase], seed)
+        corpus, words = self.run.corpus, disguise.read(self.run.corpus.with_name("words.txt"))
+        stream = rows(corpus, words, self.run.tokenizer, length, LONGEST[self.phase], seed)
         while True:
             yield batch_of([next(stream) for _ in range(self.run.batch // length)])
 
