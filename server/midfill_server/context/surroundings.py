@@ -8,26 +8,39 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from midfill_server.context.collect import Spot, collect
 from midfill_server.context.files import Files
 
-STEP = 32  # lines that the cursor may move before the context is collected anew
+STEP = 8  # lines that the cursor may move before the context is collected anew
 PATIENCE = 0.15  # seconds that a document's first request waits; later ones do with what is there
 EDITS = 4  # places in other files that are remembered
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What a context was collected for."""
+
+    line: int
+    n_elsewhere: int
+    budgets: tuple[int, int, int]
+
+    def serves(self, other: _Place) -> bool:
+        """Whether `other` is near enough, and nothing else has changed."""
+        return abs(self.line - other.line) < STEP and self == replace(other, line=self.line)
 
 
 @dataclass(slots=True)
 class _State:
     """One document's: what is known for which place, and what is being collected."""
 
-    key: object = None
+    place: _Place | None = None
     blocks: dict[str, str] | None = None
     pending: asyncio.Task[None] | None = None
-    pending_key: object = None
+    pending_place: _Place | None = None
 
 
 class Surroundings:
@@ -72,8 +85,8 @@ class Surroundings:
         if path is None or budgets[2] <= 0:
             return
         state = self._states.setdefault(uri, _State())
-        key = (line // STEP, self._n_elsewhere, budgets)
-        if key in (state.key, state.pending_key):
+        place = _Place(line, self._n_elsewhere, budgets)
+        if any(it is not None and it.serves(place) for it in (state.place, state.pending_place)):
             return
         if state.pending is not None:
             state.pending.cancel()
@@ -88,11 +101,11 @@ class Surroundings:
             seen=seen,
             budget=budgets[2],
             open={it: list(lines) for it, lines in others.items()},
-            edited=tuple(place for place in self._edits if place[0] != path),
+            edited=tuple(edit for edit in self._edits if edit[0] != path),
             order=tuple(state.blocks or ()),
         )
-        state.pending_key = key
-        state.pending = asyncio.create_task(self._collect(state, key, spot))
+        state.pending_place = place
+        state.pending = asyncio.create_task(self._collect(state, place, spot))
 
     async def of(self, uri: str) -> tuple[str, ...]:
         """The blocks of text for a document, in the order of the prompt."""
@@ -103,7 +116,7 @@ class Surroundings:
             await asyncio.wait([state.pending], timeout=PATIENCE)
         return tuple((state.blocks or {}).values())
 
-    async def _collect(self, state: _State, key: object, spot: Spot) -> None:
+    async def _collect(self, state: _State, place: _Place, spot: Spot) -> None:
         try:
             async with self._collecting:  # the files are one thread's at a time
                 blocks = await asyncio.shield(asyncio.to_thread(collect, spot, self._files))
@@ -111,7 +124,7 @@ class Surroundings:
             if self._report is not None:
                 self._report(error)
             blocks = {}
-        state.key, state.blocks = key, blocks
+        state.place, state.blocks = place, blocks
 
 
 def path_of(uri: str) -> Path | None:
