@@ -163,23 +163,30 @@ def test_a_cancel_ends_a_step_of_guesses_too(tiny: Loaded) -> None:
     assert n_guessed, "no id came of a guess: nothing was tested"
 
 
+REPETITIVE = (
+    "def to_json(it):\n    return {\n        'owner': it.owner,\n        'balance': it.balance,\n",
+    "def add_item(self, item):\n    self.items.append(item)\n    self.changed.emit(self.items)\n\n\n"
+    "def remove_item(self, item):\n    self.items.remove(item)\n    self.changed.emit(self.items)\n\n\n"
+    "def insert_item(self, item):\n",
+    "def test_addition():\n    result = calculate(2, 3, how='add')\n    assert result == 5\n\n\n"
+    "def test_subtraction():\n    result = calculate(5, 3, how='subtract')\n    assert result == 2\n\n\n"
+    "def test_multiplication():\n",
+)
+
+
 def test_guesses_save_steps_on_code(embedded_folder: Path) -> None:
     """The embedded model's own network: the same text, in far fewer steps, where names come again."""
     tokenizer = Tokenizer(embedded_folder)
     network = ours(embedded_folder)
-    names = "left, top, width, height, depth, color, border, margin, title, parent"
-    prefix = (
-        f"class Box:\n    def __init__(self, {names}):\n        self.left = left\n        self.top = top\n"
-    )
-    prompt = fim_prompt(tokenizer, Parts(prefix, "\n"), Budgets(300, 9)).ids
-    written, steps = [], []
-    for guesses in (0, network.n_guesses):
-        counted = Counted(network, guesses)
-        slot = Slot(network.new_cache, network.context)
-        ids = generate(counted, slot, prompt, 48, tokenizer.control_ids, tokenizer.size, lambda: False)  # type: ignore[arg-type]
-        written.append(list(ids))
-        steps.append(counted.n_steps)
-    assert written[0] == written[1]
+    steps = [0, 0]
+    for prefix in REPETITIVE:
+        prompt, written = fim_prompt(tokenizer, Parts(prefix, "\n"), Budgets(300, 9)).ids, []
+        for n, guesses in enumerate((0, network.n_guesses)):
+            counted, slot = Counted(network, guesses), Slot(network.new_cache, network.context)
+            ids = generate(counted, slot, prompt, 48, tokenizer.control_ids, tokenizer.size, lambda: False)  # type: ignore[arg-type]
+            written.append(list(ids))
+            steps[n] += counted.n_steps
+        assert written[0] == written[1]
     assert steps[1] < 0.8 * steps[0]
 
 

@@ -188,7 +188,10 @@ def total(accounts):
 
 
 def test_lines_are_likelier_than_the_greedy_ones(embedded_folder: Path) -> None:
-    """On the embedded model, at the beginning of each word of some code: seldom equal, never less likely."""
+    """On the embedded model, at the start of some words of code: mostly the same line, else a likelier one.
+
+    Not always: a branch that is given up because it has fallen behind might have ended better.
+    """
     tokenizer, network = Tokenizer(embedded_folder), ours(embedded_folder)
     gains = []
     for at in [found.start() for found in re.finditer(r"(?<=[ .(])\w+", CODE)][5::4]:
@@ -201,8 +204,8 @@ def test_lines_are_likelier_than_the_greedy_ones(embedded_folder: Path) -> None:
             steps = search(network, slot, prompt, 30, stops, size, lambda: False, beginning, ends, width)
             by_width.append(line_score(network, tokenizer, prompt, [id_ for id_ in steps if id_ is not None]))
         gains.append(by_width[1] - by_width[0])
-    assert min(gains) > -1e-3
-    assert max(gains) > 0.1
+    assert sum(gains) > 0.1
+    assert sum(gain < -1e-3 for gain in gains) < sum(gain > 1e-3 for gain in gains)
 
 
 def line_score(network: DeepseekV2, tokenizer: Tokenizer, prompt: Ids, ids: Ids) -> float:
