@@ -33,7 +33,7 @@ class Account:
             raise ValueError("the amount must be positive")
         self.balance += amount
 
-    def withdraw(self, amount):
+    def transfer(self, amount, other):
         '''
 
 

@@ -35,7 +35,7 @@ class Account:
             raise ValueError("the amount must be positive")
         self.balance += amount
 
-    def withdraw(self, amount):
+    def transfer(self, amount, other):
 '''
 
 MAX_TOKENS = 400  # what grows must not be cut

@@ -11,8 +11,8 @@ from playwright.sync_api import Browser
 from .conftest import Open
 from .vscode import VSCode, Window
 
-NAMES = "title, author, year, pages, language, publisher, price, weight, height, width, depth, color, "
-NAMES += "country, status, owner, notes"
+NAMES = "host, port, user, password, database, timeout, retries, encoding, charset, schema, prefix, suffix, "
+NAMES += "driver, options, logger, verbose"
 # The model writes an assignment for each name: a text that grows for a second and more.
 GROWING = f"class Box:\n    def __init__(self, {NAMES}):"
 INDENT = "\n        "  # what VS Code itself adds after Enter
