@@ -63,7 +63,7 @@ async def test_a_killed_engine_comes_back(own_folder: Path) -> None:
         first = engine.pid
         assert first is not None
         os.kill(first, signal.SIGKILL)  # leaves its socket and engine.json behind
-        assert await complete(editor, PROGRAM + "pass\n        ")
+        assert await complete(editor, PROGRAM + "# 0\n        ")
         assert engine.pid not in (None, first)
 
 
