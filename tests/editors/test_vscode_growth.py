@@ -58,6 +58,8 @@ def test_the_cursor_going_away_ends_it(open_file: Open, whole: str) -> None:
     stays_away(window)
     window.press("ArrowDown")
     stays_away(window)
+    assert window.ghost() == ""
+    assert window.save() == (GROWING + INDENT).encode()
 
 
 def test_tab_in_the_middle_accepts_what_is_shown_and_offers_the_rest(open_file: Open, whole: str) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from midfill_server.context import surroundings
 from midfill_server.context.collect import Spot, collect
 from midfill_server.context.comments import comment
 from midfill_server.context.files import Files
@@ -196,42 +195,44 @@ async def test_a_key_costs_little_in_a_large_workspace(workspace: Path) -> None:
     """On the way of a key nothing is read; the worker thread is let finish before the next one."""
     uri = (workspace / "part1/file1.py").as_uri()
     lines = (workspace / "part1/file1.py").read_text().splitlines(keepends=True) * 20
-    around, times = Surroundings([workspace]), []
+    surroundings, times = Surroundings([workspace]), []
     for n in range(300):
         prefix, suffix = "".join(lines[:n])[-18_000:], "".join(lines[n:])[:3_000]
         started = time.perf_counter()
-        around.prepare(uri, n, (prefix, suffix), (3072, 512, 2048), {uri: lines})
-        await around.of(uri)
+        surroundings.prepare(uri, n, (prefix, suffix), (3072, 512, 2048), {uri: lines})
+        await surroundings.of(uri)
         times.append(time.perf_counter() - started)
         await asyncio.sleep(0.001)
     assert sorted(times)[int(0.95 * len(times))] < 0.005
-    assert "function41" in "".join(await around.of(uri)) or "Account" in "".join(await around.of(uri))
+    assert "function41" in "".join(await surroundings.of(uri)) or "Account" in "".join(
+        await surroundings.of(uri)
+    )
 
 
 async def test_context_stays_while_the_cursor_does(workspace: Path) -> None:
     path = workspace / "part1/file1.py"
     lines = path.read_text().splitlines(keepends=True)
-    around, seen = Surroundings([workspace]), set()
+    surroundings, seen = Surroundings([workspace]), set()
     for n in range(STEP):
         text = "".join(lines) + "x" * n
-        around.prepare(path.as_uri(), n, (text, ""), (3072, 512, 1024), {path.as_uri(): lines})
-        around.edited(path.as_uri(), n)
+        surroundings.prepare(path.as_uri(), n, (text, ""), (3072, 512, 1024), {path.as_uri(): lines})
+        surroundings.edited(path.as_uri(), n)
         await asyncio.sleep(0.01)
-        seen.add(await around.of(path.as_uri()))
+        seen.add(await surroundings.of(path.as_uri()))
     assert len(seen) <= 2  # nothing yet, and then the same
-    around.closed(path.as_uri())
-    assert await around.of(path.as_uri()) == ()
+    surroundings.closed(path.as_uri())
+    assert await surroundings.of(path.as_uri()) == ()
 
 
 async def test_context_follows_the_cursor_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """To and fro within a step nothing is collected anew: it would cost the KV cache each time."""
     spots: list[Spot] = []
-    monkeypatch.setattr(surroundings, "collect", lambda spot, files: spots.append(spot) or {})
+    monkeypatch.setattr(f"{Surroundings.__module__}.collect", lambda spot, files: spots.append(spot) or {})
     uri, lines = (tmp_path / "a.py").as_uri(), [f"x{n}\n" for n in range(100)]
-    it = Surroundings([tmp_path])
+    surroundings = Surroundings([tmp_path])
     for line in (20, 20 + STEP - 1, 20 - STEP + 1, 20 + STEP, 21, 20):
-        it.prepare(uri, line, ("".join(lines[:line]), ""), (1024, 128, 512), {uri: lines})
-        await it.of(uri)
+        surroundings.prepare(uri, line, ("".join(lines[:line]), ""), (1024, 128, 512), {uri: lines})
+        await surroundings.of(uri)
         await asyncio.sleep(0.02)
     assert [spot.prefix.count("\n") for spot in spots] == [20, 20 + STEP, 20]
 
