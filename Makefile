@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # The end of a file that is not finished; any FILE:LINE:COL will do.
-AT ?= model/midfill_model/demo/unfinished.py:28:1
+AT ?= editors/examples/unfinished.py:28:1
 
 .PHONY: demo test test-editors lint fmt bench clean
 

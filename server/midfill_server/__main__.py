@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> int:
 def serve(_: argparse.Namespace) -> int:
     import logging
 
-    from midfill_server.startup import load_lsp_types
+    from midfill_server.editor.startup import load_lsp_types
 
     load_lsp_types()
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
@@ -35,7 +35,7 @@ def serve(_: argparse.Namespace) -> int:
 
 
 def complete(options: argparse.Namespace) -> int:
-    from midfill_server import oneshot
+    from midfill_server.tools import complete_command as oneshot
 
     try:
         return oneshot.main(options.where, options.model, options.json)
@@ -46,7 +46,7 @@ def complete(options: argparse.Namespace) -> int:
 
 
 def status(options: argparse.Namespace) -> int:
-    from midfill_server import control
+    from midfill_server.tools import status_command as control
 
     if options.stats or options.forget:
         return statistics(options)
@@ -73,7 +73,7 @@ def statistics(options: argparse.Namespace) -> int:
 
 
 def stop(_: argparse.Namespace) -> int:
-    from midfill_server import control
+    from midfill_server.tools import status_command as control
 
     try:
         print(asyncio.run(control.stop()))
@@ -84,7 +84,7 @@ def stop(_: argparse.Namespace) -> int:
 
 def engine(argv: list[str]) -> int:
     try:
-        from midfill_model import api
+        from midfill_model.process import main as api
     except ModuleNotFoundError as error:
         return complain(f'the engine needs {error.name}; install it with: pip install "midfill[local]"', 1)
     return int(api.main(argv))
@@ -92,7 +92,7 @@ def engine(argv: list[str]) -> int:
 
 def download(argv: list[str]) -> int:
     try:
-        from midfill_model import download as hub
+        from midfill_model.download import command as hub
     except ModuleNotFoundError as error:
         return complain(f'a download needs {error.name}; install it with: pip install "midfill[local]"', 1)
     except KeyboardInterrupt:
@@ -101,19 +101,19 @@ def download(argv: list[str]) -> int:
 
 
 def bench(argv: list[str]) -> int:
-    from midfill_server import bench as speed
+    from midfill_server.tools import bench as speed
 
     return int(speed.main(argv))
 
 
 def evaluate(argv: list[str]) -> int:
-    from midfill_server.evaluation import command
+    from midfill_server.tools.evaluation import command
 
     return command.evaluate_main(argv)
 
 
 def replay(argv: list[str]) -> int:
-    from midfill_server.evaluation import command
+    from midfill_server.tools.evaluation import command
 
     return command.replay_main(argv)
 

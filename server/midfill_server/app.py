@@ -13,19 +13,21 @@ from pathlib import Path
 from lsprotocol import types as lsp
 from pygls.capabilities import ServerCapabilitiesBuilder
 
-from midfill_server import __version__, copilot, requests
-from midfill_server.announce import Announcer
-from midfill_server.backend import Backend, BackendError, Chunk, Order, remote
-from midfill_server.complete import Completer
+from midfill_server import __version__
 from midfill_server.context import MAX_DOCUMENT, Unsuitable, Window, window_at
 from midfill_server.context.outline import head
 from midfill_server.context.surroundings import Surroundings, path_of
-from midfill_server.documents import Document, Documents
-from midfill_server.flight import Ask
-from midfill_server.items import GhostText, menu_item, rest_of_selection
-from midfill_server.offers import Offers
-from midfill_server.protocol import InlineCompletionParams, LanguageServer, log_without_text
-from midfill_server.resident import Resident, State, Status
+from midfill_server.editor import commands as requests
+from midfill_server.editor import copilot
+from midfill_server.editor.announce import Announcer
+from midfill_server.editor.documents import Document, Documents
+from midfill_server.editor.ghost_text import GhostText, menu_item, rest_of_selection
+from midfill_server.editor.offers import Offers
+from midfill_server.editor.protocol import InlineCompletionParams, LanguageServer, log_without_text
+from midfill_server.engines.backend import Backend, BackendError, Chunk, Order, remote
+from midfill_server.engines.resident import Resident, State, Status
+from midfill_server.keystroke.complete import Completer
+from midfill_server.keystroke.flight import Ask
 from midfill_server.settings import Settings, read_settings
 from midfill_server.statistics import Statistics
 from midfill_server.trim import grammar

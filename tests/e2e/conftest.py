@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from midfill_server.editor import Editor, Pending
-from midfill_server.resident import find, registered
+from midfill_server.engines.resident import find, registered
+from midfill_server.tools.lsp_client import Editor, Pending
 
 MODEL = os.environ.get("MIDFILL_TEST_MODEL", "demo")
 PATIENCE = 60.0  # seconds, for what takes a second: a slow machine is no failure

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from midfill_server.bench import TARGETS
+from midfill_server.tools.bench import TARGETS
 
 from .conftest import CLI, MODEL, PROGRAM, end_of, environment
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import midfill_model
-from midfill_server.editor import Editor
+from midfill_server.tools.lsp_client import Editor
 
 from .conftest import CLI, MODEL, PATIENCE, PROGRAM, Engine, end_of, environment
 

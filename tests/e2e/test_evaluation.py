@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from midfill_server.evaluation.infilling import KEYS
-from midfill_server.evaluation.outcome import FIGURES, STAGES
-from midfill_server.evaluation.trace import FIGURES as TYPING_FIGURES
+from midfill_server.tools.evaluation.infilling import KEYS
+from midfill_server.tools.evaluation.outcome import FIGURES, STAGES
+from midfill_server.tools.evaluation.trace import FIGURES as TYPING_FIGURES
 
 from .conftest import CLI, MODEL, PATIENCE, PROGRAM, environment
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from midfill_server.editor import Editor
-from midfill_server.resident import registered
+from midfill_server.engines.resident import registered
+from midfill_server.tools.lsp_client import Editor
 
 from .conftest import CLI, MODEL, PATIENCE, PROGRAM, end_of, environment
 

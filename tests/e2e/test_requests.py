@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from midfill_server.editor import AnswerError, Editor
+from midfill_server.tools.lsp_client import AnswerError, Editor
 
 from .conftest import CLI, MODEL, PATIENCE, PROGRAM, Engine, end_of, environment
 

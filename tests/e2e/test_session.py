@@ -11,7 +11,7 @@ from lsprotocol import types as lsp
 from pygls.exceptions import JsonRpcException
 from pytest_lsp import ClientServerConfig, LanguageClient, make_test_lsp_client
 
-from midfill_server.editor import SERVER
+from midfill_server.tools.lsp_client import SERVER
 
 from .conftest import MODEL, PROGRAM, Engine, end_of, environment
 

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from midfill_server.editor import Editor
+from midfill_server.tools.lsp_client import Editor
 
 from .conftest import environment
 

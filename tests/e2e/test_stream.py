@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from midfill_model.fim import FIM_BEGIN, FIM_END, FIM_HOLE
-from midfill_server.editor import AnswerError, Editor
+from midfill_server.tools.lsp_client import AnswerError, Editor
 
 from .conftest import MODEL, PROGRAM, Engine, end_of, environment, mid_stream
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from ..e2e.conftest import Engine, runtime_folder  # noqa: TID252 - the tests are no package
+from ..e2e.conftest import Engine, runtime_folder
 from .vscode import VSCode, Window
 
 ROOT = Path(__file__).parents[2]

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import httpx
 from playwright.sync_api import Browser, Page, Route
 
-from midfill_server.resident import registered
+from midfill_server.engines.resident import registered
 
 from .terminal import PATIENCE
 

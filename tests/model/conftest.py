@@ -2,7 +2,7 @@
 
 import os
 
-# Before torch is loaded, as midfill_model.api does it: threads that spin make a shared machine far slower.
+# Before torch is loaded, as the engine does it: threads that spin make a shared machine far slower.
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 from pathlib import Path
@@ -13,10 +13,10 @@ import torch
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # before Triton is loaded: then kernels run on the CPU
 
-from midfill_model.completion import Loaded
-from midfill_model.reference import ours
-from midfill_model.tokens import Tokenizer
-from midfill_model.weights import resolve
+from midfill_model.checkpoint.hub import resolve
+from midfill_model.generation.completion import Loaded
+from midfill_model.generation.tokens import Tokenizer
+from midfill_model.lab.reference import ours
 
 from .tiny import write_tiny
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 
-from midfill_model import synthetic
-from midfill_model.config import Config, read_config
-from midfill_model.deepseek import DeepseekV2
-from midfill_model.gpu.fuse import dequantised, fuse
-from midfill_model.gpu.fused import FusedWeights
-from midfill_model.weights import Checkpoint
+from midfill_model.checkpoint.config import Config, read_config
+from midfill_model.checkpoint.fused.fuse import dequantised, fuse
+from midfill_model.checkpoint.fused.layout import FusedWeights
+from midfill_model.checkpoint.weights import Checkpoint
+from midfill_model.lab import synthetic
+from midfill_model.network.deepseek import DeepseekV2
 
 SMALL = synthetic.TINY | {
     "hidden_size": 128,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from midfill_model import synthetic
+from midfill_model.lab import synthetic
 
 YARN = {
     "type": "yarn",

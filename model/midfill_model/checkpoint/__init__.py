@@ -1,0 +1,1 @@
+"""A model folder: settings, vocabulary's place, tensors, 4-bit layout, and how it is loaded."""

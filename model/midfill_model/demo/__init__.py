@@ -1,1 +1,0 @@
-"""The embedded model: weights, tokenizer, model card, and the code that trained it."""

@@ -1,0 +1,1 @@
+"""`midfill download`: weights from the hub, resumed and checked."""

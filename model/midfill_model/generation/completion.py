@@ -1,0 +1,259 @@
+"""One completion: a request in, events out, a step of the network at a time. Knows no HTTP, no thread."""
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from midfill_model.network.protocol import Branching, Network
+
+from .cache import Slots
+from .generate import Finish, generate
+from .heal import Beginning, typed_part
+from .prompt import Budgets, Parts, Prompt, fim_prompt
+from .search import search
+from .tokens import Detokenizer, StopStrings, Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model ready to run."""
+
+    name: str  # as users know it: lite, say
+    folder: Path
+    network: Network
+    tokenizer: Tokenizer
+    prefix_tokens: int  # default budgets of a fill-in-the-middle prompt
+    suffix_tokens: int
+    context_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to complete: ids as they are, or text; with a suffix, the middle between the two is wanted."""
+
+    prompt: str | list[int]
+    suffix: str | None = None
+    max_tokens: int = 64
+    stop: tuple[str, ...] = ()
+    slot: str = ""  # of equal slots, if not empty, only the newest request goes on
+    prefix_tokens: int | None = None
+    suffix_tokens: int | None = None
+    heal: bool = False  # write the prompt's last word anew, and give what comes behind its typed part
+    beam_width: int = 1  # ways to write a line of which the likeliest is taken, if the network can; 1: greedy
+    background: bool = False  # given up as soon as, and for as long as, there is anything else to do
+    context_tokens: int | None = None
+    context: tuple[str, ...] = ()  # with a suffix: other files' text, see prompt.Parts
+    head: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    queued_ms: float = 0.0
+    prefill_ms: float = 0.0
+    first_token_ms: float = 0.0  # since the request was submitted
+    decode_ms: float = 0.0
+    prompt_tokens: int = 0
+    reused_tokens: int = 0
+    prefix_tokens: int = 0  # of the prompt, up to the hole
+    prefix_bytes: int = 0  # how much of the text before the hole, and after it, the prompt holds
+    suffix_bytes: int = 0
+    head_bytes: int = 0  # of the lines from the file's top that stand before a cut prefix
+    context_tokens: int = 0  # of other files' text
+    context_bytes: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Some text; the first tells what is known by then, for clients that hang up before the end."""
+
+    text: str
+    timings: Timings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    finish: Finish
+    timings: Timings
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The request cannot be served, in one sentence."""
+
+    message: str
+    blame: Literal["request", "engine"]
+
+
+Event = Delta | Done | Failed
+Emit = Callable[[Event], None]
+
+
+class RequestError(Exception):
+    """A request that the model cannot serve, in one sentence."""
+
+
+class Ticket:
+    """A submitted request. Cancelling is safe from every thread and works before the network's next step."""
+
+    def __init__(self, request: Request, emit: Emit) -> None:
+        self.request = request
+        self.emit = emit  # called in the generation thread
+        self.submitted = time.perf_counter()
+        self._cancelled = threading.Event()
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
+
+class Completion:
+    """A request in progress: holds a slot of the KV cache from the start to the end."""
+
+    def __init__(self, ticket: Ticket, loaded: Loaded, slots: Slots) -> None:
+        self.ticket = ticket
+        self._started = time.perf_counter()
+        request, typed = _healed(ticket.request, loaded.tokenizer)
+        prompt = _prompt_ids(request, loaded)
+        self._slots = slots
+        self._slot = slots.lend(ticket.request.slot, prompt.ids)
+        wanted = typed.encode("utf-8", "replace")
+        self._extent = _extent(prompt, loaded.tokenizer)
+        self._extent["prefix_bytes"] += len(wanted)
+        self._n_reused = self._slot.keep(prompt.ids)
+        self._n_completed = 0
+        self._emitted = False
+        self._first_token = 0.0
+        self._text = Detokenizer(loaded.tokenizer)
+        self._typed = len(typed)  # characters at the start of the model's text that the prompt had already
+        self._stops = StopStrings(ticket.request.stop)
+        self._ids = self._write(loaded, prompt, Beginning(wanted, loaded.tokenizer))
+
+    def step(self) -> Done | None:
+        """Run the network once at most and emit the text that came of it; Done when that was the end."""
+        try:
+            id_ = next(self._ids)
+        except StopIteration as end:
+            self._emit(self._stops.finish())
+            return Done(end.value, self._timings())
+        return None if id_ is None else self._push(id_)
+
+    def close(self) -> None:
+        """Give the slot back, whatever happened."""
+        self._ids.close()
+        self._slots.give_back(self._slot)
+
+    def _write(
+        self, loaded: Loaded, prompt: Prompt, beginning: Beginning
+    ) -> Generator[int | None, None, Finish]:
+        request, network, ticket = self.ticket.request, loaded.network, self.ticket
+        tokenizer = loaded.tokenizer
+        stops, size = tokenizer.control_ids, tokenizer.size
+        wanted = (
+            self._slot,
+            prompt.ids,
+            request.max_tokens,
+            stops,
+            size,
+            lambda: ticket.cancelled,
+            beginning,
+        )
+        if request.beam_width > 1 and isinstance(network, Branching):
+            width = min(request.beam_width, network.beam_width)
+            return search(network, *wanted, tokenizer.line_ends, width)
+        return generate(network, *wanted)
+
+    def _push(self, id_: int) -> Done | None:
+        self._first_token = self._first_token or time.perf_counter()
+        self._n_completed += 1
+        text = self._text.push(id_)
+        n_typed = min(self._typed, len(text))
+        self._typed -= n_typed
+        text, stopped = self._stops.push(text[n_typed:])
+        self._emit(text)
+        return Done("stop", self._timings()) if stopped else None
+
+    def _emit(self, text: str) -> None:
+        if text:
+            self.ticket.emit(Delta(text, None if self._emitted else self._timings()))
+            self._emitted = True
+
+    def _timings(self) -> Timings:
+        now, submitted = time.perf_counter(), self.ticket.submitted
+        first = self._first_token or now
+        return Timings(
+            queued_ms=_ms(self._started - submitted),
+            prefill_ms=_ms(first - self._started),
+            first_token_ms=_ms(first - submitted),
+            decode_ms=_ms(now - first),
+            reused_tokens=self._n_reused,
+            completion_tokens=self._n_completed,
+            **self._extent,
+        )
+
+
+def _extent(prompt: Prompt, tokenizer: Tokenizer) -> dict[str, int]:
+    """The sizes of a prompt's parts, as Timings names them; no text of a user holds the hole's id."""
+    ids, fim = prompt.ids, tokenizer.fim_ids
+    hole = ids.index(fim.hole) if fim is not None and fim.hole in ids else len(ids)
+    head = prompt.n_control + prompt.n_context
+    prefix = head + prompt.n_head
+
+    def n_bytes(start: int, end: int) -> int:
+        return sum(len(tokenizer.token_bytes(id_)) for id_ in ids[start:end])
+
+    return {
+        "prompt_tokens": len(ids),
+        "prefix_tokens": hole,
+        "prefix_bytes": n_bytes(prefix, hole),
+        "suffix_bytes": n_bytes(hole, len(ids)),
+        "head_bytes": n_bytes(head, prefix),
+        "context_tokens": prompt.n_context,
+        "context_bytes": n_bytes(prompt.n_control, head),
+    }
+
+
+def _prompt_ids(request: Request, loaded: Loaded) -> Prompt:
+    tokenizer, context = loaded.tokenizer, loaded.network.context
+    if isinstance(request.prompt, list):
+        prompt = Prompt(request.prompt)
+        if not prompt.ids or min(prompt.ids) < 0 or max(prompt.ids) >= tokenizer.size:
+            raise RequestError(f"A prompt of ids must hold some, each from 0 to {tokenizer.size - 1}.")
+    elif request.suffix is None:
+        prompt = Prompt([tokenizer.bos, *tokenizer.encode(request.prompt)])
+    else:
+        parts = Parts(request.prompt, request.suffix, request.head, request.context)
+        prompt = fim_prompt(tokenizer, parts, _budgets(request, loaded))
+    if len(prompt.ids) > context:
+        raise RequestError(f"The prompt has {len(prompt.ids)} tokens; the model's context holds {context}.")
+    return prompt
+
+
+def _healed(request: Request, tokenizer: Tokenizer) -> tuple[Request, str]:
+    """The request without the end of its prompt that is to be written anew, and that end."""
+    if not request.heal or not isinstance(request.prompt, str):
+        return request, ""
+    typed = typed_part(request.prompt, tokenizer)
+    return replace(request, prompt=request.prompt.removesuffix(typed)), typed
+
+
+def _budgets(request: Request, loaded: Loaded) -> Budgets:
+    """Budgets that the context cannot hold are lowered: half of it stays for the prompt in any case."""
+    n_control = 4
+    room = max(loaded.network.context - request.max_tokens, loaded.network.context // 2) - n_control
+    wanted = (request.prefix_tokens, request.suffix_tokens, request.context_tokens)
+    of_model = (loaded.prefix_tokens, loaded.suffix_tokens, loaded.context_tokens)
+    prefix, suffix, context = (m if w is None else w for w, m in zip(wanted, of_model, strict=True))
+    suffix = min(suffix, room // 2)
+    prefix = min(prefix, room - suffix)
+    return Budgets(prefix, suffix, min(context, room - suffix - prefix))
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 2)

@@ -1,0 +1,183 @@
+"""Beam search for the first line: the likeliest is taken, not the one whose first word is the likeliest.
+
+Where some next ids are about as good, each is followed, as a branch of a tree in the slot's own cache; where
+one is better by far, decoding goes straight on, and guesses as in `generate`. A line is decided when no other
+can become likelier, since scores only fall; what follows it is greedy. A text ends only where nothing is
+likelier than its end: the empty text is often the likeliest of all, and of no use.
+"""
+
+from collections.abc import Callable, Container, Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from midfill_model.network.protocol import Branching, Cancelled, Places
+
+from .cache import Slot
+from .generate import Finish, Guesses, prefill
+from .heal import Beginning
+
+BEHIND = 1.5
+"""Nats by which a line may fall behind the best and still be followed; with more, no more lines are right."""
+DEEPEST = 32  # ids after which the best so far is taken
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A way to go on after the slot's tokens; `rows` of the cache hold its ids but for the last."""
+
+    beginning: Beginning
+    ids: tuple[int, ...] = ()
+    rows: tuple[int, ...] = ()
+    score: float = 0.0
+    """Log-probability of the ids."""
+
+
+def search(
+    network: Branching,
+    slot: Slot,
+    prompt: Sequence[int],
+    max_tokens: int,
+    stops: Container[int],
+    vocabulary: int,
+    cancelled: Callable[[], bool],
+    beginning: Beginning,
+    line_ends: Container[int],
+    width: int,
+) -> Generator[int | None, None, Finish]:
+    """As `generate`, but None comes after each step that decides nothing yet; at most `width` branches.
+
+    `line_ends` are the ids whose text holds the end of a line.
+    """
+    pending = list(prompt[slot.keep(prompt) :])
+    guesses, n_left = Guesses(prompt), max_tokens
+
+    def ends(branch: Branch) -> bool:
+        return branch.ids[-1] in stops or branch.ids[-1] in line_ends
+
+    try:
+        while n_left:
+            pending = yield from prefill(network, slot, pending, vocabulary, cancelled)
+            room = network.context - len(slot.tokens) - len(pending)
+            if room < 0:
+                return "length"
+            is_free = len(pending) == 1 and beginning.is_written
+            guess = guesses.guess(min(network.n_guesses, room, n_left - 1)) if is_free else []
+            scores = _advance(network, slot, pending, guess, vocabulary, cancelled)
+            for score, guessed in zip(scores, [*guess, None], strict=True):
+                tree = Tree(network, slot, vocabulary, stops, width, min(DEEPEST, n_left))
+                leaves = tree.likeliest(tree.continued(Branch(beginning), score))
+                best = yield from _decide(tree, leaves, ends, cancelled)
+                tree.keep(best)
+                for id_ in best.ids:
+                    if id_ in stops:
+                        return "stop"
+                    yield id_
+                    n_left -= 1
+                    guesses.push(id_)
+                    if cancelled():
+                        return "cancelled"
+                beginning, pending = best.beginning, [best.ids[-1]]
+                if pending[0] in line_ends and n_left < max_tokens - 1:
+                    width = 1  # the line is decided; an end of line alone is none
+                if len(leaves) > 1 or best.ids != (guessed,):
+                    break
+                slot.tokens += best.ids  # it has been computed already
+    except Cancelled:
+        return "cancelled"
+    return "length"
+
+
+class Tree:
+    """Branches in the rows of the cache behind a slot's tokens, which stay as they are until one is kept."""
+
+    def __init__(
+        self,
+        network: Branching,
+        slot: Slot,
+        vocabulary: int,
+        stops: Container[int],
+        width: int,
+        longest: int,
+    ) -> None:
+        self._network, self._slot, self._vocabulary = network, slot, vocabulary
+        self._stops, self._width = stops, width
+        self._start = self._end = len(slot.tokens)
+        self.longest = min(longest, (network.context - self._start) // width)
+        """Ids of a branch for which there is room."""
+
+    def grow(self, leaves: Sequence[Branch]) -> list[Branch]:
+        """Compute the last id of each of `leaves`, all in one step; the likeliest ways on from each."""
+        start, self._end = self._end, self._end + len(leaves)
+        self._slot.reserve(self._start + self._width * self.longest)
+        grown = [replace(leaf, rows=(*leaf.rows, start + i)) for i, leaf in enumerate(leaves)]
+        device = self._network.device
+        visible = torch.zeros(len(leaves), self._end, dtype=torch.bool, device=device)
+        visible[:, : self._start] = True
+        for row, leaf in zip(visible, grown, strict=True):
+            row[list(leaf.rows)] = True
+        depths = [self._start + len(leaf.rows) - 1 for leaf in grown]
+        places = Places(torch.tensor(depths, device=device), visible)
+        scores = self._network.log_probabilities(
+            [leaf.ids[-1] for leaf in grown], self._slot.latents, start, self._vocabulary, places=places
+        )
+        found = zip(grown, scores, strict=True)
+        return [branch for leaf, score in found for branch in self.continued(leaf, score)]
+
+    def keep(self, branch: Branch) -> None:
+        """The slot's tokens go on with what is computed of `branch`; the others are forgotten."""
+        if branch.rows:
+            latents, stop = self._slot.latents, self._start + len(branch.rows)
+            latents[:, self._start : stop] = latents[:, list(branch.rows)]
+            self._slot.tokens += branch.ids[: len(branch.rows)]
+
+    def continued(self, branch: Branch, scores: Tensor) -> list[Branch]:
+        """`branch` with each of its likeliest next ids, by their log-probabilities `scores` [V]."""
+        among = branch.beginning.among()
+        scores = scores if among is None else scores[among]
+        values, at = scores.topk(min(self._width, len(scores)))
+        ids = at.tolist() if among is None else [among[i] for i in at.tolist()]
+        return [
+            Branch(branch.beginning.after(id_), (*branch.ids, id_), branch.rows, branch.score + value)
+            for id_, value in zip(ids, values.tolist(), strict=True)
+            if id_ == ids[0] or id_ not in self._stops
+        ]
+
+    def likeliest(self, branches: Iterable[Branch]) -> list[Branch]:
+        """Those that are still followed, the best first."""
+        best = sorted(branches, key=lambda branch: -branch.score)[: self._width]
+        return [branch for branch in best if branch.score > best[0].score - BEHIND]
+
+
+def _decide(
+    tree: Tree, leaves: list[Branch], ends: Callable[[Branch], bool], cancelled: Callable[[], bool]
+) -> Generator[None, None, Branch]:
+    """Follow `leaves`, the likeliest first, until one is left or none can become likelier than the first."""
+    while len(leaves) > 1 and not ends(leaves[0]) and len(leaves[0].ids) < tree.longest:
+        yield None
+        if cancelled():
+            raise Cancelled
+        done = [leaf for leaf in leaves if ends(leaf)]
+        grown = tree.grow([leaf for leaf in leaves if not ends(leaf)])
+        leaves = tree.likeliest(done + grown)
+    return leaves[0]
+
+
+def _advance(
+    network: Branching,
+    slot: Slot,
+    ids: list[int],
+    guess: list[int],
+    vocabulary: int,
+    cancelled: Callable[[], bool],
+) -> Tensor:
+    """As in `generate`, but log-probabilities [1 + guesses, V] of what follows the ids and each guess."""
+    if cancelled():
+        raise Cancelled
+    start, n_wanted = len(slot.tokens), 1 + len(guess)
+    slot.reserve(start + len(ids) + len(guess))
+    every = [*ids, *guess]
+    scores = network.log_probabilities(every, slot.latents, start, vocabulary, n_wanted, cancelled)
+    slot.tokens += ids
+    return scores

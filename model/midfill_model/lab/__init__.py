@@ -1,0 +1,1 @@
+"""Measurements and proofs: transformers beside ours, random checkpoints of exact shapes."""

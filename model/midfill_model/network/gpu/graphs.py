@@ -1,0 +1,206 @@
+"""DeepSeek-V2 over 4-bit weights on one GPU: the function of deepseek.py, made of a few kernels and graphs.
+
+One CUDA graph decodes a token; a few for each size of prefill compute up to so many, some layers each. What a
+request is (its cache, its place, its ids) goes to the device as one small copy, which is part of the graph.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from midfill_model.checkpoint import nf4
+from midfill_model.checkpoint.config import Config
+from midfill_model.checkpoint.fused.layout import FusedWeights
+from midfill_model.network.deepseek import best_of
+from midfill_model.network.protocol import Cancelled, never
+
+from .prefill import Prefill
+from .step import STATE, Step
+from .views import prepare
+
+# Tokens of a prefill: layers of one graph, about 2 ms. The next larger one computes what is asked for.
+SIZES = {16: 9, 64: 6, 144: 5, 272: 4, 528: 3, 1024: 1}
+_HOPPER = (9, 0)
+
+
+class FusedDeepseekV2:
+    """The network on a GPU; on a CPU (tests) the same kernels run in Triton's interpreter, in fp32."""
+
+    n_guesses = 0  # sixteen ids cost as much as four alone: about what guesses would win
+
+    def __init__(
+        self, config: Config, weights: FusedWeights, context: int, sizes: Mapping[int, int] = SIZES
+    ) -> None:
+        self.config = config
+        self.context = context
+        self.n_parameters = weights.n_parameters
+        self.weights_dtype = "nf4" if weights.head.groups is None else "nf4, double-quantised"
+        self.prefill_chunk = max(sizes)
+        self.device = weights.embedding.device
+        self._network = prepare(config, weights, context)
+        self._weights = weights
+        fast = self._network.fast
+        self._anchor = torch.empty(64, dtype=self._network.cache_type, device=self.device)
+        overlap = fast and torch.cuda.get_device_capability(self.device) >= _HOPPER
+        self._step = Step(self._network, self._anchor, overlap)
+        self._sizes = dict(sorted(sizes.items()))
+        self._calls: dict[int, _Call] = {}
+        self._prefills: dict[int, Prefill] = {}
+        self._pool = torch.cuda.graph_pool_handle() if fast else None
+
+    def new_cache(self, length: int) -> Tensor:
+        """Room for `length` tokens: [layers, length, R + r]."""
+        shape = (self.config.num_hidden_layers, length, self.config.latent_dim)
+        return torch.empty(shape, dtype=self._network.cache_type, device=self.device)
+
+    def next_id(
+        self,
+        ids: Sequence[int],
+        cache: Tensor,
+        start: int,
+        vocabulary: int,
+        cancelled: Callable[[], bool] = never,
+    ) -> int:
+        """Compute `ids` after the `start` tokens that `cache` holds; the best next id below `vocabulary`."""
+        return self._call(len(ids))(ids, self._where(cache), start, vocabulary, cancelled)
+
+    def next_ids(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> list[int]:
+        """The best next id after each of `ids`."""
+        logits = self.forward(torch.tensor(ids), cache, start, every_logit=True)
+        best: list[int] = logits[:, :vocabulary].argmax(1).tolist()
+        return best
+
+    def best_of(self, ids: Sequence[int]) -> int:
+        """Of these the best next id, after what the last call of next_id has computed."""
+        return best_of(self._step.logits, ids)
+
+    def forward(self, ids: Tensor, cache: Tensor, start: int, every_logit: bool = False) -> Tensor:
+        """Logits [V] after `ids` [T], or after each [T, V]: for comparisons; decoding uses next_id."""
+        self.next_id(ids.tolist(), cache, start, len(self._network.embedding))
+        if not every_logit:
+            return self._step.logits.clone()
+        n = len(ids)
+        hidden = self._step.hidden[None] if n == 1 else self._prefills[self._size(n)].hidden[:n]
+        normed = F.rms_norm(hidden, hidden.shape[-1:], self._network.norm.float(), self.config.rms_norm_eps)
+        head = self._weights.head
+        values = nf4.dequantize(head.packed, head.maxima(), (-1, hidden.shape[-1]), torch.float32)
+        return normed @ values.T
+
+    def synchronize(self) -> None:
+        """Until the device has nothing left to do."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def warm_up(self) -> None:
+        """Compile the kernels and capture the graphs, so that no request waits for it."""
+        cache = self.new_cache(self.prefill_chunk)
+        for size in (1, *self._sizes):
+            self.next_id([0] * size, cache, 0, 1)
+
+    def _where(self, cache: Tensor) -> tuple[int, int]:
+        """(address in units of 16 bytes from the anchor, capacity) of a cache."""
+        return (cache.data_ptr() - self._anchor.data_ptr()) // 16, cache.shape[1]
+
+    def _size(self, n_tokens: int) -> int:
+        return next(size for size in self._sizes if size >= n_tokens)
+
+    def _call(self, n_tokens: int) -> "_Call":
+        size = 1 if n_tokens == 1 else self._size(n_tokens)
+        if size not in self._calls:
+            self._calls[size] = self._new_call(size)
+        return self._calls[size]
+
+    def _new_call(self, size: int) -> "_Call":
+        if size == 1:
+            return _Call([self._step.run], self._step.best_id, 1, self._pool)
+        prefill = self._prefills[size] = Prefill(self._network, self._anchor, size)
+        n_layers, n_at_once = self.config.num_hidden_layers, self._sizes[size]
+
+        def run(first: int, state: Tensor) -> None:
+            stop = min(first + n_at_once, n_layers)
+            prefill.run(state, first, stop)
+            if stop == n_layers:
+                self._step.finish(prefill.hidden, state)
+
+        parts = [partial(run, first) for first in range(0, n_layers, n_at_once)]
+        return _Call(parts, self._step.best_id, size, self._pool)
+
+
+class _Call:
+    """A fixed sequence of launches, in parts: request in, id out. CUDA graphs from its second run on."""
+
+    def __init__(
+        self, parts: Sequence[Callable[[Tensor], None]], best_id: Tensor, size: int, pool: Any
+    ) -> None:
+        device = best_id.device
+        on_gpu = device.type == "cuda"
+        self._parts = parts
+        self._size = size
+        self._best_id = best_id
+        self._sent = torch.zeros(STATE + size, dtype=torch.int64, pin_memory=on_gpu)
+        self._received = torch.zeros(1, dtype=torch.int64, pin_memory=on_gpu)
+        self._state = torch.zeros(STATE + size, dtype=torch.int64, device=device)
+        self._pool = pool
+        self._graphs: list[torch.cuda.CUDAGraph] = []
+        self._done = [torch.cuda.Event() for _ in parts] if on_gpu else []
+
+    @torch.inference_mode()
+    def __call__(
+        self,
+        ids: Sequence[int],
+        where: tuple[int, int],
+        start: int,
+        vocabulary: int,
+        cancelled: Callable[[], bool],
+    ) -> int:
+        """`ids`, at most `size`, after `start` tokens of the cache that lies at `where`. Cancelled."""
+        n = len(ids)
+        row = ids[0] if self._size == 1 else n - 1
+        self._sent.numpy()[: STATE + n] = (*where, start, vocabulary, n, row, 0, 0, *ids)
+        if self._pool is None:
+            self._launch(cancelled)
+            return int(self._received)
+        try:
+            if self._graphs:
+                self._replay(cancelled)
+            else:
+                self._launch(cancelled)  # compiles what is new; a capture must not
+        finally:  # after a cancel, too: the device shall be idle, and `_sent` free again
+            torch.cuda.current_stream().synchronize()
+        if not self._graphs:
+            self._graphs = [self._captured(index) for index in range(len(self._parts))]
+        return int(self._received)
+
+    def _replay(self, cancelled: Callable[[], bool]) -> None:
+        """Two parts at most are under way: the device never waits, nor goes on for long after a cancel."""
+        for index, (graph, done) in enumerate(zip(self._graphs, self._done, strict=True)):
+            if index > 1:
+                self._done[index - 2].synchronize()
+            if index and cancelled():
+                raise Cancelled
+            graph.replay()
+            done.record()
+
+    def _launch(self, cancelled: Callable[[], bool]) -> None:
+        for index in range(len(self._parts)):
+            if index and cancelled():
+                raise Cancelled
+            self._part(index)
+
+    def _part(self, index: int) -> None:
+        if index == 0:
+            self._state.copy_(self._sent, non_blocking=True)
+        self._parts[index](self._state)
+        if index + 1 == len(self._parts):
+            self._received.copy_(self._best_id, non_blocking=True)
+
+    def _captured(self, index: int) -> torch.cuda.CUDAGraph:
+        graph = torch.cuda.CUDAGraph()
+        torch.cuda.synchronize()
+        with torch.cuda.graph(graph, pool=self._pool):
+            self._part(index)
+        return graph

@@ -1,0 +1,103 @@
+"""What generation needs of a network. Two have it: deepseek.DeepseekV2 and gpu.network.FusedDeepseekV2."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from midfill_model.checkpoint.config import Config
+
+
+class Cancelled(Exception):
+    """The computation was given up half way. The cache holds what it held before."""
+
+
+def never() -> bool:
+    return False
+
+
+class Network(Protocol):
+    """Weights that turn ids into the next id. What requests leave behind is in caches, which callers own."""
+
+    @property
+    def config(self) -> Config: ...
+
+    @property
+    def context(self) -> int:
+        """Positions."""
+
+    @property
+    def n_parameters(self) -> int: ...
+
+    @property
+    def prefill_chunk(self) -> int:
+        """Tokens that one call computes at most, so that another request may come in between."""
+
+    @property
+    def n_guesses(self) -> int:
+        """Ids that next_ids checks for little more than the price of one; 0: none."""
+
+    @property
+    def weights_dtype(self) -> str: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def new_cache(self, length: int) -> Tensor:
+        """Room for `length` tokens: [layers, length, R + r]."""
+
+    def next_id(
+        self,
+        ids: Sequence[int],
+        cache: Tensor,
+        start: int,
+        vocabulary: int,
+        cancelled: Callable[[], bool] = never,
+    ) -> int:
+        """Compute `ids` after the `start` tokens that `cache` holds; the best next id below `vocabulary`.
+
+        Asks every few layers whether to go on; raises Cancelled if not.
+        """
+
+    def next_ids(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> list[int]:
+        """The best next id after each of `ids`; for a few of them."""
+
+    def best_of(self, ids: Sequence[int]) -> int:
+        """Of these the best next id, after what the last call of next_id has computed."""
+
+    def warm_up(self) -> None:
+        """Do what only the first run of each kind needs: set up kernels and threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where ids stand that do not simply follow each other."""
+
+    positions: Tensor  # [T]
+    visible: Tensor  # [T, S] bool: the rows of the cache, its own among them, that each looks at
+
+
+@runtime_checkable
+class Branching(Network, Protocol):
+    """A network that can follow several continuations side by side: deepseek.DeepseekV2."""
+
+    @property
+    def beam_width(self) -> int:
+        """Continuations that cost little more than one."""
+
+    def log_probabilities(
+        self,
+        ids: Sequence[int],
+        cache: Tensor,
+        start: int,
+        vocabulary: int,
+        n_last: int = 1,
+        cancelled: Callable[[], bool] = never,
+        places: Places | None = None,
+    ) -> Tensor:
+        """Compute `ids` as next_id does: [n_last, vocabulary] of what follows the last ones, in fp32.
+
+        With `places`, ids stand where those say, and all of them are wanted.
+        """

@@ -1,0 +1,1 @@
+"""The engine's process: its start and end, its HTTP, its JSON."""

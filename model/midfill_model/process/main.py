@@ -1,0 +1,141 @@
+"""`midfill engine`: one process per user that keeps a model resident and answers on a private address."""
+
+import argparse
+import logging
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from socket import socket
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+
+from midfill_model import seam
+
+
+def main(argv: list[str]) -> int:
+    """Serve until SIGTERM or POST /shutdown. A second engine of the same user ends at once, with code 0."""
+    options = _parse(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        folder = seam.runtime_folder(options.runtime_dir)
+        with seam.engine_lock(folder):
+            _serve(options, folder)
+    except seam.AlreadyRunning:
+        print("The engine already runs.", file=sys.stderr)
+    except seam.RuntimeFolderError as error:
+        print(f"midfill engine: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _serve(options: argparse.Namespace, folder: Path) -> None:
+    _tame_waiting_threads()
+    from midfill_model.generation.engine import Engine
+    from midfill_model.process.loading import load_model, short_name
+
+    from .routes import Api
+
+    over_tcp = options.port is not None or sys.platform == "win32"
+    token = secrets.token_urlsafe(32) if over_tcp else None
+    name = short_name(options.model)
+    with seam.tcp_socket(options.port or 0) if over_tcp else seam.unix_socket(folder) as listener:
+        load = load_model(options.model, options.threads, options.device, options.double_quant)
+        engine = Engine(load, options.slots, options.cache_mb << 20)
+        api = Api(engine, name, token, stop=lambda: server.stop())
+        server = _Server(
+            api.app(),
+            before_shutdown=engine.cancel_all,
+            is_over=lambda: engine.resting_seconds() > 60 * options.idle_minutes,
+        )
+        engine.start()
+        with seam.address_card(folder, _card(name, folder, listener, token)):
+            server.run(sockets=[listener])
+        engine.stop(timeout=5)
+
+
+def _tame_waiting_threads() -> None:
+    """Before torch is loaded: its idle threads shall spin for some microseconds only, then sleep.
+
+    By default they spin for milliseconds. When others use the cores too, as an editor's other servers do,
+    that makes a forward pass ten to a hundred times slower. The short spin costs a tenth of the decode speed
+    on a quiet machine.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # GNU's OpenMP
+    os.environ.setdefault("KMP_BLOCKTIME", "0")  # LLVM's, on macOS; milliseconds
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but SIGTERM ends it like any other stop: everything cleaned up, exit code 0."""
+
+    def __init__(
+        self, app: Starlette, before_shutdown: Callable[[], None], is_over: Callable[[], bool]
+    ) -> None:
+        silent: dict[str, Any] = {"log_config": None, "access_log": False}
+        super().__init__(uvicorn.Config(app, lifespan="off", timeout_graceful_shutdown=2, **silent))
+        self._before_shutdown = before_shutdown
+        self._is_over = is_over
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        self._before_shutdown()
+        await super().shutdown(sockets)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Every 0.1 s: whether to end. A model that nobody uses gives its memory back; a key starts it."""
+        return await super().on_tick(counter) or self._is_over()
+
+    def stop(self, *_: object) -> None:
+        self.should_exit = True
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.stop)
+        yield
+
+
+def _card(name: str, folder: Path, listener: socket, token: str | None) -> dict[str, Any]:
+    return {
+        "pid": os.getpid(),
+        "model": name,
+        "url": f"http://127.0.0.1:{listener.getsockname()[1]}" if token else "http://localhost",
+        "socket": None if token else str(folder / seam.SOCKET),
+        "token": token,
+        "started": time.time(),
+        "version": version("midfill"),
+    }
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="midfill engine", description="Keep a model resident and answer.")
+    parser.add_argument("--model", default="auto", help="auto, demo, lite, a model folder or a hub id")
+    parser.add_argument("--runtime-dir", metavar="DIR", help="where the socket and engine.json go")
+    parser.add_argument("--port", type=int, help="localhost TCP with a token, instead of a Unix socket")
+    parser.add_argument("--threads", type=int, default=_n_cpus(), help="CPU threads (%(default)s)")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU for large models"
+    )
+    parser.add_argument(
+        "--double-quant",
+        action="store_true",
+        help="keep weights smaller on a GPU, lite by 0.7 GiB; by itself where they fit in no other way",
+    )
+    parser.add_argument(
+        "--slots", type=int, default=16, help="documents whose KV cache is kept (%(default)s)"
+    )
+    parser.add_argument(
+        "--cache-mb", type=int, default=512, help="memory for those; the oldest go first (%(default)s)"
+    )
+    parser.add_argument("--idle-minutes", type=float, default=60, help="end after so long without a request")
+    return parser.parse_args(argv)
+
+
+def _n_cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

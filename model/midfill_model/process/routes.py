@@ -1,0 +1,185 @@
+"""The engine's HTTP face: OpenAI's /v1/completions over a private Unix socket, or localhost TCP with a token.
+
+A hang-up cancels. No user text is ever logged.
+"""
+
+import asyncio
+import hmac
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, suppress
+from importlib.metadata import version
+
+from starlette.applications import Starlette
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from midfill_model.generation.completion import Delta, Event, Failed, Ticket
+from midfill_model.generation.engine import Engine
+from midfill_model.process.loading import device_name, fim_trained
+
+from . import memory, wire
+
+_LONGEST_BODY = 8 << 20  # bytes
+
+
+class Api:
+    """The routes over one engine."""
+
+    def __init__(self, engine: Engine, wanted: str, token: str | None, stop: Callable[[], None]) -> None:
+        self._engine = engine
+        self._wanted = wanted  # the model's name until it is loaded
+        self._token = token
+        self._stop = stop
+
+    def app(self) -> Starlette:
+        routes = {
+            ("/v1/completions", "POST"): self.completions,
+            ("/v1/models", "GET"): self.models,
+            ("/health", "GET"): self.health,
+            ("/shutdown", "POST"): self.shutdown,
+        }
+        return Starlette(routes=[Route(p, self._guarded(f), methods=[m]) for (p, m), f in routes.items()])
+
+    async def completions(self, http: HttpRequest) -> Response:
+        try:
+            order = wire.read_order(await _body(http))
+        except wire.BadBody as error:
+            return _error(400, str(error))
+        loop, inbox = asyncio.get_running_loop(), asyncio.Queue[Event]()
+        ticket = self._engine.submit(order.request, lambda event: _hand_over(loop, inbox, event))
+        events = _events(http, ticket, inbox)
+        first = await anext(events)  # an error before any text is an HTTP error, streaming or not
+        if isinstance(first, Failed):
+            return _error(400 if first.blame == "request" else 503, first.message)
+        answer = wire.Answer(self._name())
+        if order.stream:
+            return StreamingResponse(_stream(first, events, answer), media_type="text/event-stream")
+        return await _whole(first, events, answer)
+
+    async def models(self, _: HttpRequest) -> Response:
+        model = {"id": self._name(), "object": "model", "created": 0, "owned_by": "midfill"}
+        return JSONResponse({"object": "list", "data": [model]})
+
+    async def health(self, _: HttpRequest) -> Response:
+        state = self._engine.state
+        loaded = state.loaded
+        details = (
+            {}
+            if loaded is None
+            else {
+                "path": str(loaded.folder),
+                "fim": loaded.tokenizer.fim_ids is not None,
+                "fim_trained": fim_trained(loaded.folder, loaded.network.config, loaded.tokenizer),
+                "parameters": loaded.network.n_parameters,
+                "dtype": loaded.network.weights_dtype,
+                "device": device_name(loaded.network.device),
+                "context": loaded.network.context,
+                "budgets": {
+                    "prefix": loaded.prefix_tokens,
+                    "suffix": loaded.suffix_tokens,
+                    "context": loaded.context_tokens,
+                },
+            }
+        )
+        return JSONResponse(
+            {
+                "status": state.status,
+                "progress": round(state.progress, 3),
+                "message": state.message,
+                "model": {"id": self._name(), **details},
+                "memory": {} if loaded is None else memory.held(loaded.network.device),
+                "pid": os.getpid(),
+                "version": version("midfill"),
+                "busy": self._engine.busy,
+                "resting_seconds": self._engine.resting_seconds(),
+                "requests": self._engine.n_requests,
+            }
+        )
+
+    async def shutdown(self, _: HttpRequest) -> Response:
+        self._stop()
+        return JSONResponse({"status": "stopping"})
+
+    def _name(self) -> str:
+        loaded = self._engine.state.loaded
+        return self._wanted if loaded is None else loaded.name
+
+    def _guarded(
+        self, endpoint: Callable[[HttpRequest], Awaitable[Response]]
+    ) -> Callable[..., Awaitable[Response]]:
+        async def guarded(http: HttpRequest) -> Response:
+            given = http.headers.get("authorization", "")
+            if self._token and not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
+                return _error(401, "The engine wants the bearer token that engine.json holds.")
+            return await endpoint(http)
+
+        return guarded
+
+
+async def _events(
+    http: HttpRequest, ticket: Ticket, inbox: asyncio.Queue[Event]
+) -> AsyncGenerator[Event, None]:
+    """What comes of a ticket, to the last event. A hang-up, or closing this early, cancels it."""
+    watch = asyncio.create_task(_cancel_on_hang_up(http, ticket))
+    try:
+        event: Event = Delta("")
+        while isinstance(event, Delta):
+            event = await inbox.get()
+            yield event
+    finally:
+        ticket.cancel()
+        watch.cancel()
+
+
+async def _cancel_on_hang_up(http: HttpRequest, ticket: Ticket) -> None:
+    while (await http.receive())["type"] != "http.disconnect":
+        pass
+    ticket.cancel()
+
+
+async def _stream(
+    first: Event, events: AsyncGenerator[Event, None], answer: wire.Answer
+) -> AsyncIterator[str]:
+    event = first
+    async with aclosing(events):
+        while isinstance(event, Delta):
+            yield wire.sse(answer.chunk(event))
+            event = await anext(events)
+    if isinstance(event, Failed):
+        yield wire.sse(wire.error_body(event.message, "server_error"))
+        return
+    yield wire.sse(answer.last(event))
+    yield wire.SSE_END
+
+
+async def _whole(first: Event, events: AsyncGenerator[Event, None], answer: wire.Answer) -> Response:
+    text, event = "", first
+    async with aclosing(events):
+        while isinstance(event, Delta):
+            text += event.text
+            event = await anext(events)
+    if isinstance(event, Failed):
+        return _error(503, event.message)
+    return JSONResponse(answer.last(event, text))
+
+
+def _hand_over(loop: asyncio.AbstractEventLoop, inbox: asyncio.Queue[Event], event: Event) -> None:
+    """From the generation thread to the event loop, which may be gone when the engine stops."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(inbox.put_nowait, event)
+
+
+async def _body(http: HttpRequest) -> bytes:
+    body = bytearray()
+    async for part in http.stream():
+        body += part
+        if len(body) > _LONGEST_BODY:
+            raise wire.BadBody(f"The body is longer than {_LONGEST_BODY >> 20} MB; send less text.")
+    return bytes(body)
+
+
+def _error(status: int, message: str) -> JSONResponse:
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    return JSONResponse(wire.error_body(message, kind), status)

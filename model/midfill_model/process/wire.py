@@ -1,0 +1,164 @@
+"""OpenAI's completion format: a request's body in, chunks out. Bodies are checked here, field by field.
+
+Beside OpenAI's fields: `slot`, `prefix_tokens` and `suffix_tokens`, as in `Request`; `heal` (true or false):
+the prompt ends in a word that is still being typed. It is written anew, in the model's own tokens, and what
+comes is the rest of it; a prompt of ids is left as it is. With a `beam_width` above 1 the first line is the
+best of several, where the network can follow them for little (on a CPU); else decoding is greedy.
+"""
+
+import json
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from midfill_model.generation.completion import Delta, Done, Request, Timings
+
+MAX_TOKENS, MAX_BEAMS = 4096, 16
+
+
+class BadBody(Exception):
+    """A body that cannot be read, in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A request and how its answer is wanted."""
+
+    request: Request
+    stream: bool
+
+
+def read_order(body: bytes) -> Order:
+    """The body of POST /v1/completions.
+
+    Beyond OpenAI's fields: `slot`, `prefix_tokens`, `suffix_tokens`, `beam_width`, `background`; see Request.
+    """
+    try:
+        raw = json.loads(body)
+    except ValueError:
+        raise BadBody("The body is not valid JSON.") from None
+    if not isinstance(raw, dict):
+        raise BadBody("The body must be a JSON object.")
+    if raw.get("temperature") not in (None, 0):
+        raise BadBody("Only temperature 0 is supported: the likeliest text is given.")
+    if raw.get("n") not in (None, 1):
+        raise BadBody("Only n = 1 is supported.")
+    prompt, suffix = _prompt(raw.get("prompt")), _text(raw, "suffix")
+    if suffix is not None and not isinstance(prompt, str):
+        raise BadBody("A suffix goes with a prompt of text, not of ids.")
+    max_tokens = _whole(raw, "max_tokens", MAX_TOKENS)
+    beam_width = _whole(raw, "beam_width", MAX_BEAMS, lowest=1)
+    request = Request(
+        prompt=prompt,
+        suffix=suffix,
+        max_tokens=64 if max_tokens is None else max_tokens,
+        stop=_stop(raw.get("stop")),
+        slot=_text(raw, "slot") or "",
+        prefix_tokens=_whole(raw, "prefix_tokens"),
+        suffix_tokens=_whole(raw, "suffix_tokens"),
+        heal=_flag(raw, "heal"),
+        beam_width=1 if beam_width is None else beam_width,
+        background=_flag(raw, "background"),
+        context_tokens=_whole(raw, "context_tokens"),
+        context=_texts(raw, "context"),
+        head=_text(raw, "head") or "",
+    )
+    return Order(request, stream=_flag(raw, "stream"))
+
+
+class Answer:
+    """Writes the chunks of one completion."""
+
+    def __init__(self, model: str) -> None:
+        self._head = {
+            "id": f"cmpl-{uuid.uuid4().hex}",
+            "object": "text_completion",
+            "created": int(time.time()),
+            "model": model,
+        }
+
+    def chunk(self, delta: Delta) -> dict[str, Any]:
+        timings = {} if delta.timings is None else {"timings": asdict(delta.timings)}
+        return self._head | {"choices": [_choice(delta.text, None)]} | timings
+
+    def last(self, done: Done, text: str = "") -> dict[str, Any]:
+        """The closing chunk, or with all its text the whole answer."""
+        t = done.timings
+        return self._head | {
+            "choices": [_choice(text, done.finish)],
+            "timings": asdict(t),
+            "usage": _usage(t),
+        }
+
+
+def error_body(message: str, kind: str, code: str | None = None) -> dict[str, Any]:
+    """OpenAI's error object."""
+    return {"error": {"message": message, "type": kind, "code": code}}
+
+
+def sse(value: dict[str, Any]) -> str:
+    """One server-sent event."""
+    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
+
+
+SSE_END = "data: [DONE]\n\n"
+
+
+def _choice(text: str, finish: str | None) -> dict[str, Any]:
+    return {"index": 0, "text": text, "logprobs": None, "finish_reason": finish}
+
+
+def _usage(t: Timings) -> dict[str, Any]:
+    return {
+        "prompt_tokens": t.prompt_tokens,
+        "completion_tokens": t.completion_tokens,
+        "total_tokens": t.prompt_tokens + t.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": t.reused_tokens},
+    }
+
+
+def _prompt(value: object) -> str | list[int]:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(type(item) is int for item in value):
+        return value
+    raise BadBody("prompt must be a string or a list of token ids.")
+
+
+def _stop(value: object) -> tuple[str, ...]:
+    stops = [value] if isinstance(value, str) else [] if value is None else value
+    if not isinstance(stops, list) or not all(isinstance(stop, str) and stop for stop in stops):
+        raise BadBody("stop must be a string that is not empty, or a list of such strings.")
+    return tuple(stops)
+
+
+def _text(raw: dict[str, Any], key: str) -> str | None:
+    value = raw.get(key)
+    if value is None or isinstance(value, str):
+        return value
+    raise BadBody(f"{key} must be a string.")
+
+
+def _texts(raw: dict[str, Any], key: str) -> tuple[str, ...]:
+    value = raw.get(key)
+    texts = [] if value is None else value
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise BadBody(f"{key} must be a list of strings.")
+    return tuple(texts)
+
+
+def _whole(raw: dict[str, Any], key: str, highest: int = 1 << 20, lowest: int = 0) -> int | None:
+    value = raw.get(key)
+    if value is None:
+        return None
+    if type(value) is not int or not lowest <= value <= highest:
+        raise BadBody(f"{key} must be a whole number from {lowest} to {highest}.")
+    return value
+
+
+def _flag(raw: dict[str, Any], key: str) -> bool:
+    value = raw.get(key, False)
+    if not isinstance(value, bool):
+        raise BadBody(f"{key} must be true or false.")
+    return value

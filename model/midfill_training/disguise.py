@@ -1,0 +1,134 @@
+"""The same code under other names, so that the model takes names from its prompt and not from memory.
+
+Code at home has other names than the training packages. So in some samples the words that only few of those
+know are changed for others of that kind, in all of the sample alike: `UserCart.add_cart(user)` becomes
+`MeshQuota.add_quota(mesh)`. What many packages say (`add`, `self`, `return`) stays.
+
+    python -m midfill_training.disguise train.txt words.txt
+"""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import random
+import re
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from midfill_training.corpus import END_OF_FILE
+from midfill_training.neighbours import Other
+from midfill_training.pieces import Piece, place_of
+
+COMMON = 0.5
+"""The share of a language's packages from which on a word is everyone's."""
+FEW = 3  # packages that a word must be in to stand for another
+_WORD = re.compile(r"[A-Z]{3,}(?![a-z])|[A-Z]?[a-z]{3,}")  # `getURLPath` is get, URL, Path
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Of one language: what stays as it is, and what may stand for the rest. Lower case."""
+
+    common: frozenset[str]
+    others: tuple[str, ...]
+
+
+def disguise(piece: Piece, words: Words, share: float, chance: random.Random) -> Piece:
+    """`piece` with about `share` of its uncommon words changed, each for one other word everywhere."""
+    mask = _Mask(words, share, chance)
+
+    def changed(text: str) -> str:
+        return _WORD.sub(lambda found: mask[found[0]], text)
+
+    return replace(
+        piece,
+        text=changed(piece.text),
+        path=changed(piece.path),
+        head=changed(piece.head),
+        others=tuple(Other(changed(it.path), changed(it.text)) for it in piece.others),
+    )
+
+
+class _Mask(dict[str, str]):
+    """What each word of one sample becomes, chosen when it is first met."""
+
+    def __init__(self, words: Words, share: float, chance: random.Random) -> None:
+        self.words, self.share, self.chance = words, share, chance
+
+    def __missing__(self, word: str) -> str:
+        lower = word.lower()
+        if lower in self.words.common:
+            new = word
+        elif word != lower:
+            new = _in_the_case_of(word, self[lower])
+        else:
+            new = self.chance.choice(self.words.others) if self.chance.random() < self.share else word
+        self[word] = new
+        return new
+
+
+def _in_the_case_of(word: str, new: str) -> str:
+    return new.upper() if word.isupper() else new.capitalize()
+
+
+def read(path: Path) -> dict[str, Words]:
+    """{language: its words}; a line is `language common|other word …`."""
+    found: dict[str, dict[str, list[str]]] = defaultdict(dict)
+    for line in path.read_text("utf-8").splitlines():
+        language, kind, *words = line.split()
+        found[language][kind] = words
+    return {
+        language: Words(frozenset(words["common"]), tuple(words["other"]))
+        for language, words in found.items()
+    }
+
+
+def count(files: Iterable[str]) -> dict[str, Words]:
+    """From files with their header lines; without the languages in which nothing could be changed."""
+    said: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for file in files:
+        header, _, text = file.partition("\n")
+        language, package, _ = place_of(header)
+        if language in ALWAYS:
+            said[language][package].update(word.lower() for word in _WORD.findall(text))
+    found = {language: _words(ALWAYS[language], [*packages.values()]) for language, packages in said.items()}
+    return {language: words for language, words in found.items() if words.others}
+
+
+def _words(always: frozenset[str], packages: Sequence[set[str]]) -> Words:
+    counts = Counter(word for words in packages for word in words)
+    common = always | {word for word, n in counts.items() if n >= COMMON * len(packages)}
+    others = sorted(word for word, n in counts.items() if n >= FEW and word not in common)
+    return Words(common, tuple(others))
+
+
+def _words_in(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(word.lower() for name in names for word in _WORD.findall(name))
+
+
+_SCRIPT = "instanceof typeof debugger implements interface readonly namespace satisfies abstract"
+ALWAYS = {
+    "python": _words_in([*keyword.kwlist, *dir(builtins), *sys.stdlib_module_names]),
+    "javascript": _words_in(_SCRIPT.split()),
+    "typescript": _words_in(_SCRIPT.split()),
+}
+"""The languages whose samples are disguised, and the words of theirs that always stay."""
+
+
+def main(corpus: Path, out: Path) -> None:
+    lines = []
+    for language, words in sorted(count(corpus.read_text("utf-8").split(END_OF_FILE)).items()):
+        lines += [
+            f"{language} common {' '.join(sorted(words.common))}",
+            f"{language} other {' '.join(words.others)}",
+        ]
+        print(f"{language}: {len(words.common)} words stay, {len(words.others)} may stand for others")
+    out.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,110 @@
+"""Pieces of the training text, each with what stands near it in its package. Knows characters, no ids."""
+
+from __future__ import annotations
+
+import bisect
+import mmap
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from midfill_training import neighbours
+from midfill_training.corpus import END_OF_FILE
+from midfill_training.neighbours import Other
+
+PIECE = 12_000  # characters of one file that are looked at for one sample
+N_OTHERS = 4
+PACKAGE = 40  # files before and after one, among which those that it imports are sought
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a file; its path as a prompt shows it, its imports, and parts of files near it."""
+
+    text: str
+    path: str = ""
+    language: str = "web"
+    head: str = ""
+    others: tuple[Other, ...] = ()
+
+
+class Corpus:
+    """The files of one split, mapped into memory; picks pieces in proportion to their size."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            self.map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self.ends = list(_ends_of_files(file))
+
+    def text(self, at: int) -> str:
+        """The file that holds byte `at`: all of it, or PIECE characters around `at`."""
+        return self._text(self._index(at), at)
+
+    def piece(self, at: int, chance: random.Random) -> Piece:
+        """The same with what is near it."""
+        index = self._index(at)
+        language, package, path = self._header(index)
+        text = self._text(index, at)
+        if language not in neighbours.COMMENTS:
+            return Piece(text)
+        head = neighbours.imports(self._text(index, 0))
+        others = []
+        for other in self._near(index, language, package, head, chance):
+            whole = self._text(other, chance.randrange(self._start(other), self.ends[other] + 1))
+            others.append(Other(self._header(other)[2], neighbours.part(whole, chance)))
+        return Piece(text, path, language, head, tuple(others))
+
+    def __len__(self) -> int:
+        return len(self.map)
+
+    def _near(self, index: int, language: str, package: str, head: str, chance: random.Random) -> list[int]:
+        """Files of the package: those that `head` seems to import, then some of the nearest."""
+        words = neighbours.names_in(head)
+        around = range(max(0, index - PACKAGE), min(len(self.ends), index + PACKAGE + 1))
+        found = [(n, self._header(n)) for n in around if n != index]
+        same = [(n, it[2]) for n, it in found if it[:2] == (language, package)]
+        imported = [n for n, path in same if Path(path).stem in words]
+        nearest = sorted((n for n, _ in same if n not in imported), key=lambda n: abs(n - index))[:6]
+        chosen = chance.sample(imported, min(len(imported), N_OTHERS - 1))
+        return chosen + chance.sample(nearest, min(len(nearest), N_OTHERS - len(chosen)))
+
+    def _index(self, at: int) -> int:
+        return min(bisect.bisect_left(self.ends, at), len(self.ends) - 1)
+
+    def _start(self, index: int) -> int:
+        return self.ends[index - 1] + 1 if index else 0
+
+    def _header(self, index: int) -> tuple[str, str, str]:
+        """(language, package, path) of a file."""
+        start = self._start(index)
+        return place_of(self.map[start : self.map.find(b"\n", start)].decode("utf-8", errors="ignore"))
+
+    def _text(self, index: int, at: int) -> str:
+        start, end = self._start(index), self.ends[index]
+        start = self.map.find(b"\n", start, end) + 1  # the header
+        if end - start > PIECE:
+            low = max(start, min(at - PIECE // 2, end - PIECE))
+            start = low if low == start else self.map.find(b"\n", low, end) + 1
+            end = min(end, start + PIECE)
+        return self.map[start:end].decode("utf-8", errors="ignore")
+
+
+def place_of(header: str) -> tuple[str, str, str]:
+    """(language, package, path) of a file with this first line."""
+    language, _, where = header.partition(" ")
+    package, _, path = where.partition("/")
+    if package.startswith("@"):
+        scope, _, path = path.partition("/")
+        package = f"{package}/{scope}"
+    return language, package, path
+
+
+def _ends_of_files(file: BinaryIO) -> Iterator[int]:
+    offset, mark = 0, END_OF_FILE.encode()
+    while chunk := file.read(1 << 24):
+        at = -1
+        while (at := chunk.find(mark, at + 1)) >= 0:  # a map's own find is far slower than that of bytes
+            yield offset + at
+        offset += len(chunk)

@@ -1,0 +1,100 @@
+"""How the network does on held-out text while it is in the trainer: middle loss and line exact match."""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from midfill_training import neighbours
+from midfill_training.network import Network, Packed
+from midfill_training.pieces import Corpus
+from midfill_training.samples import BEGIN, BOS, END, EOS, HOLE, Encode, line_end
+
+HOLES, WRITTEN = 1024, 256
+"""For the loss, and of those for the exact match."""
+OTHERS, PREFIX, SUFFIX, LONGEST_LINE = 384, 640, 96, 40  # tokens
+
+
+@torch.no_grad()
+def probe(network: Network, split: Path, tokenizer: Path) -> dict[str, float]:
+    """{exact, loss, holes}: greedy, from a random token boundary to the end of its line; with other files."""
+    device = next(network.parameters()).device
+    prompts, middles = holes(split, tokenizer)
+    nll = count = 0.0
+    for at in range(0, len(prompts), 64):
+        full = [[*p, *m, EOS] for p, m in zip(prompts[at : at + 64], middles[at : at + 64], strict=True)]
+        logits, starts = forward(network, full, device)
+        for i, middle in enumerate(middles[at : at + 64]):
+            end = starts[i + 1] - 1
+            want = torch.tensor([*middle, EOS], device=device)
+            nll += float(
+                torch.nn.functional.cross_entropy(logits[end - len(want) : end], want, reduction="sum")
+            )
+            count += len(want)
+    some = prompts[:WRITTEN]
+    done = [greedy(network, some[at : at + 64], device) for at in range(0, len(some), 64)]
+    written = [tokens for batch in done for tokens in batch]
+    exact = sum(a == b for a, b in zip(written, middles[:WRITTEN], strict=True)) / WRITTEN
+    return {"exact": round(exact, 4), "loss": round(nll / count, 4), "holes": len(middles)}
+
+
+@cache
+def holes(split: Path, tokenizer: Path) -> tuple[list[list[int]], list[list[int]]]:
+    chance, corpus, encode = random.Random(0), Corpus(split), Encode(tokenizer)
+    prompts: list[list[int]] = []
+    middles: list[list[int]] = []
+    while len(prompts) < HOLES:
+        piece = corpus.piece(chance.randrange(len(corpus)), chance)
+        if piece.language not in neighbours.COMMENTS:
+            continue
+        text = piece.text
+        start, end = token_to_line_end(text, encode, chance)
+        middle = encode(text[start:end])
+        if not text[start:end].strip() or len(middle) >= LONGEST_LINE:
+            continue
+        prefix, suffix = encode(text[:start])[-PREFIX:], encode(text[end : end + 1000])[:SUFFIX]
+        near = neighbours.names_near(text[:start], text[end:])
+        others = neighbours.blocks(piece.path, piece.language, piece.others, near, int(3.2 * OTHERS))
+        prompts.append([BOS, BEGIN, *encode(others)[:OTHERS], *prefix, HOLE, *suffix, END])
+        middles.append(middle)
+    return prompts, middles
+
+
+def token_to_line_end(text: str, encode: Encode, chance: random.Random) -> tuple[int, int]:
+    """A random token boundary of the file, and the end of the line it is in."""
+    offsets = encode.tokenizer.encode(text).offsets
+    start = offsets[chance.randrange(len(offsets))][0] if offsets else 0
+    return start, line_end(text, start)
+
+
+def forward(network: Network, documents: list[list[int]], device: torch.device) -> tuple[Tensor, list[int]]:
+    """(logits [T, V] fp32, where each document starts and the last one ends)."""
+    starts = [0]
+    for document in documents:
+        starts.append(starts[-1] + len(document))
+    ids = torch.tensor([i for document in documents for i in document], device=device)
+    positions = torch.cat([torch.arange(len(document), device=device) for document in documents])
+    begin = torch.tensor(starts, dtype=torch.int32, device=device)
+    hidden, _ = network.hidden(Packed(ids, positions, begin, max(map(len, documents))))
+    return torch.nn.functional.linear(hidden, network.embed_tokens).float(), starts
+
+
+def greedy(network: Network, prompts: list[list[int]], device: torch.device) -> list[list[int]]:
+    """No cache: a few dozen whole forwards are quick enough here, and need no second network."""
+    written: list[list[int]] = [[] for _ in prompts]
+    open_ = set(range(len(prompts)))
+    for _ in range(LONGEST_LINE):
+        logits, starts = forward(network, [p + w for p, w in zip(prompts, written, strict=True)], device)
+        best = logits[torch.tensor(starts[1:], device=device) - 1].argmax(dim=-1).tolist()
+        for i in list(open_):
+            if best[i] >= EOS or best[i] == BOS:
+                open_.discard(i)
+            else:
+                written[i].append(best[i])
+        if not open_:
+            break
+    return written

@@ -1,0 +1,212 @@
+"""Train the embedded model and write it as a model folder in the hub's format, 4-bit.
+
+    torchrun --nproc-per-node 2 -m midfill_training.train CORPUS TOKENIZER OUT --minutes 18
+
+Two phases of samples: short ones first, since a model this small must learn to look back to the hole before
+it sees long files. Warm-up, plateau, linear decay; at the end the weights are trained as 4 bits round them.
+With `--resume FOLDER` a trained model goes on: long samples at once, at a lower speed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from midfill_training import disguise
+from midfill_training.export import export, masters_of
+from midfill_training.network import Network, Packed, Shape
+from midfill_training.optimizer import Optimizer
+from midfill_training.probe import probe
+from midfill_training.samples import Row, rows
+
+LONGEST = (384, 1664)
+"""Tokens of the longest sample in each phase: the second is what the engine sends, and a little more."""
+ROW = (1024, 2048)
+BALANCE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Where, as a share of the run, the second phase, the decay and the 4-bit rounding begin."""
+
+    second_phase: float
+    decay: float
+    four_bit: float
+    peak: float  # of the optimizer's rates
+
+    def speed(self, progress: float, step: int) -> float:
+        """Warm-up, plateau, linear decay to nothing."""
+        down = min(1.0, (1 - progress) / (1 - self.decay) + 0.01)
+        return self.peak * min((step + 1) / 200, 1.0) * down
+
+
+AFRESH = Schedule(second_phase=0.30, decay=0.55, four_bit=0.80, peak=1.0)
+GOING_ON = Schedule(second_phase=0.0, decay=0.10, four_bit=0.75, peak=0.6)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    corpus: Path
+    tokenizer: Path
+    out: Path
+    tokens: float
+    minutes: float
+    batch: int  # tokens a step and GPU
+    workers: int
+    seed: int
+    resume: Path | None
+
+
+class Batches(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
+    """(ids [T], weights [T], starts [D]) of whole batches, each worker with its own seed."""
+
+    def __init__(self, run: Run, phase: int, rank: int) -> None:
+        self.run, self.phase, self.rank = run, phase, rank
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        info = get_worker_info()
+        seed = self.run.seed + 1000 * (2 * self.rank + self.phase) + (info.id if info else 0)
+        length = ROW[self.phase]
+        corpus, words = self.run.corpus, disguise.read(self.run.corpus.with_name("words.txt"))
+        stream = rows(corpus, words, self.run.tokenizer, length, LONGEST[self.phase], seed)
+        while True:
+            yield batch_of([next(stream) for _ in range(self.run.batch // length)])
+
+
+def batch_of(batch: list[Row]) -> tuple[Tensor, Tensor, Tensor]:
+    starts, at = [], 0
+    for row in batch:
+        starts += [at + start for start in row.starts]
+        at += len(row.ids)
+    padded = np.full(at // 32 + 1, at, dtype=np.int32)
+    padded[: len(starts)] = starts
+    ids = np.concatenate([np.asarray(row.ids, dtype=np.int64) for row in batch])
+    weights = np.concatenate([np.asarray(row.weights, dtype=np.float32) for row in batch])
+    return torch.from_numpy(ids), torch.from_numpy(weights), torch.from_numpy(padded)
+
+
+def pack(ids: Tensor, starts: Tensor, longest: int = max(ROW)) -> Packed:
+    """Positions restart at each document."""
+    at = torch.arange(ids.shape[0], device=ids.device)
+    first = torch.searchsorted(starts, at.to(torch.int32), right=True) - 1
+    return Packed(ids, at - starts[first].long(), starts, longest)
+
+
+def train(run: Run) -> None:
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    device = torch.device(f"cuda:{rank}" if torch.cuda.is_available() else "cpu")
+    if world > 1:
+        torch.cuda.set_device(device)
+        dist.init_process_group("nccl", device_id=device)
+    torch.manual_seed(run.seed)
+    network = Network(Shape())
+    if run.resume:
+        network.load_state_dict(masters_of(run.resume, Shape()))
+    schedule = GOING_ON if run.resume else AFRESH
+    network.to(device)
+    optimizer = Optimizer(network)
+    network.bfloat16()  # the optimizer holds the fp32 masters
+    optimizer.work = dict(network.named_parameters())
+    loss_of = torch.compile(network.loss, dynamic=False) if device.type == "cuda" else network.loss
+    kwargs = {"batch_size": None, "num_workers": run.workers, "pin_memory": device.type == "cuda"}
+    phases = [iter(DataLoader(Batches(run, phase, rank), **kwargs)) for phase in (0, 1)]  # type: ignore[arg-type]
+
+    steps, began, progress, step, log = round(run.tokens / run.batch / world), time.time(), 0.0, 0, []
+    window, seen = torch.zeros(4, device=device), time.time()
+    while progress < 1:
+        ids, weights, starts = (
+            t.to(device, non_blocking=True) for t in next(phases[progress >= schedule.second_phase])
+        )
+        targets = torch.cat([ids[1:], ids[:1]])
+        weights = torch.cat([weights[1:], torch.zeros_like(weights[:1])])
+        nll, middle, balance = loss_of(pack(ids, starts), targets, weights)
+        total = weights.sum()
+        (nll / total + BALANCE * balance).backward()
+        share_gradients(network, world)
+        optimizer.step(schedule.speed(progress, step), four_bit=progress >= schedule.four_bit)
+        network.zero_grad(set_to_none=True)
+        step += 1
+        window += torch.stack(
+            [nll / total, middle / (weights == 1).sum(), balance, balance.new_ones(())]
+        ).detach()
+        if step % 1000 == 0 and rank == 0:
+            export(optimizer.master, Shape(), run.tokenizer, run.out)  # a machine can be taken away
+        if step % 20 == 0:
+            progress = agreed(max(step / steps, (time.time() - began) / 60 / run.minutes), device, world)
+        if step % 100 == 0 or step in (1, 20, 60):
+            loss, mid, even, n = window.tolist()
+            rate = n * run.batch * world / (time.time() - seen)
+            log.append(
+                {"step": step, "tokens": step * run.batch * world, "loss": loss / n, "middle": mid / n}
+            )
+            if rank == 0:
+                means = f"loss {loss / n:.3f} middle {mid / n:.3f} balance {even / n:.3f}"
+                pace = f"{rate / 1e3:8.0f}k tok/s {time.time() - began:6.0f} s"
+                print(f"{step:6} {progress:6.1%} {means} {pace}", flush=True)
+            window.zero_()
+            seen = time.time()
+    if rank == 0:
+        finish(run, network, optimizer, {"steps": step, "tokens": step * run.batch * world, "log": log[-1:]})
+    if world > 1:
+        dist.destroy_process_group()
+
+
+def share_gradients(network: Network, world: int) -> None:
+    if world == 1:
+        return
+    grads = [p.grad for p in network.parameters() if p.grad is not None]
+    flat = torch.cat([grad.flatten() for grad in grads])
+    dist.all_reduce(flat, op=dist.ReduceOp.AVG)
+    for grad, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
+        grad.copy_(part.view_as(grad))
+
+
+def agreed(progress: float, device: torch.device, world: int) -> float:
+    """Every rank must leave a phase at the same step."""
+    value = torch.tensor(progress, device=device)
+    if world > 1:
+        dist.broadcast(value, 0)
+    return float(value)
+
+
+def finish(run: Run, network: Network, optimizer: Optimizer, report: dict[str, object]) -> None:
+    """Probe as trained and as stored, then write the folder."""
+    run.out.mkdir(parents=True, exist_ok=True)
+    export(optimizer.master, Shape(), run.tokenizer, run.out)
+    export(optimizer.master, Shape(), run.tokenizer, run.out / "16-bit", four_bit=False)
+    print(f"exported after {report['tokens']:,} tokens", flush=True)
+    for name, four_bit in (("bf16", False), ("nf4", True)):
+        optimizer.publish(four_bit)
+        for split in ("heldout_packages", "heldout_files"):
+            report[f"{name} {split}"] = probe(network, run.corpus.with_name(f"{split}.txt"), run.tokenizer)
+            print(name, split, json.dumps(report[f"{name} {split}"]), flush=True)
+    settings = {key: str(value) for key, value in asdict(run).items()}
+    (run.out / "training.json").write_text(json.dumps({"run": settings, **report}, indent=1))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("corpus", "tokenizer", "out"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--tokens", type=float, default=2e9)
+    parser.add_argument("--minutes", type=float, default=18)
+    parser.add_argument("--batch", type=int, default=131_072)
+    parser.add_argument("--workers", type=int, default=12)
+    parser.add_argument("--seed", type=int, default=20261122)
+    parser.add_argument("--resume", type=Path, metavar="FOLDER", help="a trained model that goes on")
+    train(Run(**vars(parser.parse_args())))
+
+
+if __name__ == "__main__":
+    main()

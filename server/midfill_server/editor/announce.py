@@ -1,0 +1,126 @@
+"""What the editor is told beside the answers: the status, `$/progress` while loading, few messages."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from lsprotocol import types as lsp
+
+from midfill_server.editor.protocol import LanguageServer
+from midfill_server.engines.resident import State, Status
+
+STATUS_CHANGED = "midfill/statusChanged"
+
+
+class Announcer:
+    """Says everything once. Before the client is initialized it only remembers."""
+
+    def __init__(self, ls: LanguageServer) -> None:
+        self._ls = ls
+        self._open = False
+        self._status = Status(State.STARTING)
+        self._paused = False
+        self._noted: set[str] = set()
+        self._progress: _Progress | None = None
+        self.mirror: Callable[[Status, bool], None] = lambda status, paused: None
+        """Hears of every status too, and whether completions are paused: for clients of another server."""
+
+    @property
+    def device(self) -> str | None:
+        """What the engine runs on, once that is known: cpu, or a GPU's name."""
+        return self._status.device
+
+    def begin(self, shows_progress: bool) -> None:
+        """The client is initialized: from now on it may be spoken to."""
+        self._open = True
+        self._progress = _Progress(self._ls) if shows_progress else None
+        self._send(self._status)
+
+    def status(self, status: Status) -> None:
+        """The engine's state; a failure is also shown to the user, the same one only once."""
+        if status == self._status:
+            return
+        self._status = status
+        if status.state is State.READY:
+            self._noted.clear()  # a failure after this one is a new failure
+        if self._open:
+            self._send(status)
+            if status.state is State.FAILED:
+                self.warn_once(status.message, lsp.MessageType.Error)
+            elif status.warning:
+                self.warn_once(status.warning)
+
+    def pause(self, paused: bool) -> None:
+        """Whether this window's completions are paused, which is no state of the engine."""
+        if paused != self._paused:
+            self._paused = paused
+            self._send(self._status)
+
+    def as_json(self) -> dict[str, object]:
+        """The status as `midfill/status` answers it."""
+        status = self._status
+        return {
+            "state": status.state.value,
+            "paused": self._paused,
+            "model": status.model,
+            "message": status.message,
+            "progress": status.progress,
+            "warning": status.warning,
+        }
+
+    def note_once(self, message: str) -> None:
+        """Why there is nothing to show in some document: in the status, without a pop-up."""
+        if message not in self._noted:
+            self._noted.add(message)
+            self._ls.protocol.notify(STATUS_CHANGED, self.as_json() | {"message": message})
+
+    def warn_once(self, message: str, kind: lsp.MessageType = lsp.MessageType.Warning) -> None:
+        if message not in self._noted:
+            self._noted.add(message)
+            self._ls.window_show_message(lsp.ShowMessageParams(kind, f"Midfill: {message}"))
+
+    def _send(self, status: Status) -> None:
+        self._ls.protocol.notify(STATUS_CHANGED, self.as_json())
+        self.mirror(status, self._paused)
+        if self._progress is not None:
+            self._progress.show(status)
+
+
+class _Progress:
+    """The loading of the engine as a `$/progress` bar."""
+
+    def __init__(self, ls: LanguageServer) -> None:
+        self._ls = ls
+        self._token: str | None = None
+        self._begun = False
+
+    def show(self, status: Status) -> None:
+        if status.state in (State.STARTING, State.LOADING):
+            if self._token is None and status.message:
+                self._create()
+            elif self._begun:
+                percent = int(100 * status.progress)
+                self._notify(lsp.WorkDoneProgressReport(message=status.message, percentage=percent))
+        elif self._token is not None:
+            if self._begun:
+                self._notify(lsp.WorkDoneProgressEnd(message=status.message))
+            self._token, self._begun = None, False
+
+    def _create(self) -> None:
+        self._token = token = f"midfill-{uuid.uuid4()}"
+        params = lsp.WorkDoneProgressCreateParams(token)
+        created = self._ls.protocol.send_request(lsp.WINDOW_WORK_DONE_PROGRESS_CREATE, params)
+        created.add_done_callback(lambda answer: self._begin(token, answer))
+
+    def _begin(self, token: str, answer: Future[Any]) -> None:
+        if token == self._token and not answer.cancelled() and answer.exception() is None:
+            self._begun = True
+            self._notify(
+                lsp.WorkDoneProgressBegin(title="Midfill", message="Loading the model", percentage=0)
+            )
+
+    def _notify(self, value: Any) -> None:
+        self._ls.protocol.notify(lsp.PROGRESS, lsp.ProgressParams(self._token or "", value))

@@ -1,0 +1,89 @@
+"""Requests of Midfill's own, which are commands too, and what editors tell of items that were offered.
+
+`midfill/status`, `midfill/pause`, `midfill/resume` and `midfill/restart` take no parameters and answer the
+status, which also comes as the notification `midfill/statusChanged`, there without the counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from midfill_server.editor.announce import Announcer
+from midfill_server.editor.offers import Offers
+
+ACCEPTED = "midfill/didAcceptCompletionItem"
+"""The command of every item; its argument is the offer's id."""
+
+
+class Front(Protocol):
+    """What the handlers here need of the server."""
+
+    announce: Announcer
+    offers: Offers
+
+    def pause(self, paused: bool) -> None: ...
+    async def restart(self) -> None: ...
+    def warm_up(self) -> None: ...
+
+
+def status(ls: Front, *_: Any) -> dict[str, object]:
+    return ls.announce.as_json() | {"counts": ls.offers.as_json()}
+
+
+def pause(ls: Front, *_: Any) -> dict[str, object]:
+    ls.pause(True)
+    return status(ls)
+
+
+def resume(ls: Front, *_: Any) -> dict[str, object]:
+    ls.pause(False)
+    return status(ls)
+
+
+async def restart(ls: Front, *_: Any) -> dict[str, object]:
+    """Answers once a new engine listens, or cannot be started: the status says which."""
+    await ls.restart()
+    return status(ls)
+
+
+def accepted(ls: Front, *arguments: Any) -> None:
+    for offer in arguments[:1]:
+        ls.offers.accept(offer)
+
+
+def did_show(ls: Front, params: Any) -> None:
+    ls.offers.show(offer_of(params))
+
+
+def did_partially_accept(ls: Front, params: Any) -> None:
+    """`acceptedLength`, in UTF-16 units from the start of the item, is of no use so far."""
+    ls.offers.accept_part(offer_of(params))
+
+
+def did_focus(ls: Front, _: Any) -> None:
+    ls.warm_up()
+
+
+def offer_of(params: Any) -> object:
+    """The offer's id in {"item": {"command": {"arguments": [id]}}}; None where there is none."""
+    try:
+        return params["item"]["command"]["arguments"][0]
+    except (TypeError, KeyError, IndexError):
+        return None
+
+
+COMMANDS: tuple[tuple[str, Callable[..., object]], ...] = (
+    (ACCEPTED, accepted),
+    ("midfill/status", status),
+    ("midfill/pause", pause),
+    ("midfill/resume", resume),
+    ("midfill/restart", restart),
+)
+
+FEATURES: tuple[tuple[str, Callable[..., object]], ...] = (
+    *COMMANDS[1:],
+    ("textDocument/didShowCompletion", did_show),
+    ("textDocument/didPartiallyAcceptCompletion", did_partially_accept),
+    ("textDocument/didFocus", did_focus),
+)

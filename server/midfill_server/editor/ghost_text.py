@@ -1,0 +1,88 @@
+"""What an answer looks like in LSP: ghost text, which may grow, or an entry of a menu."""
+
+from __future__ import annotations
+
+import re
+
+from lsprotocol import types as lsp
+
+from midfill_server.editor.commands import ACCEPTED
+from midfill_server.editor.documents import Documents
+from midfill_server.editor.offers import Offers
+from midfill_server.editor.protocol import InlineCompletionParams, Protocol
+
+
+class GhostText:
+    """The answer to one request, and its partial results: none without a token."""
+
+    def __init__(
+        self, protocol: Protocol, offers: Offers, documents: Documents, params: InlineCompletionParams
+    ) -> None:
+        self._protocol, self._offers = protocol, offers
+        self._uri = params.text_document.uri
+        self._before = _line_start(documents, self._uri, params.position)
+        self._token, self._position = params.partial_result_token, params.position
+        self._sent: str | None = None
+        self._offer: str | None = None
+
+    def grow(self, text: str) -> None:
+        if self._token is not None:
+            self._sent = text
+            value = [self._protocol.plain(item) for item in self._items(text).items]
+            self._protocol.notify(lsp.PROGRESS, lsp.ProgressParams(self._token, value))
+
+    def finish(self, text: str) -> lsp.InlineCompletionList:
+        if self._sent is None:
+            return self._items(text)
+        if text != self._sent:
+            self.grow(text)
+        return self._items("")
+
+    def _items(self, text: str) -> lsp.InlineCompletionList:
+        if not text:
+            return lsp.InlineCompletionList([])
+        if self._offer is None:
+            self._offer = self._offers.new(self._uri, self._before + text)
+        else:
+            self._offers.grow(self._offer, self._before + text)
+        here = lsp.Range(self._position, self._position)
+        accepted = lsp.Command("", ACCEPTED, arguments=[self._offer])
+        return lsp.InlineCompletionList([lsp.InlineCompletionItem(text, range=here, command=accepted)])
+
+
+def _line_start(documents: Documents, uri: str, position: lsp.Position) -> str:
+    """The position's line up to there."""
+    if (document := documents.get(uri)) is None:
+        return ""
+    line, index = document.locate(position, documents.encoding)
+    return document.lines[line][:index]
+
+
+def rest_of_selection(documents: Documents, params: InlineCompletionParams) -> str | None:
+    """What the entry that is selected in the editor's own menu would add: ghost text must begin with it.
+
+    None when the entry is no continuation of what was typed: then no ghost text can agree with it.
+    """
+    selected, document = params.context.selected_completion_info, documents.get(params.text_document.uri)
+    if selected is None or document is None:
+        return ""
+    line, end = document.locate(params.position, documents.encoding)
+    first, start = document.locate(selected.range.start, documents.encoding)
+    typed = document.lines[line][start:end] if first == line else ""
+    return selected.text.removeprefix(typed) if selected.text.startswith(typed) else None
+
+
+def menu_item(documents: Documents, params: lsp.CompletionParams, text: str) -> lsp.CompletionItem:
+    """Kind Text, because Helix indents snippets twice. The label is what the menu shows, and filters by."""
+    found = re.search(r"\w*\Z", _line_start(documents, params.text_document.uri, params.position))
+    word = found[0] if found else ""
+    first_line = text.strip().partition("\n")[0].strip()
+    return lsp.CompletionItem(
+        label=first_line if text[0].isspace() else word + first_line,
+        kind=lsp.CompletionItemKind.Text,
+        detail="Midfill",
+        filter_text=word + first_line,
+        sort_text="\uffff",
+        insert_text_mode=lsp.InsertTextMode.AsIs,
+        text_edit=lsp.TextEdit(lsp.Range(params.position, params.position), text),
+    )

@@ -1,0 +1,1 @@
+"""Which engine answers, how it is, and how it is spoken to."""

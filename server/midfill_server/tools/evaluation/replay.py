@@ -1,0 +1,205 @@
+"""`midfill replay FILE…`: a part of a real file is typed at human speed; what the screen showed is counted.
+
+The file's later part stays below the cursor. After each key the editor asks for ghost text and cancels what
+it asked before, as VS Code does. Every key is typed, and Tab is only counted, unless `accept` is set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from midfill_server.tools.complete_command import UsageError
+from midfill_server.tools.evaluation.holes import LARGEST, SMALLEST, File, read
+from midfill_server.tools.evaluation.repository import Progress
+from midfill_server.tools.evaluation.screen import Screen, next_word, useful
+from midfill_server.tools.evaluation.session import Session, Trial, position, session
+from midfill_server.tools.evaluation.tap import Exchange
+from midfill_server.tools.evaluation.trace import Keystroke, Shown, Source, Trace
+from midfill_server.tools.evaluation.typist import keys, pause
+from midfill_server.tools.lsp_client import Pending
+
+EDITOR_WAIT = 0.05  # seconds between a key and the request, in VS Code
+SHORTEST_TAB = 2  # keys: nobody presses Tab for less
+CLOSER = {"(": ")", "[": "]", "{": "}", '"': '"', "'": "'"}
+TAIL = 200  # characters that tell where a prompt ends
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How it is typed. `speed` 2 halves the pauses; `accept` presses Tab instead of counting it.
+
+    `pairs`: the editor closes brackets and quotes itself, and the typist types over what it put there.
+    """
+
+    lines: int = 30
+    speed: float = 1.0
+    accept: bool = False
+    seed: int = 1
+    pairs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What stands above, what is typed, and what stands below."""
+
+    file: File
+    above: str
+    typed: str
+    below: str
+
+
+async def replay(paths: Sequence[Path], manner: Manner, trial: Trial, progress: Progress) -> list[Trace]:
+    """One trace for each file, one after the other. Raises UsageError and BackendError."""
+    parts = [part(path, manner) for path in paths]
+    root = parts[0].file.path.parent
+    total, traces = sum(len(it.typed) for it in parts), list[Trace]()
+    async with session(trial, root) as editor:
+        for n, it in enumerate(parts):
+            before = sum(len(earlier.typed) for earlier in parts[:n])
+            typing = Typing(editor, it, manner)
+            traces.append(await typing.run(lambda typed, before=before: progress(before + typed, total)))  # type: ignore[misc]
+    return traces
+
+
+def part(path: Path, manner: Manner) -> Part:
+    """`lines` lines from a random place on, with the line end before them. Raises UsageError."""
+    try:
+        path.stat()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    if (file := read(path)) is None:
+        raise UsageError(f"{path} cannot be typed: it is no UTF-8 text of {SMALLEST:,} to {LARGEST:,} bytes")
+    ends = [n for n, character in enumerate(file.text) if character == "\n"]
+    if len(ends) <= manner.lines:
+        raise UsageError(f"{path} has {len(ends)} lines; give a longer file, or fewer --lines")
+    first = random.Random(manner.seed).randrange(len(ends) - manner.lines)
+    start, end = ends[first], ends[first + manner.lines]
+    return Part(file, file.text[:start], file.text[start:end], file.text[end:])
+
+
+class Typing:
+    """One part of a file that is being typed."""
+
+    def __init__(self, session: Session, part: Part, manner: Manner) -> None:
+        self._session, self._editor, self._part, self._manner = session, session.editor, part, manner
+        self._uri = part.file.path.as_uri()
+        self._screen = Screen(time.perf_counter)
+        self._text = part.above  # up to the cursor
+        self._closers = ""  # behind it, put there by the editor
+        self._strokes: list[Keystroke] = []
+        self._first_exchange = len(session.tap.exchanges)
+        self._request: asyncio.Task[None] | None = None
+        self._pending: Pending | None = None
+
+    async def run(self, progress: Callable[[int], None]) -> Trace:
+        """Type it all. Raises BackendError."""
+        part, chance = self._part, random.Random(self._manner.seed)
+        self._editor.open(self._uri, part.above + part.below, part.file.language)
+        started = due = time.perf_counter()
+        before, offset, n_saved, covered = "\n", 0, 0, 0
+        while ahead := part.typed[offset:]:
+            key = keys(ahead)[0]
+            due += pause(before, key, chance) / self._manner.speed
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            stroke = Keystroke(self._shown(ahead))
+            tab = self._tab(ahead) if offset >= covered else ""
+            if tab:
+                covered = offset + len(tab)
+                n_saved += len(keys(tab)) - 1
+            before = tab if tab and self._manner.accept else key
+            self._press(before, stroke)
+            offset += len(before)
+            progress(offset)
+        if self._request is not None:
+            await self._session.or_gone(self._request)
+        self._editor.notify("textDocument/didClose", {"textDocument": {"uri": self._uri}})
+        self._session.check()
+        seconds = time.perf_counter() - started
+        name = part.file.path.name
+        return Trace(name, len(keys(part.typed)), n_saved, seconds, self._strokes, self._exchanges())
+
+    def _shown(self, ahead: str) -> Shown:
+        text = self._screen.text
+        if useful(text, ahead):
+            return "line"
+        if text and next_word(text) == next_word(ahead):
+            return "word"
+        return "wrong" if text else "nothing"
+
+    def _tab(self, ahead: str) -> str:
+        """What Tab would be pressed for now."""
+        offer = useful(self._screen.text, ahead) if self._screen.noticed else ""
+        return offer if len(keys(offer)) >= SHORTEST_TAB else ""
+
+    def _press(self, key: str, stroke: Keystroke) -> None:
+        self._session.check()
+        self._strokes.append(stroke)
+        self._screen.typed(key)
+        self._edit(key)
+        self._stop_asking()
+        self._text += key
+        self._request = asyncio.create_task(self._ask(stroke))
+
+    def _edit(self, key: str) -> None:
+        """What the editor makes of a key. A line end takes away closers that were not typed over yet."""
+        line, character = position(self._text, len(self._text))
+        over, closer = 0, ""
+        if key == self._closers[:1] or key.startswith("\n"):
+            over = 1 if key == self._closers[:1] else len(self._closers)
+        elif self._manner.pairs and key in CLOSER and not (key in "\"'" and self._text[-1:].isalnum()):
+            closer = CLOSER[key]
+        self._closers = closer + self._closers[over:]
+        start, end = {"line": line, "character": character}, {"line": line, "character": character + over}
+        self._editor.change(self._uri, {"range": {"start": start, "end": end}, "text": key + closer})
+
+    def _stop_asking(self) -> None:
+        if self._request is None:
+            return
+        if self._request.done():
+            self._request.result()  # raises what went wrong
+            return
+        self._request.cancel()
+        if self._pending is not None:
+            self._pending.cancel()
+
+    async def _ask(self, stroke: Keystroke) -> None:
+        self._pending = None
+        await asyncio.sleep(EDITOR_WAIT)
+        text, asked = self._text, time.perf_counter()
+
+        def show(shown: str) -> None:
+            if shown and stroke.first is None:
+                stroke.first = time.perf_counter() - asked
+            self._show(shown, text)
+
+        self._pending = self._editor.complete(
+            self._uri, *position(text, len(text)), explicit=False, grow=show
+        )
+        stroke.source = "superseded"
+        show(await self._pending.text())
+        now = time.perf_counter()
+        stroke.source, stroke.latency = self._source(asked, now), now - asked
+
+    def _show(self, shown: str, asked_at: str) -> None:
+        if asked_at is self._text:  # the user has not typed on
+            self._screen.show(shown)
+
+    def _source(self, asked: float, answered: float) -> Source:
+        """From which generations were under way meanwhile, those for text ahead of the cursor aside."""
+        recent = self._text[-20 * TAIL :]
+        under_way = [
+            it
+            for it in self._exchanges()
+            if it.started < answered and (it.ended or answered) > asked and it.prefix[-TAIL:] in recent
+        ]
+        if not under_way:
+            return "known"
+        return "asked" if under_way[-1].started >= asked else "joined"
+
+    def _exchanges(self) -> list[Exchange]:
+        return self._session.tap.exchanges[self._first_exchange :]

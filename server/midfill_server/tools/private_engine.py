@@ -1,0 +1,35 @@
+"""An engine of one's own, for measurements: a user's engine is left alone, and every run starts afresh."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from midfill_server.engines.backend import Backend, BackendError
+from midfill_server.engines.resident import POLL_SECONDS, Resident, find, last_words, stop
+
+
+@asynccontextmanager
+async def private_engine(model: str) -> AsyncGenerator[Backend]:
+    """A client for a new engine that is ready; servers started meanwhile find it too. Raises BackendError."""
+    with tempfile.TemporaryDirectory(prefix="midfill-") as name:  # short: a socket's path is limited
+        os.environ["MIDFILL_RUNTIME_DIR"] = name
+        folder = Path(name)
+        resident = Resident(lambda _: None)
+        resident.use(model)
+        await resident.backend()
+        await resident.close()  # it would start another engine when this one fails
+        if (backend := await find(folder)) is None:
+            raise BackendError(f"The engine stopped while loading: {last_words(folder)}")
+        try:
+            while (health := await backend.health())["status"] == "loading":  # noqa: ASYNC110  another process
+                await asyncio.sleep(POLL_SECONDS)
+            if health["status"] != "ready":
+                raise BackendError(health["message"])
+            yield backend
+        finally:
+            await stop(folder, backend)

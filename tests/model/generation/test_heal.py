@@ -1,0 +1,110 @@
+"""Token healing: ║ is the cursor, and what stands before it was typed, perhaps half a word."""
+
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from midfill_model.generation.cache import Slots
+from midfill_model.generation.completion import Completion, Delta, Event, Loaded, Request, Ticket
+from midfill_model.generation.heal import Beginning, typed_part
+from midfill_model.generation.tokens import Tokenizer
+
+from .test_tokens import write_v2
+
+
+@pytest.fixture(scope="module", params=["v2", "embedded"])
+def tokenizer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    if request.param == "v2":
+        yield Tokenizer(write_v2(tmp_path_factory.mktemp("v2")))
+    else:
+        yield Tokenizer(request.getfixturevalue("embedded_folder"))
+
+
+@pytest.mark.parametrize(
+    ("text", "typed"),
+    [
+        ("x = requ", " requ"),
+        ("    ret", " ret"),
+        ("x = ", " "),
+        ("if a:\n    ", " "),
+        ("if a:\n", ""),
+        ("x = f(", "("),
+        ("#" + "=" * 40, ""),
+        ("", ""),
+    ],
+)
+def test_what_is_written_anew(tokenizer: Tokenizer, text: str, typed: str) -> None:
+    assert typed_part(text, tokenizer) == typed
+
+
+def test_the_rest_of_the_prompt_keeps_its_tokens(tokenizer: Tokenizer) -> None:
+    """So the next key of the same word finds the whole prompt in the cache."""
+    line = "def f(a):\n    return a.split"
+    heads = {
+        tuple(tokenizer.encode(text.removesuffix(typed_part(text, tokenizer))))
+        for text in (line[:n] for n in range(len(line) - 3, len(line) + 1))
+    }
+    assert len(heads) == 1
+
+
+@given(st.text(min_size=1, max_size=12), st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=40)
+def test_whatever_the_model_wants_the_typed_text_is_written_first(
+    embedded_tokenizer: Tokenizer, typed: str, chance: Random
+) -> None:
+    wanted = typed.encode("utf-8", "replace")
+    beginning = Beginning(wanted, embedded_tokenizer)
+    written = b""
+    while len(written) < len(wanted):
+        chosen = beginning.take(chance.randrange(embedded_tokenizer.size), chance.choice)
+        written += embedded_tokenizer.token_bytes(chosen)
+        beginning = beginning.after(chosen)
+    assert written.startswith(wanted)
+    assert beginning.take(7, lambda _: 0) == 7  # then the model is free
+
+
+@pytest.fixture(scope="module")
+def embedded_tokenizer(embedded_folder: Path) -> Tokenizer:
+    return Tokenizer(embedded_folder)
+
+
+def complete(loaded: Loaded, request: Request) -> tuple[str, int]:
+    """The text, and how many tokens were written."""
+    events: list[Event] = []
+    network = loaded.network
+    slots = Slots(network.new_cache, network.context, n_slots=1, budget=4096)
+    completion = Completion(Ticket(request, events.append), loaded, slots)
+    done = None
+    while done is None:
+        done = completion.step()
+    completion.close()
+    text = "".join(event.text for event in events if isinstance(event, Delta))
+    return text, done.timings.completion_tokens
+
+
+def test_the_typed_part_is_not_given_back(tiny: Loaded) -> None:
+    """In a vocabulary of single bytes the typed part costs a token for each of its characters."""
+    request = Request("x = 1\nprint", "(x)\n", max_tokens=5, heal=True)
+    assert typed_part(str(request.prompt), tiny.tokenizer) == "print"
+    assert complete(tiny, request) == ("", 5)
+    text, n_tokens = complete(tiny, replace(request, max_tokens=12))
+    assert 5 < n_tokens <= 12
+    assert text
+    assert not text.startswith("print")
+
+
+def test_a_prompt_of_ids_is_left_as_it_is(tiny: Loaded) -> None:
+    request = Request(list(b"def remove(na"), max_tokens=6)
+    assert complete(tiny, replace(request, heal=True)) == complete(tiny, request)
+
+
+def test_the_best_of_some_ids_is_the_best_of_all_when_it_is_among_them(tiny: Loaded) -> None:
+    cache = tiny.network.new_cache(4)
+    best = tiny.network.next_id([1, 2, 3], cache, 0, 256)
+    assert tiny.network.best_of(range(256)) == best
+    assert tiny.network.best_of([best, 7, 9]) == best
+    assert tiny.network.best_of([7]) == 7

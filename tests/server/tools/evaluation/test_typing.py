@@ -1,0 +1,93 @@
+"""The typist, the screen, and what is counted; no server."""
+
+import random
+import statistics
+from itertools import pairwise
+
+from midfill_server.tools.evaluation.screen import Screen, next_word, useful
+from midfill_server.tools.evaluation.tap import Exchange
+from midfill_server.tools.evaluation.trace import Keystroke, Trace, table, together
+from midfill_server.tools.evaluation.typist import keys, pause
+
+TEXT = "def f(x):\n    return x\n\n\nprint(f(1))"
+
+
+def test_keys_are_the_text_and_an_editor_indents() -> None:
+    assert "".join(keys(TEXT)) == TEXT
+    assert keys("a\n    b\n\nc") == ["a", "\n    ", "b", "\n", "\n", "c"]
+
+
+def test_people_type_in_bursts_and_stop_at_line_ends() -> None:
+    chance = random.Random(1)
+    typed = keys(TEXT * 40)
+    pauses = [(before, pause(before, key, chance)) for before, key in pairwise(typed)]
+    assert 0.14 < statistics.median(it for _, it in pauses) < 0.22
+    assert statistics.median(it for before, it in pauses if before.startswith("\n")) > 0.5
+    again = random.Random(1)
+    assert [pause(b, k, again) for b, k in pairwise(typed)] == [it for _, it in pauses]
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_typing_what_the_screen_shows_keeps_it_and_its_age() -> None:
+    clock = Clock()
+    screen = Screen(clock)
+    screen.show("abc")
+    screen.typed("a")
+    clock.now = 0.3
+    assert (screen.text, screen.noticed) == ("bc", True)
+    screen.show("bcd")  # it grew
+    assert screen.noticed
+    screen.show("xyz")
+    assert not screen.noticed
+    screen.typed("y")
+    assert screen.text == ""
+
+
+def test_useful_is_what_somebody_would_accept() -> None:
+    assert useful("return x", "return x\n") == "return x"
+    assert useful("return x\n    y", "return x\n    z") == "return x"
+    assert useful("return y", "return x\n") == ""
+    assert useful("\n    a\n    b", "\n    a\n    c") == "\n    a"
+    assert useful("\n\n", "\n    a") == ""
+    assert useful("", "x") == ""
+
+
+def test_the_next_word() -> None:
+    assert next_word("  foo.bar") == "  foo"
+    assert next_word(").x") == ")."
+    assert next_word("") == ""
+
+
+def exchange(started: float, ended: float, reused: int, prefix: int) -> Exchange:
+    timings = {"reused_tokens": reused, "prefix_tokens": prefix}
+    return Exchange({"prompt": "x"}, started, ended, timings=timings)
+
+
+def test_the_figures_of_a_trace() -> None:
+    strokes = [
+        Keystroke("line", "known", 0.002),
+        Keystroke("word", "known", 0.004),
+        Keystroke("wrong", "asked", 0.2),
+        Keystroke("nothing"),
+    ]
+    exchanges = [exchange(0, 2, 0, 100), exchange(1, 3, 90, 100), exchange(5, 6, 130, 100)]
+    trace = Trace("a.py", 4, 1, 9.0, strokes, exchanges)
+    found = {row.name: row.values[0] for row in table([trace]).rows}
+    assert (found["shown"], found["word"], found["line"]) == (0.75, 0.5, 0.25)
+    assert (found["known"], found["asked"], found["unanswered"]) == (0.5, 0.25, 0.25)
+    assert found["saved"] == 0.25
+    assert found["known_p95"] == 4.0
+    assert found["engine_seconds"] == 4.0  # overlaps count once
+    assert found["reuse"] == 0.95  # the first one had nothing to reuse; the suffix does not count
+    assert together([trace, trace]).share("known") == 0.5
+
+
+def test_a_trace_of_nothing_has_no_shares() -> None:
+    found = {row.name: row.values[0] for row in table([Trace("a.py", 1, 0, 0.0, [], [])]).rows}
+    assert found["shown"] is found["known_p95"] is found["reuse"] is None
