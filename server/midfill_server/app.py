@@ -66,7 +66,7 @@ async def completion(ls: Server, params: lsp.CompletionParams) -> lsp.Completion
 
 def did_open(ls: Server, params: lsp.DidOpenTextDocumentParams) -> None:
     ls.documents.open(params.text_document)
-    ls.completer.changed(params.text_document.uri, None)
+    ls.completer.changed(params.text_document.uri, ())
     # off the way of keys: a language's first file may cost 20 ms
     asyncio.get_running_loop().run_in_executor(None, grammar, params.text_document.language_id)
     ls.warm_up()
@@ -78,16 +78,16 @@ def did_change(ls: Server, params: lsp.DidChangeTextDocumentParams) -> None:
     if document:
         ls.surroundings.edited(uri, document.cursor[0])
     try:
-        window = ls.window(document, document.cursor) if document else None
+        windows = [ls.window(document, document.cursor)] if document else []
     except Unsuitable:
-        window = None
-    ls.completer.changed(uri, window)
+        windows = []
+    ls.completer.changed(uri, windows)
 
 
 def did_close(ls: Server, params: lsp.DidCloseTextDocumentParams) -> None:
     ls.documents.close(params.text_document.uri)
     ls.surroundings.closed(params.text_document.uri)
-    ls.completer.changed(params.text_document.uri, None)
+    ls.completer.changed(params.text_document.uri, ())
 
 
 def initialize(ls: Server, params: lsp.InitializeParams) -> None:

@@ -30,6 +30,10 @@ class BackendError(Exception):
         self.gone = gone
 
 
+class Interrupted(BackendError):
+    """The engine ended a generation before it was whole: what it wrote is no answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where an engine is: `url` alone, or an http URL spoken over a Unix socket."""

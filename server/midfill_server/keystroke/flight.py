@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from midfill_server.context import Window
-from midfill_server.engines.backend import Chunk, Order
+from midfill_server.engines.backend import Chunk, Interrupted, Order
 from midfill_server.keystroke.recent import rest_of, typed_since
 from midfill_server.trim import is_final, one_line_only, settled, trim, whole_lines
 
@@ -32,13 +32,16 @@ class Ask:
 
 
 class Flight:
-    """One generation: the raw text so far, and `text`, the item, once that is final."""
+    """One generation: the raw text so far, and `text`, the item, once that is final.
+
+    `interrupted`: the engine ended it before it was whole. What it wrote is then no item.
+    """
 
     def __init__(self, ask: Ask, stream: Stream, landed: Callable[[Flight], None]) -> None:
         self.uri, self.window, self.background = ask.uri, ask.window, ask.background
         self.first_after: float | None = None  # seconds until the engine sent its first text
-        self.owner: asyncio.Task[object] | None = None
         self.text: str | None = None
+        self.interrupted = False
         self._chosen = ask.chosen
         self._raw = ""
         self._error: Exception | None = None
@@ -63,7 +66,7 @@ class Flight:
         return self._over
 
     async def follow(self, window: Window, grow: Callable[[str], None]) -> str | None:
-        """The rest of the item behind `window`'s cursor; None when the item and the user part."""
+        """The rest of the item behind `window`'s cursor; None when the two part, or when there is no item."""
         shown = ""
         while not self._over:
             rest = rest_of(settled(self._raw, self.window), self.window, window)
@@ -88,29 +91,37 @@ class Flight:
             self._land()
 
     async def _fly(self, stream: AsyncGenerator[Chunk]) -> None:
-        cut = False
+        finish: str | None = None
         try:
             async for chunk in stream:
-                if chunk.finish == "cancelled" and self.background:
-                    return  # the engine had something better to do
-                if chunk.text and self.first_after is None:
-                    self.first_after = time.monotonic() - self._asked
-                self._raw += chunk.text
-                self._news.set()
+                finish = chunk.finish or finish
+                self._write(chunk.text)
                 if is_final(self._raw, self.window):
+                    finish = "stop"
                     break
-                cut = cut or chunk.finish == "length"
-            self.text = trim(whole_lines(self._raw) if cut else self._raw, self.window)
+            if finish == "cancelled":  # by the engine: it stops, or had something better to do
+                self.interrupted = True
+            else:
+                self.text = trim(whole_lines(self._raw) if finish == "length" else self._raw, self.window)
+        except Interrupted:
+            self.interrupted = True
         except Exception as error:  # for the request that follows, which raises it
             self._error = error
         finally:
             self._land()
             await stream.aclose()
 
-    def _land(self) -> None:
-        self._over = True
-        self._landed(self)
+    def _write(self, text: str) -> None:
+        if text and self.first_after is None:
+            self.first_after = time.monotonic() - self._asked
+        self._raw += text
         self._news.set()
+
+    def _land(self) -> None:
+        if not self._over:
+            self._over = True
+            self._landed(self)
+            self._news.set()
 
 
 def _order(ask: Ask) -> Order:

@@ -9,7 +9,7 @@ import pytest
 
 from midfill_server.context import Window
 from midfill_server.engines.backend import Chunk, Order
-from midfill_server.keystroke import complete
+from midfill_server.keystroke import ahead
 from midfill_server.keystroke.complete import Completer
 from midfill_server.keystroke.flight import Ask
 
@@ -52,9 +52,9 @@ class Engine:
 @pytest.fixture(autouse=True)
 def no_reading() -> Iterator[None]:
     """Readers who need no time."""
-    before, complete.READING_SECONDS = complete.READING_SECONDS, 0.0
+    before, ahead.READING_SECONDS = ahead.READING_SECONDS, 0.0
     yield
-    complete.READING_SECONDS = before
+    ahead.READING_SECONDS = before
 
 
 def ask(prefix: str = HERE.prefix, prefetch: bool = True) -> Ask:
@@ -72,7 +72,7 @@ async def test_what_follows_a_shown_item_is_known_when_it_is_accepted() -> None:
     await engine.asked(2)
     assert [(it.prefix, it.background) for it in engine.orders] == [(HERE.prefix, False), (AFTER, True)]
     await asyncio.sleep(0.01)
-    completer.changed(URI, Window(AFTER, HERE.suffix))
+    completer.changed(URI, [Window(AFTER, HERE.suffix)])
     assert await text(completer, replace(ask(AFTER), prefetch=False)) == " + 1"
     assert len(engine.orders) == 2
 
@@ -92,10 +92,10 @@ async def test_typing_along_keeps_it_and_asks_no_second_time() -> None:
     await text(completer, ask())
     await engine.asked(2)
     for n in range(1, len(ITEM)):
-        completer.changed(URI, Window(AFTER[: -len(ITEM) + n], HERE.suffix))
+        completer.changed(URI, [Window(AFTER[: -len(ITEM) + n], HERE.suffix)])
         assert await text(completer, ask(AFTER[: -len(ITEM) + n])) == ITEM[n:]
     engine.open.set()
-    completer.changed(URI, Window(AFTER, HERE.suffix))
+    completer.changed(URI, [Window(AFTER, HERE.suffix)])
     assert await text(completer, replace(ask(AFTER), prefetch=False)) == " + 1"
     assert (len(engine.orders), engine.dropped) == (2, 0)
 
@@ -106,7 +106,7 @@ async def test_an_accepted_item_takes_over_what_is_under_way() -> None:
     engine.open.clear()
     await text(completer, ask())
     await engine.asked(2)
-    completer.changed(URI, Window(AFTER, HERE.suffix))
+    completer.changed(URI, [Window(AFTER, HERE.suffix)])
     request = asyncio.create_task(text(completer, replace(ask(AFTER), prefetch=False)))
     await asyncio.sleep(0.01)
     assert not request.done()
@@ -125,7 +125,7 @@ async def test_any_other_way_drops_it(where: str) -> None:
     if where == "another document":
         await text(completer, replace(ask("import os\n", prefetch=False), uri="file:///b.py"))
     else:
-        completer.changed(URI, Window(HERE.prefix + "if", HERE.suffix) if where == "elsewhere" else None)
+        completer.changed(URI, [Window(HERE.prefix + "if", HERE.suffix)] if where == "elsewhere" else ())
     await asyncio.sleep(0.01)
     assert engine.dropped == 1
 
@@ -136,7 +136,7 @@ async def test_what_the_engine_dropped_is_asked_for_again() -> None:
     engine.open.clear()
     await text(completer, ask())
     await engine.asked(2)
-    completer.changed(URI, Window(AFTER, HERE.suffix))
+    completer.changed(URI, [Window(AFTER, HERE.suffix)])
     request = asyncio.create_task(text(completer, replace(ask(AFTER), prefetch=False)))
     await asyncio.sleep(0.01)
     engine.open.set()
@@ -161,7 +161,7 @@ async def test_an_idle_engine_is_asked_at_once_and_a_busy_one_after_the_pause() 
     assert time.monotonic() - started >= pause
     for n in range(3):  # somebody types, more slowly than this engine answers
         await asyncio.sleep(0.05)
-        completer.changed(URI, Window(f"a{n}", ""))
+        completer.changed(URI, [Window(f"a{n}", "")])
     started = time.monotonic()
     await text(completer, replace(slow, window=Window("a2", "")))
     assert time.monotonic() - started < pause

@@ -46,7 +46,7 @@ async def test_closing_is_not_cut_short_by_a_second_reason_to_close() -> None:
     completer = Completer(engine.stream)
     request = asyncio.create_task(completer.complete(ask(), lambda _: writing.set()))
     await writing.wait()
-    completer.changed("file:///a.py", Window("def f():\n    y", "\n"))
+    completer.changed("file:///a.py", [Window("def f():\n    y", "\n")])
     request.cancel()
     await asyncio.gather(request, return_exceptions=True)
     completer.forget()
@@ -60,7 +60,7 @@ async def test_closing_is_not_cut_short_once_the_item_is_final() -> None:
     request = asyncio.create_task(completer.complete(ask(), lambda _: None))
     while not engine.closing:  # noqa: ASYNC110  the stream itself sets no event
         await asyncio.sleep(0)
-    completer.changed("file:///a.py", Window("def f():\n    y", "\n"))
+    completer.changed("file:///a.py", [Window("def f():\n    y", "\n")])
     await asyncio.gather(request, return_exceptions=True)
     await asyncio.sleep(0.1)
     assert (engine.closed, engine.cut_short) == (1, 0)
@@ -82,10 +82,10 @@ async def test_typing_what_the_menu_has_selected_keeps_the_flight() -> None:
     chosen = replace(ask(Window("x = range", "\n")), chosen=len("nge"))
     request = asyncio.create_task(completer.complete(chosen, lambda _: writing.set()))
     await writing.wait()
-    completer.changed("file:///a.py", Window("x = ran", "\n"))
+    completer.changed("file:///a.py", [Window("x = ran", "\n")])
     await asyncio.gather(request, return_exceptions=True)
     assert engine.closing == 0
-    completer.changed("file:///a.py", Window("x = ra", "\n"))  # shorter than what was typed then
+    completer.changed("file:///a.py", [Window("x = ra", "\n")])  # shorter than what was typed then
 
 
 async def test_a_bracket_that_the_editor_closes_keeps_the_generation() -> None:
@@ -94,7 +94,7 @@ async def test_a_bracket_that_the_editor_closes_keeps_the_generation() -> None:
     older = asyncio.create_task(completer.complete(ask(Window("x = f", "\n")), grown.put_nowait))
     assert await grown.get() == "(a, b)"
     inside = Window("x = f(", ")\n")
-    completer.changed(uri, inside)
+    completer.changed(uri, [inside])
     newer = asyncio.create_task(completer.complete(ask(inside), grown.put_nowait))
     assert await grown.get() == "a, b"
     assert older.cancelled() and engine.closing == 0
