@@ -24,7 +24,7 @@ class Ahead:
         self._timer = asyncio.get_running_loop().call_later(READING_SECONDS, self._start)
 
     def still_wanted(self, windows: Sequence[Window]) -> bool:
-        """Whether the user, who may be at one of these, is on the way to the item's end, or has got further."""
+        """Whether the user, who may be at one of these, is on the way to the item's end, or beyond."""
         return any(typed_since(it, self.ask.window) is not None for it in windows) or (
             self._flight is not None and any(self._flight.agrees(it) for it in windows)
         )

@@ -1,8 +1,9 @@
-"""The desk, in whatever order things happen: edits, requests, cancels, and an engine with a life of its own."""
+"""The desk, in whatever order things happen: edits, requests, cancels, and what the engine does by itself."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TypeVar
 
 from hypothesis import settings
@@ -14,7 +15,7 @@ from midfill_server.engines.backend import BackendError, Chunk, Order
 from midfill_server.keystroke.complete import Completer
 from midfill_server.keystroke.flight import Ask
 
-LINE = "alpha(beta, gamma)"
+LINE = "alpha + beta + gamma"
 """What the engine wants the line to be, wherever the cursor is in it."""
 
 T = TypeVar("T")
@@ -28,7 +29,15 @@ class Generation:
     said: asyncio.Queue[Chunk | BackendError] = field(default_factory=asyncio.Queue)
     n_written: int = 0
     n_closed: int = 0
-    over: bool = False
+    finish: str = ""
+
+    @property
+    def live(self) -> bool:
+        return not (self.n_closed or self.finish)
+
+    @property
+    def written(self) -> str:
+        return self.whole[: self.n_written]
 
     @property
     def whole(self) -> str:
@@ -76,7 +85,7 @@ class Desks(RuleBasedStateMachine):
         return Window(self.typed[uri], "\n", language="plaintext")
 
     def live(self, uri: str) -> list[Generation]:
-        return [it for it in self.generations if it.order.uri == uri and not it.n_closed and not it.over]
+        return [it for it in self.generations if it.order.uri == uri and it.live]
 
     documents = st.sampled_from(["file:///a", "file:///b"])
 
@@ -96,17 +105,22 @@ class Desks(RuleBasedStateMachine):
         self.typed[uri] = self.typed[uri][:-1]
         self.run(lambda: self.completer.changed(uri, [self.window(uri)]))
 
-    @rule(uri=documents)
-    def asks(self, uri: str) -> None:
+    @rule(uri=documents, back=st.sampled_from([0, 0, 0, 1, 3]))
+    def asks(self, uri: str, back: int) -> None:
+        """At the end of what was typed, or where the cursor has moved to."""
         shown: list[str] = []
-        ask = Ask(uri, self.window(uri), debounce=0, max_tokens=64)
+        typed = self.typed[uri][: len(self.typed[uri]) - back]
+        window = replace(self.window(uri), prefix=typed, suffix=self.typed[uri][len(typed) :] + "\n")
+        ask = Ask(uri, window, debounce=0, max_tokens=64)
         task = self.run(lambda: self.loop.create_task(self.completer.complete(ask, shown.append)))
-        self.requests.append((uri, task, shown, self.typed[uri]))
+        self.requests.append((uri, task, shown, typed))
 
-    @precondition(lambda self: self.requests)
+    @precondition(lambda self: any(not task.done() for _, task, _, _ in self.requests))
     @rule()
     def cancels(self) -> None:
-        self.run(self.requests[-1][1].cancel)
+        uri, task = next((uri, task) for uri, task, _, _ in self.requests if not task.done())
+        self.run(task.cancel)
+        assert not self.live(uri)  # nobody has adopted it, so the engine stops
 
     @rule(uri=documents, n=st.integers(1, 30))
     def the_engine_writes(self, uri: str, n: int) -> None:
@@ -118,13 +132,13 @@ class Desks(RuleBasedStateMachine):
     def the_engine_ends(self, uri: str, finish: str) -> None:
         for generation in self.live(uri):
             rest = generation.whole[generation.n_written :] if finish == "stop" else ""
-            generation.over = True
+            generation.finish = finish
             self.run(lambda it=generation, text=rest: it.said.put_nowait(Chunk(text, finish)))
 
     @rule(uri=documents)
     def the_engine_fails(self, uri: str) -> None:
         for generation in self.live(uri):
-            generation.over = True
+            generation.finish = "failed"
             self.run(lambda it=generation: it.said.put_nowait(BackendError("It is broken.")))
 
     @rule(uri=documents)
@@ -143,17 +157,25 @@ class Desks(RuleBasedStateMachine):
             assert sum(not task.done() for name, task, _, _ in self.requests if name == uri) <= 1
 
     @invariant()
+    def the_generation_is_what_the_request_waits_for(self) -> None:
+        for uri, task, _, typed in self.requests:
+            for it in [] if task.done() else self.live(uri):
+                assert typed.startswith(it.order.prefix)
+                since = typed.removeprefix(it.order.prefix)
+                assert since.startswith(it.written) or it.written.startswith(since)
+
+    @invariant()
     def what_is_shown_only_grows_and_an_answer_is_the_whole_item(self) -> None:
-        for _, task, shown, typed in self.requests:
-            for before, after in zip(shown, shown[1:], strict=False):
+        for uri, task, shown, typed in self.requests:
+            for before, after in pairwise(shown):
                 assert after.startswith(before)
             if task.done() and not task.cancelled() and task.exception() is None:
                 answer = task.result()
                 rest = LINE[len(typed) :] if LINE.startswith(typed) else "other"
-                cut = any(it.said.empty() and it.over for it in self.generations)  # by its budget, perhaps
-                assert answer in ("", rest) or (cut and rest.startswith(answer))
-                if not answer.startswith(shown[-1] if shown else ""):
-                    assert answer == ""  # taken back: the engine ended what was on screen
+                cut = [it for it in self.generations if it.order.uri == uri and it.finish == "length"]
+                cut_here = [it for it in cut if answer and (it.order.prefix + it.written).endswith(answer)]
+                assert answer in ("", rest) or cut_here
+                assert not answer or answer.startswith(shown[-1] if shown else "")
 
     def teardown(self) -> None:
         self.run(self.completer.forget)
