@@ -14,6 +14,7 @@ from midfill_server.context import Window
 from midfill_server.engines.backend import BackendError, Chunk, Order
 from midfill_server.keystroke.complete import Completer
 from midfill_server.keystroke.flight import Ask
+from midfill_server.trim import trim
 
 LINE = "alpha + beta + gamma"
 """What the engine wants the line to be, wherever the cursor is in it."""
@@ -62,7 +63,7 @@ class Desks(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.generations: list[Generation] = []
-        self.requests: list[tuple[str, asyncio.Task[str], list[str], str]] = []
+        self.requests: list[tuple[str, asyncio.Task[str], list[str], Window]] = []
         self.typed = {"file:///a": "", "file:///b": ""}
         self.completer = Completer(self.stream)
 
@@ -113,7 +114,7 @@ class Desks(RuleBasedStateMachine):
         window = replace(self.window(uri), prefix=typed, suffix=self.typed[uri][len(typed) :] + "\n")
         ask = Ask(uri, window, debounce=0, max_tokens=64)
         task = self.run(lambda: self.loop.create_task(self.completer.complete(ask, shown.append)))
-        self.requests.append((uri, task, shown, typed))
+        self.requests.append((uri, task, shown, window))
 
     @precondition(lambda self: any(not task.done() for _, task, _, _ in self.requests))
     @rule()
@@ -158,20 +159,21 @@ class Desks(RuleBasedStateMachine):
 
     @invariant()
     def the_generation_is_what_the_request_waits_for(self) -> None:
-        for uri, task, _, typed in self.requests:
+        for uri, task, _, window in self.requests:
             for it in [] if task.done() else self.live(uri):
-                assert typed.startswith(it.order.prefix)
-                since = typed.removeprefix(it.order.prefix)
+                assert window.prefix.startswith(it.order.prefix)
+                since = window.prefix.removeprefix(it.order.prefix)
                 assert since.startswith(it.written) or it.written.startswith(since)
 
     @invariant()
     def what_is_shown_only_grows_and_an_answer_is_the_whole_item(self) -> None:
-        for uri, task, shown, typed in self.requests:
+        for uri, task, shown, window in self.requests:
             for before, after in pairwise(shown):
                 assert after.startswith(before)
             if task.done() and not task.cancelled() and task.exception() is None:
                 answer = task.result()
-                rest = LINE[len(typed) :] if LINE.startswith(typed) else "other"
+                typed = window.prefix
+                rest = trim(LINE[len(typed) :] + "\n" if LINE.startswith(typed) else "other\n", window)
                 cut = [it for it in self.generations if it.order.uri == uri and it.finish == "length"]
                 cut_here = [it for it in cut if answer and (it.order.prefix + it.written).endswith(answer)]
                 assert answer in ("", rest) or cut_here
