@@ -1,0 +1,96 @@
+"""How much of what the model wrote is probably right: (text, how sure) -> the part worth showing. Pure.
+
+The joint probability of the tokens says whether a text is right, whatever the model. So ghost text ends before
+the token that takes the product of its tokens' probabilities below `confidence`. Each factor is at most 1:
+what is worth showing of a growing text stays so, and grows.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+
+_LEAST = 2  # characters: a single one is as fast to type as to read
+
+_UNFINISHED = re.compile(
+    r"(?:[^\S\n]+"  # blanks
+    r"|[(\[{,.=+*/%<>&|^~!?\\@$-]"  # an opener, an operator: what it wants is cut off
+    r"|(?<![\w.])(?:and|or|not|in|is|if|else|elif|return|import|from|as|new|await|const|let|var|func|fn|def|class)"
+    r")\Z"
+)
+_QUOTES = re.compile(r"\\.|[\"'`]")
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A text and how sure the model was of it: `ends` of its tokens in characters, and their log-probabilities.
+
+    Without tokens nothing is known of how sure it was, and nothing is gated.
+    """
+
+    text: str = ""
+    ends: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+
+    def then(self, text: str, tokens: tuple[tuple[int, float], ...] = ()) -> "Scored":
+        """With `text` behind it; `tokens`: characters of each of its tokens, and the log-probability."""
+        ends, at = list(self.ends), len(self.text)
+        for length, _ in tokens:
+            at += length
+            ends.append(at)
+        return Scored(self.text + text, tuple(ends), self.logprobs + tuple(it for _, it in tokens))
+
+
+def sure_end(scored: Scored, start: int, confidence: float) -> int | None:
+    """Up to where the text behind `start` is probable enough, at a token's end; None when all of it is.
+
+    A token that `start` divides counts by the part behind it.
+    """
+    if confidence <= 0:
+        return None
+    joint, floor, begin = 0.0, math.log(confidence), 0
+    for end, logprob in zip(scored.ends, scored.logprobs, strict=True):
+        if end > start:
+            joint += logprob * (end - max(begin, start)) / (end - begin)
+            if joint < floor:
+                return max(begin, start)
+        begin = end
+    return None
+
+
+def gated(scored: Scored, start: int, confidence: float) -> tuple[str, bool]:
+    """(what is worth showing of the text behind `start`, whether something was cut off)."""
+    end = sure_end(scored, start, confidence)
+    if end is None:
+        return scored.text[start:], False
+    shown = scored.text[start : whole_end(scored.text, start, end)]
+    return (shown if len(shown.strip()) >= _LEAST else ""), True
+
+
+def whole_end(text: str, start: int, end: int) -> int:
+    """The last place up to `end` where what was cut off leaves nothing half: no line of a block, no name,
+    no string, no operator without its operand."""
+    if (lines := text.rfind("\n", start, end)) >= 0 and text[start:lines].strip():
+        end = lines  # each further line has to earn its place
+    elif _in_word(text, end):
+        end = start + len(re.sub(r"\w+\Z", "", text[start:end]))
+    if (quote := _open_quote(text[start:end])) is not None:
+        end = start + quote
+    while (found := _UNFINISHED.search(text, start, end)) and found.end() == end and end < len(text):
+        end = found.start()
+    return end
+
+
+def _in_word(text: str, place: int) -> bool:
+    return 0 < place < len(text) and bool(re.match(r"\w\w", text[place - 1 : place + 1]))
+
+
+def _open_quote(text: str) -> int | None:
+    """Where a string of one line begins that the text leaves open."""
+    line = text.rfind("\n") + 1
+    opened: tuple[int, str] | None = None
+    for found in _QUOTES.finditer(text, line):
+        if opened is None and found[0] in "\"'`":
+            opened = found.start(), found[0]
+        elif opened is not None and found[0] == opened[1]:
+            opened = None
+    return None if opened is None else opened[0]
