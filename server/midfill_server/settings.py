@@ -1,8 +1,11 @@
-"""What a user may set, in the section `midfill`. Wrong values cost one message, never the server."""
+"""What a user may set, in the section `midfill`. A wrong value costs one message, never the server."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from ipaddress import ip_address
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 Dialect = Literal["auto", "suffix", "rendered"]
 Prefetch = Literal["auto", "on", "off"]
@@ -17,6 +20,8 @@ class Settings:
     """Offer completions at all."""
     model: str = "auto"
     """auto, demo, lite, a folder, a hub id; with `url`: the name that the server knows it by."""
+    engine_options: tuple[str, ...] = ()
+    """Options of `midfill engine`: --device, --threads, --cache-mb, --double-quant, --idle-minutes."""
     url: str | None = None
     """An OpenAI-compatible server, such as http://localhost:8000/v1; null: the engine of this machine."""
     api_key_env: str | None = None
@@ -51,60 +56,136 @@ DEFAULTS = Settings()
 def read_settings(options: object, base: Settings = DEFAULTS) -> tuple[Settings, list[str]]:
     """Settings and complaints from what the editor sent: the options, alone or inside {"midfill": …}.
 
-    What they say nothing of, or something wrong, stays as in `base`.
+    What is missing or wrong stays as it is in `base`. A complaint is a sentence without its full stop.
     """
     if isinstance(options, Mapping) and "midfill" in options:
         options = options["midfill"]
     if options is None or options == []:  # an empty table of Lua is sent as a list
         return base, []
     if not isinstance(options, Mapping):
-        return base, ["the settings are not an object"]
+        return base, ['midfill must be an object, such as {"debounceMs": 75}']
     settings, complaints = base, []
     for key, value in options.items():
         if key in EDITORS_OWN:
             continue
         if (rule := RULES.get(key)) is None:
-            complaints.append(f"{key} is not a setting")
+            complaints.append(f"midfill.{key} is not a setting")
         elif complaint := rule(value):
-            complaints.append(f"{key} must be {complaint}")
+            complaints.append(f"midfill.{key} {complaint}")
         else:
-            settings = replace(settings, **{_FIELDS[key]: value})
+            kept: Any = tuple(value) if isinstance(value, list) else value
+            settings = replace(settings, **{_FIELDS[key]: kept})
     return settings, complaints
 
 
-class _Kind:
-    """A rule: called with a value, it says what the value should have been, or nothing."""
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Called with a value, it says what the value must be; None when the value is right."""
 
-    def __init__(self, wanted: str, types: type | tuple[type, ...], *allowed: Any) -> None:
-        self.wanted, self.types, self.allowed = wanted, types, allowed
-
-    def __call__(self, value: Any) -> str | None:
-        right_type = isinstance(value, self.types) and not (
-            isinstance(value, bool) and self.types is not bool
-        )
-        if right_type and (not self.allowed or value in self.allowed):
-            return None
-        return self.wanted
-
-
-class _Between(_Kind):
-    def __init__(self, low: int, high: int, nullable: bool = False) -> None:
-        wanted = f"a whole number from {low} to {high}" + (" or null" if nullable else "")
-        super().__init__(wanted, int)
-        self.low, self.high, self.nullable = low, high, nullable
+    wanted: str
+    types: tuple[type, ...]
+    allowed: tuple[str, ...] = ()
+    check: Callable[[Any], str | None] = lambda _: None
+    """What is wrong with a value of the right type, which is not null."""
 
     def __call__(self, value: Any) -> str | None:
-        if value is None and self.nullable:
-            return None
-        return super().__call__(value) or (None if self.low <= value <= self.high else self.wanted)
+        right_type = type(value) in self.types  # exactly: true is no whole number here
+        if not right_type or (self.allowed and value not in self.allowed):
+            return f"must be {self.wanted}"
+        return None if value is None else self.check(value)
 
 
-def _one_of(*allowed: str) -> _Kind:
-    return _Kind("one of " + ", ".join(allowed), str, *allowed)
+def _one_of(*allowed: str) -> Rule:
+    return Rule("one of " + ", ".join(allowed), (str,), allowed)
 
 
-_BOOLEAN = _Kind("true or false", bool)
-_TEXT_OR_NULL = _Kind("a text or null", (str, type(None)))
+def _between(low: int, high: int, *, null: bool = False) -> Rule:
+    wanted = f"a whole number from {low} to {high}{' or null' * null}"
+    types = (int, type(None)) if null else (int,)
+    return Rule(wanted, types, check=lambda value: None if low <= value <= high else f"must be {wanted}")
+
+
+def _address_fault(url: str) -> str | None:
+    """Finds now what httpx, or the system's resolver, would refuse only when a key is pressed."""
+    if not url:  # an empty field in an editor's settings: the same as null
+        return None
+    example = "such as http://localhost:8000/v1"
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return f"must be an address in plain ASCII without spaces, {example}"
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:  # a bracket that is not closed, or holds no IPv6 address
+        return f"must have an IPv6 host in brackets, such as http://[::1]:8000/v1, or another host, {example}"
+    if parts.scheme not in ("http", "https"):
+        return f"must begin with http:// or https://, {example}"
+    if not _is_host(host):
+        return f"must name a host after {parts.scheme}://, {example}"
+    try:
+        has_port = parts.port != 0
+    except ValueError:
+        has_port = False
+    return None if has_port else f"must have a number from 1 to 65535 as its port, {example}"
+
+
+def _is_host(host: str) -> bool:
+    if ":" in host or re.fullmatch(r"[0-9.]+", host):
+        try:
+            ip_address(host)
+        except ValueError:
+            return False
+        return True
+    return len(host) < 254 and all(
+        re.fullmatch(r"[\w-]{1,63}", label) for label in host.rstrip(".").split(".")
+    )
+
+
+def _is_whole(low: int, high: int) -> Callable[[str], bool]:
+    return lambda text: re.fullmatch("[0-9]{1,9}", text) is not None and low <= int(text) <= high
+
+
+def _is_duration(text: str) -> bool:
+    return re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) is not None and float(text) > 0
+
+
+ENGINE_OPTIONS: dict[str, tuple[str, Callable[[str], bool]] | None] = {
+    "--device": ("auto, cpu or cuda", ("auto", "cpu", "cuda").__contains__),
+    "--threads": ("a whole number from 1 to 1024", _is_whole(1, 1024)),
+    "--cache-mb": ("a whole number from 1 to 1000000", _is_whole(1, 1_000_000)),
+    "--double-quant": None,
+    "--idle-minutes": ("a number above 0", _is_duration),
+}
+"""Option of `midfill engine` -> (what must follow it, whether a text is that); None: nothing follows."""
+
+
+def _engine_options_fault(options: list[Any]) -> str | None:
+    if not all(isinstance(option, str) for option in options):
+        return f"must be {_OPTION_LIST}"
+    rest = iter(options)
+    for option in rest:
+        name, joined, value = option.partition("=")
+        if name not in ENGINE_OPTIONS:
+            return f'does not know "{option[:60]}"; it is {_OPTION_LIST}, made of {", ".join(ENGINE_OPTIONS)}'
+        if (follows := ENGINE_OPTIONS[name]) is None:
+            if joined:
+                return f"must have no value after {name}"
+        elif not follows[1](value if joined else next(rest, "")):
+            return f"must have {follows[0]} after {name}"
+    return None
+
+
+def _variable_fault(name: str) -> str | None:
+    """A key that was pasted here by mistake is not repeated in the message."""
+    is_name = re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]*)?", name)
+    return (
+        None
+        if is_name
+        else "must be the name of an environment variable, such as OPENAI_API_KEY, not the key"
+    )
+
+
+_OPTION_LIST = 'a list of strings, such as ["--threads", "4"]'
+_BOOLEAN = Rule("true or false", (bool,))
 
 EDITORS_OWN = (
     "command",  # which program VS Code is to start
@@ -114,19 +195,20 @@ EDITORS_OWN = (
     "nextEditSuggestions",
 )
 
-RULES: dict[str, _Kind] = {
+RULES: dict[str, Rule] = {
     "enabled": _BOOLEAN,
-    "model": _Kind("a text", str),
-    "url": _TEXT_OR_NULL,
-    "apiKeyEnv": _TEXT_OR_NULL,
+    "model": Rule("a string", (str,), check=lambda model: None if model else "must not be empty"),
+    "engineOptions": Rule(_OPTION_LIST, (list,), check=_engine_options_fault),
+    "url": Rule("a string or null", (str, type(None)), check=_address_fault),
+    "apiKeyEnv": Rule("a string or null", (str, type(None)), check=_variable_fault),
     "dialect": _one_of("auto", "suffix", "rendered"),
-    "debounceMs": _Between(0, 10_000),
+    "debounceMs": _between(0, 10_000),
     "prefetch": _one_of("auto", "on", "off"),
-    "maxTokens": _Between(1, 1024),
-    "prefixTokens": _Between(16, 131_072, nullable=True),
-    "suffixTokens": _Between(0, 32_768, nullable=True),
+    "maxTokens": _between(1, 1024),
+    "prefixTokens": _between(16, 131_072, null=True),
+    "suffixTokens": _between(0, 32_768, null=True),
     "context": _BOOLEAN,
-    "contextTokens": _Between(0, 32_768, nullable=True),
+    "contextTokens": _between(0, 32_768, null=True),
     "multiline": _BOOLEAN,
     "statistics": _BOOLEAN,
     "logLevel": _one_of("debug", "info", "warning", "error"),

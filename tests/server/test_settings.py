@@ -4,11 +4,13 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midfill_server.settings import RULES, Settings, camel_case, read_settings
+from midfill_model.process.main import _parse
+from midfill_server.settings import ENGINE_OPTIONS, RULES, Settings, camel_case, read_settings
 
 
 def test_nothing_said_means_the_defaults() -> None:
@@ -39,13 +41,112 @@ def test_values_are_taken_over_with_or_without_the_section() -> None:
         ("suffixTokens", {}),
         ("logLevel", "loud"),
         ("debounce", 75),
+        ("model", ""),
+        ("engineOptions", "--threads 4"),
+        ("engineOptions", [4]),
     ],
 )
 def test_a_wrong_value_is_one_complaint_and_the_default(key: str, wrong: Any) -> None:
     settings, complaints = read_settings({key: wrong, "maxTokens": 9} if key != "maxTokens" else {key: wrong})
     assert asdict(settings) == asdict(Settings(max_tokens=64 if key == "maxTokens" else 9))
     assert len(complaints) == 1
-    assert complaints[0].startswith(key)
+    assert complaints[0].startswith(f"midfill.{key} ")
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong", "sentence"),
+    [
+        ("debounceMs", 10_001, "midfill.debounceMs must be a whole number from 0 to 10000"),
+        ("prefixTokens", "64", "midfill.prefixTokens must be a whole number from 16 to 131072 or null"),
+        ("multiline", 1, "midfill.multiline must be true or false"),
+        ("prefetch", "yes", "midfill.prefetch must be one of auto, on, off"),
+        ("apiKeyEnv", "sk-1234", "must be the name of an environment variable"),
+        ("engineOptions", ["--threads"], "must have a whole number from 1 to 1024 after --threads"),
+        ("engineOptions", ["--threads=0"], "must have a whole number from 1 to 1024 after --threads"),
+        ("engineOptions", ["--threads", "9" * 5000], "must have a whole number from 1 to 1024"),
+        ("engineOptions", ["--device", "gpu"], "must have auto, cpu or cuda after --device"),
+        ("engineOptions", ["--idle-minutes", "nan"], "must have a number above 0 after --idle-minutes"),
+        ("engineOptions", ["--double-quant=1"], "must have no value after --double-quant"),
+        ("engineOptions", ["--port", "1"], 'does not know "--port"; it is a list of strings'),
+        ("engineOptions", ["--threads 4"], 'does not know "--threads 4"; it is a list of strings'),
+    ],
+)
+def test_a_complaint_is_a_sentence_that_says_what_to_write(key: str, wrong: Any, sentence: str) -> None:
+    _, (complaint,) = read_settings({key: wrong})
+    assert sentence in complaint
+
+
+def test_a_key_given_instead_of_its_variable_is_not_repeated() -> None:
+    assert "sk-1234" not in read_settings({"apiKeyEnv": "sk-1234"})[1][0]
+
+
+@pytest.mark.parametrize(
+    ("url", "part"),
+    [
+        ("localhost:8000", "must begin with http:// or https://"),
+        ("//localhost:8000", "must begin with http:// or https://"),
+        ("ftp://localhost", "must begin with http:// or https://"),
+        ("http://", "must name a host"),
+        ("https:///v1", "must name a host"),
+        ("http://a..b/v1", "must name a host"),
+        ("http://999.1.1.1", "must name a host"),
+        ("http://user@:80", "must name a host"),
+        ("http://localhost:abc", "number from 1 to 65535"),
+        ("http://localhost:0", "number from 1 to 65535"),
+        ("http://localhost:65536/v1", "number from 1 to 65535"),
+        ("http://[::1", "IPv6 host in brackets"),
+        ("http://local host", "without spaces"),
+        ("http://localhost\n", "without spaces"),
+        ("http://b\u00fccher.example", "plain ASCII"),
+    ],
+)
+def test_an_address_that_cannot_be_asked_is_told_when_it_is_set(url: str, part: str) -> None:
+    settings, (complaint,) = read_settings({"url": url})
+    assert settings.url is None
+    assert complaint.startswith("midfill.url must ") and part in complaint
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:8000/v1",
+        "https://api.deepseek.com/beta",
+        "http://[::1]:80",
+        "HTTP://10.0.0.1",
+        "",
+        None,
+    ],
+)
+def test_an_address_is_taken(url: str | None) -> None:
+    assert read_settings({"url": url}) == (Settings(url=url), [])
+
+
+@given(st.from_regex(r"https?://[^/]{0,12}(/.{0,5})?", fullmatch=True) | st.text())
+def test_no_address_that_is_taken_fails_before_it_is_asked(url: str) -> None:
+    if url and not read_settings({"url": url})[1]:
+        host = httpx.Client(base_url=url).build_request("GET", "/v1/models").url.host
+        assert host.encode("idna")  # what a resolver is given
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--device", "cpu", "--threads", "2", "--cache-mb", "64"],
+        ["--double-quant", "--idle-minutes=0.5"],
+    ],
+)
+def test_the_engine_takes_the_options_that_are_taken(options: list[str]) -> None:
+    settings, complaints = read_settings({"engineOptions": options})
+    assert (settings.engine_options, complaints) == (tuple(options), [])
+    hash(settings)  # a value: nobody else's list is in it
+    _parse([*settings.engine_options])
+
+
+def test_every_engine_option_is_one_of_the_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        _parse(["--help"])
+    offered = capsys.readouterr().out
+    assert all(option in offered for option in ENGINE_OPTIONS)
 
 
 def test_editors_own_keys_are_no_mistake() -> None:

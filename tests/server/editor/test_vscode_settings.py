@@ -27,14 +27,15 @@ def test_the_keys_are_those_of_the_server_and_one_of_its_own() -> None:
 @pytest.mark.parametrize("key", DEFAULTS)
 def test_a_setting_is_the_servers(key: str) -> None:
     offered = PROPERTIES[f"midfill.{key}"]
-    assert offered["default"] == DEFAULTS[key]
+    assert offered["default"] == (list(DEFAULTS[key]) if offered["type"] == "array" else DEFAULTS[key])
     assert offered["markdownDescription"] == descriptions()[key]
 
 
 @pytest.mark.parametrize("key", DEFAULTS)
 def test_what_the_editor_lets_through_the_server_takes(key: str) -> None:
     offered, rule = PROPERTIES[f"midfill.{key}"], RULES[key]
-    types = {"string": "text", "integer": 70, "boolean": True, "null": None}
+    text = "http://localhost:8000" if key == "url" else "text"
+    types = {"string": text, "integer": 70, "boolean": True, "null": None, "array": ["--threads", "4"]}
     named = offered["type"] if isinstance(offered["type"], list) else [offered["type"]]
     if "enum" in offered:
         types["string"] = offered["enum"][0]
