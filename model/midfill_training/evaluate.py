@@ -20,6 +20,7 @@ from midfill_model.checkpoint import hub
 from midfill_model.generation.cache import Slot
 from midfill_model.generation.generate import generate
 from midfill_model.generation.prompt import Budgets, Parts, fim_prompt
+from midfill_model.generation.task import Task
 from midfill_model.generation.tokens import Detokenizer, Tokenizer
 from midfill_model.lab import reference
 from midfill_training.corpus import END_OF_FILE
@@ -64,9 +65,7 @@ def completer(folder: Path) -> Callable[[str, str], str]:
         prompt = fim_prompt(tokenizer, parts, Budgets(PREFIX, SUFFIX)).ids
         slot, detokenizer = Slot(network.new_cache, network.context), Detokenizer(tokenizer)
         text = ""
-        for id_ in generate(
-            network, slot, prompt, LONGEST, tokenizer.control_ids, tokenizer.size, lambda: False
-        ):
+        for id_ in generate(network, slot, Task(prompt, LONGEST, tokenizer.size, tokenizer.control_ids)):
             text += detokenizer.push(id_) if id_ is not None else ""
             if "\n" in text:
                 break

@@ -2,18 +2,19 @@
 
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from midfill_model.network.protocol import Branching, Network
 
-from .cache import Slots
-from .generate import Finish, generate
+from .cache import Slot, Slots
+from .generate import generate
 from .heal import Beginning, typed_part
 from .prompt import Budgets, Parts, Prompt, fim_prompt
 from .search import search
+from .task import Finish, Steps, Task
 from .tokens import Detokenizer, StopStrings, Tokenizer
 
 
@@ -117,28 +118,30 @@ class Completion:
     """A request in progress: holds a slot of the KV cache from the start to the end."""
 
     def __init__(self, ticket: Ticket, loaded: Loaded, slots: Slots) -> None:
+        """RequestError. A slot is lent last: what may fail has been done by then."""
         self.ticket = ticket
         self._started = time.perf_counter()
         request, typed = _healed(ticket.request, loaded.tokenizer)
         prompt = _prompt_ids(request, loaded)
-        self._slots = slots
-        self._slot = slots.lend(ticket.request.slot, prompt.ids)
         wanted = typed.encode("utf-8", "replace")
+        task = _task(ticket, prompt, Beginning.of(wanted, loaded.tokenizer), loaded)
         self._extent = _extent(prompt, loaded.tokenizer)
         self._extent["prefix_bytes"] += len(wanted)
-        self._n_reused = self._slot.keep(prompt.ids)
         self._n_completed = 0
         self._emitted = False
         self._first_token = 0.0
         self._text = Detokenizer(loaded.tokenizer)
         self._typed = len(typed)  # characters at the start of the model's text that the prompt had already
-        self._stops = StopStrings(ticket.request.stop)
-        self._ids = self._write(loaded, prompt, Beginning(wanted, loaded.tokenizer))
+        self._stops = StopStrings(request.stop)
+        self._slots = slots
+        self._slot = slots.lend(request.slot, prompt.ids)
+        self._n_reused = self._slot.keep(prompt.ids)
+        self._steps = _steps(loaded.network, self._slot, task)
 
     def step(self) -> Done | None:
         """Run the network once at most and emit the text that came of it; Done when that was the end."""
         try:
-            id_ = next(self._ids)
+            id_ = next(self._steps)
         except StopIteration as end:
             self._emit(self._stops.finish())
             return Done(end.value, self._timings())
@@ -146,28 +149,8 @@ class Completion:
 
     def close(self) -> None:
         """Give the slot back, whatever happened."""
-        self._ids.close()
+        self._steps.close()
         self._slots.give_back(self._slot)
-
-    def _write(
-        self, loaded: Loaded, prompt: Prompt, beginning: Beginning
-    ) -> Generator[int | None, None, Finish]:
-        request, network, ticket = self.ticket.request, loaded.network, self.ticket
-        tokenizer = loaded.tokenizer
-        stops, size = tokenizer.control_ids, tokenizer.size
-        wanted = (
-            self._slot,
-            prompt.ids,
-            request.max_tokens,
-            stops,
-            size,
-            lambda: ticket.cancelled,
-            beginning,
-        )
-        if request.beam_width > 1 and isinstance(network, Branching):
-            width = min(request.beam_width, network.beam_width)
-            return search(network, *wanted, tokenizer.line_ends, width)
-        return generate(network, *wanted)
 
     def _push(self, id_: int) -> Done | None:
         self._first_token = self._first_token or time.perf_counter()
@@ -196,6 +179,27 @@ class Completion:
             completion_tokens=self._n_completed,
             **self._extent,
         )
+
+
+def _task(ticket: Ticket, prompt: Prompt, beginning: Beginning | None, loaded: Loaded) -> Task:
+    tokenizer, request = loaded.tokenizer, ticket.request
+    return Task(
+        prompt=prompt.ids,
+        max_tokens=request.max_tokens,
+        vocabulary=tokenizer.size,
+        stops=tokenizer.control_ids,
+        line_ends=tokenizer.line_ends,
+        beginning=beginning,
+        beam_width=request.beam_width,
+        cancelled=lambda: ticket.cancelled,
+    )
+
+
+def _steps(network: Network, slot: Slot, task: Task) -> Steps:
+    """By the search where several lines are asked for and the network can follow them, else greedily."""
+    if task.beam_width > 1 and isinstance(network, Branching):
+        return search(network, slot, replace(task, beam_width=min(task.beam_width, network.beam_width)))
+    return generate(network, slot, task)
 
 
 def _extent(prompt: Prompt, tokenizer: Tokenizer) -> dict[str, int]:

@@ -4,53 +4,36 @@ Where a few ids at once cost little more than one, decoding guesses: code repeat
 last ids when they stood before is checked in the same step. Every id is still the network's own choice.
 """
 
-from collections.abc import Callable, Container, Generator, Sequence
-from typing import Literal
+from collections.abc import Generator, Sequence
 
 from midfill_model.network.protocol import Cancelled, Network
 
 from .cache import Slot
-from .heal import Beginning
-
-Finish = Literal["stop", "length", "cancelled"]
+from .task import Steps, Task
 
 _RUNS = (3, 2)  # ids that have to agree for a guess; the longer run is the better one
 
 
-def generate(
-    network: Network,
-    slot: Slot,
-    prompt: Sequence[int],
-    max_tokens: int,
-    stops: Container[int],
-    vocabulary: int,
-    cancelled: Callable[[], bool],
-    beginning: Beginning | None = None,
-) -> Generator[int | None, None, Finish]:
-    """Yield None after each chunk of the prefill, then each id; return why it ended.
-
-    Between two yields at most one step of the network runs, so a caller may serve several requests in turn.
-    `stops` are not yielded. Ids from `vocabulary` on have no text and are never chosen. `slot` stays valid.
-    The ids begin as `beginning` wants it. `cancelled` is asked before each step, and within a long one.
-    """
-    pending = list(prompt[slot.keep(prompt) :])
-    guesses = Guesses(prompt) if network.n_guesses else None
-    n_left = max_tokens
+def generate(network: Network, slot: Slot, task: Task) -> Steps:
+    """Greedily. `slot` stays valid, however the task ends."""
+    pending = list(task.prompt[slot.keep(task.prompt) :])
+    guesses = Guesses(task.prompt) if network.n_guesses else None
+    n_left, beginning = task.max_tokens, task.beginning
     try:
         while n_left:
-            pending = yield from prefill(network, slot, pending, vocabulary, cancelled)
+            pending = yield from prefill(network, slot, pending, task)
             room = network.context - len(slot.tokens) - len(pending)
             if room < 0:
                 return "length"
             guess: list[int] = []
-            if guesses is not None and len(pending) == 1 and (beginning is None or beginning.is_written):
+            if guesses is not None and len(pending) == 1 and beginning is None:
                 guess = guesses.guess(min(network.n_guesses, room, n_left - 1))
-            chosen = _advance(network, slot, pending, vocabulary, cancelled, guess)
+            chosen = _advance(network, slot, pending, task, guess)
             if beginning is not None:
-                chosen[0] = beginning.take(chosen[0], network.best_of)
+                chosen = [network.best_of(beginning.among())]
                 beginning = beginning.after(chosen[0])
             for id_, guessed in zip(chosen, [*guess, None], strict=True):
-                if id_ in stops:
+                if id_ in task.stops:
                     return "stop"
                 yield id_
                 n_left -= 1
@@ -60,19 +43,17 @@ def generate(
                 if id_ != guessed:
                     break
                 slot.tokens.append(id_)  # it has been computed already
-                if cancelled():
+                if task.cancelled():
                     return "cancelled"
     except Cancelled:
         return "cancelled"
     return "length"
 
 
-def prefill(
-    network: Network, slot: Slot, pending: list[int], vocabulary: int, cancelled: Callable[[], bool]
-) -> Generator[None, None, list[int]]:
+def prefill(network: Network, slot: Slot, pending: list[int], task: Task) -> Generator[None, None, list[int]]:
     """Compute chunks of `pending`, with a yield after each; return the last, at most a chunk, as it is."""
     while len(pending) > network.prefill_chunk:
-        _advance(network, slot, pending[: network.prefill_chunk], vocabulary, cancelled)
+        _advance(network, slot, pending[: network.prefill_chunk], task)
         pending = pending[network.prefill_chunk :]
         yield None
     return pending
@@ -103,24 +84,19 @@ class Guesses:
 
 
 def _advance(
-    network: Network,
-    slot: Slot,
-    ids: list[int],
-    vocabulary: int,
-    cancelled: Callable[[], bool],
-    guess: Sequence[int] = (),
+    network: Network, slot: Slot, ids: list[int], task: Task, guess: Sequence[int] = ()
 ) -> list[int]:
     """Compute `ids` and `guess` after what the slot holds; the next id after the last of ids and each guess.
 
     The slot then holds `ids`; what was computed of the guesses lies behind. After Cancelled it holds none.
     """
-    if cancelled():
+    if task.cancelled():
         raise Cancelled
     start = len(slot.tokens)
     slot.reserve(start + len(ids) + len(guess))
     if guess:
-        best = network.next_ids([*ids, *guess], slot.latents, start, vocabulary)[len(ids) - 1 :]
+        best = network.next_ids([*ids, *guess], slot.latents, start, task.vocabulary)[len(ids) - 1 :]
     else:
-        best = [network.next_id(ids, slot.latents, start, vocabulary, cancelled)]
+        best = [network.next_id(ids, slot.latents, start, task.vocabulary, task.cancelled)]
     slot.tokens += ids
     return best

@@ -6,7 +6,6 @@ was typed. The user sees what comes after it. And as the prompt stays the same w
 the next key finds all of it in the KV cache.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .tokens import Tokenizer
@@ -29,26 +28,20 @@ def typed_part(text: str, tokenizer: Tokenizer) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What a completion has yet to begin with; once that is written, the model is free."""
+    """What a completion has yet to begin with: at least one byte. Once that is written there is none."""
 
     wanted: bytes
     tokenizer: Tokenizer
 
-    @property
-    def is_written(self) -> bool:
-        return not self.wanted
+    @staticmethod
+    def of(wanted: bytes, tokenizer: Tokenizer) -> "Beginning | None":
+        """None where nothing is wanted."""
+        return Beginning(wanted, tokenizer) if wanted else None
 
-    def among(self) -> list[int] | None:
-        """The ids that agree with it; None: all do."""
-        return self.tokenizer.agreeing(self.wanted) if self.wanted else None
+    def among(self) -> list[int]:
+        """The ids that agree with it: those that begin so, and those that it begins with."""
+        return self.tokenizer.agreeing(self.wanted)
 
-    def take(self, best: int, best_of: Callable[[Sequence[int]], int]) -> int:
-        """The id that comes next: `best`, the model's own choice, if it agrees; else the best that does."""
-        among = self.among()
-        return best if among is None or best in among else best_of(among)
-
-    def after(self, id_: int) -> "Beginning":
+    def after(self, id_: int) -> "Beginning | None":
         """What is still to be written when `id_`, which agrees, has been."""
-        if not self.wanted:
-            return self
-        return Beginning(self.wanted[len(self.tokenizer.token_bytes(id_)) :], self.tokenizer)
+        return Beginning.of(self.wanted[len(self.tokenizer.token_bytes(id_)) :], self.tokenizer)

@@ -6,7 +6,7 @@ can become likelier, since scores only fall; what follows it is greedy. A text e
 likelier than its end: the empty text is often the likeliest of all, and of no use.
 """
 
-from collections.abc import Callable, Container, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,8 +15,9 @@ from torch import Tensor
 from midfill_model.network.protocol import Branching, Cancelled, Places
 
 from .cache import Slot
-from .generate import Finish, Guesses, prefill
+from .generate import Guesses, prefill
 from .heal import Beginning
+from .task import Steps, Task
 
 BEHIND = 1.5
 """Nats by which a line may fall behind the best and still be followed; with more, no more lines are right."""
@@ -27,60 +28,47 @@ DEEPEST = 32  # ids after which the best so far is taken
 class Branch:
     """A way to go on after the slot's tokens; `rows` of the cache hold its ids but for the last."""
 
-    beginning: Beginning
+    beginning: Beginning | None
     ids: tuple[int, ...] = ()
     rows: tuple[int, ...] = ()
     score: float = 0.0
     """Log-probability of the ids."""
 
 
-def search(
-    network: Branching,
-    slot: Slot,
-    prompt: Sequence[int],
-    max_tokens: int,
-    stops: Container[int],
-    vocabulary: int,
-    cancelled: Callable[[], bool],
-    beginning: Beginning,
-    line_ends: Container[int],
-    width: int,
-) -> Generator[int | None, None, Finish]:
-    """As `generate`, but None comes after each step that decides nothing yet; at most `width` branches.
-
-    `line_ends` are the ids whose text holds the end of a line.
-    """
-    pending = list(prompt[slot.keep(prompt) :])
-    guesses, n_left = Guesses(prompt), max_tokens
+def search(network: Branching, slot: Slot, task: Task) -> Steps:
+    """At most `task.beam_width` branches; otherwise as `generate`."""
+    pending = list(task.prompt[slot.keep(task.prompt) :])
+    guesses, beginning, n_left = Guesses(task.prompt), task.beginning, task.max_tokens
+    written: list[int] = []
 
     def ends(branch: Branch) -> bool:
-        return branch.ids[-1] in stops or branch.ids[-1] in line_ends
+        return branch.ids[-1] in task.stops or branch.ids[-1] in task.line_ends
 
     try:
         while n_left:
-            pending = yield from prefill(network, slot, pending, vocabulary, cancelled)
+            pending = yield from prefill(network, slot, pending, task)
             room = network.context - len(slot.tokens) - len(pending)
             if room < 0:
                 return "length"
-            is_free = len(pending) == 1 and beginning.is_written
+            is_free = len(pending) == 1 and beginning is None
             guess = guesses.guess(min(network.n_guesses, room, n_left - 1)) if is_free else []
-            scores = _advance(network, slot, pending, guess, vocabulary, cancelled)
+            scores = _advance(network, slot, pending, guess, task)
             for score, guessed in zip(scores, [*guess, None], strict=True):
-                tree = Tree(network, slot, vocabulary, stops, width, min(DEEPEST, n_left))
+                width = 1 if task.first_line_ends(written) else task.beam_width
+                tree = Tree(network, slot, task, width, min(DEEPEST, n_left))
                 leaves = tree.likeliest(tree.continued(Branch(beginning), score))
-                best = yield from _decide(tree, leaves, ends, cancelled)
+                best = yield from _decide(tree, leaves, ends)
                 tree.keep(best)
                 for id_ in best.ids:
-                    if id_ in stops:
+                    if id_ in task.stops:
                         return "stop"
                     yield id_
                     n_left -= 1
+                    written.append(id_)
                     guesses.push(id_)
-                    if cancelled():
+                    if task.cancelled():
                         return "cancelled"
                 beginning, pending = best.beginning, [best.ids[-1]]
-                if pending[0] in line_ends and n_left < max_tokens - 1:
-                    width = 1  # the line is decided; an end of line alone is none
                 if len(leaves) > 1 or best.ids != (guessed,):
                     break
                 slot.tokens += best.ids  # it has been computed already
@@ -92,23 +80,16 @@ def search(
 class Tree:
     """Branches in the rows of the cache behind a slot's tokens, which stay as they are until one is kept."""
 
-    def __init__(
-        self,
-        network: Branching,
-        slot: Slot,
-        vocabulary: int,
-        stops: Container[int],
-        width: int,
-        longest: int,
-    ) -> None:
-        self._network, self._slot, self._vocabulary = network, slot, vocabulary
-        self._stops, self._width = stops, width
+    def __init__(self, network: Branching, slot: Slot, task: Task, width: int, longest: int) -> None:
+        self._network, self._slot, self._task, self._width = network, slot, task, width
         self._start = self._end = len(slot.tokens)
         self.longest = min(longest, (network.context - self._start) // width)
         """Ids of a branch for which there is room."""
 
     def grow(self, leaves: Sequence[Branch]) -> list[Branch]:
-        """Compute the last id of each of `leaves`, all in one step; the likeliest ways on from each."""
+        """Compute the last id of each of `leaves` in one step; the likeliest ways on from each. Cancelled."""
+        if self._task.cancelled():
+            raise Cancelled
         start, self._end = self._end, self._end + len(leaves)
         self._slot.reserve(self._start + self._width * self.longest)
         grown = [replace(leaf, rows=(*leaf.rows, start + i)) for i, leaf in enumerate(leaves)]
@@ -120,7 +101,7 @@ class Tree:
         depths = [self._start + len(leaf.rows) - 1 for leaf in grown]
         places = Places(torch.tensor(depths, device=device), visible)
         scores = self._network.log_probabilities(
-            [leaf.ids[-1] for leaf in grown], self._slot.latents, start, self._vocabulary, places=places
+            [leaf.ids[-1] for leaf in grown], self._slot.latents, start, self._task.vocabulary, places=places
         )
         found = zip(grown, scores, strict=True)
         return [branch for leaf, score in found for branch in self.continued(leaf, score)]
@@ -134,14 +115,15 @@ class Tree:
 
     def continued(self, branch: Branch, scores: Tensor) -> list[Branch]:
         """`branch` with each of its likeliest next ids, by their log-probabilities `scores` [V]."""
-        among = branch.beginning.among()
+        beginning = branch.beginning
+        among = None if beginning is None else beginning.among()
         scores = scores if among is None else scores[among]
         values, at = scores.topk(min(self._width, len(scores)))
         ids = at.tolist() if among is None else [among[i] for i in at.tolist()]
         return [
-            Branch(branch.beginning.after(id_), (*branch.ids, id_), branch.rows, branch.score + value)
+            Branch(beginning and beginning.after(id_), (*branch.ids, id_), branch.rows, branch.score + value)
             for id_, value in zip(ids, values.tolist(), strict=True)
-            if id_ == ids[0] or id_ not in self._stops
+            if id_ == ids[0] or id_ not in self._task.stops
         ]
 
     def likeliest(self, branches: Iterable[Branch]) -> list[Branch]:
@@ -151,33 +133,23 @@ class Tree:
 
 
 def _decide(
-    tree: Tree, leaves: list[Branch], ends: Callable[[Branch], bool], cancelled: Callable[[], bool]
+    tree: Tree, leaves: list[Branch], ends: Callable[[Branch], bool]
 ) -> Generator[None, None, Branch]:
     """Follow `leaves`, the likeliest first, until one is left or none can become likelier than the first."""
     while len(leaves) > 1 and not ends(leaves[0]) and len(leaves[0].ids) < tree.longest:
         yield None
-        if cancelled():
-            raise Cancelled
         done = [leaf for leaf in leaves if ends(leaf)]
         grown = tree.grow([leaf for leaf in leaves if not ends(leaf)])
         leaves = tree.likeliest(done + grown)
     return leaves[0]
 
 
-def _advance(
-    network: Branching,
-    slot: Slot,
-    ids: list[int],
-    guess: list[int],
-    vocabulary: int,
-    cancelled: Callable[[], bool],
-) -> Tensor:
+def _advance(network: Branching, slot: Slot, ids: list[int], guess: list[int], task: Task) -> Tensor:
     """As in `generate`, but log-probabilities [1 + guesses, V] of what follows the ids and each guess."""
-    if cancelled():
+    if task.cancelled():
         raise Cancelled
-    start, n_wanted = len(slot.tokens), 1 + len(guess)
-    slot.reserve(start + len(ids) + len(guess))
-    every = [*ids, *guess]
-    scores = network.log_probabilities(every, slot.latents, start, vocabulary, n_wanted, cancelled)
+    start, every, n_wanted = len(slot.tokens), [*ids, *guess], 1 + len(guess)
+    slot.reserve(start + len(every))
+    scores = network.log_probabilities(every, slot.latents, start, task.vocabulary, n_wanted, task.cancelled)
     slot.tokens += ids
     return scores

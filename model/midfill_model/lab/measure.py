@@ -23,6 +23,7 @@ from midfill_model.checkpoint import hub
 from midfill_model.generation.cache import Slot
 from midfill_model.generation.completion import Loaded
 from midfill_model.generation.generate import generate
+from midfill_model.generation.task import Task
 from midfill_model.network.protocol import Network
 from midfill_model.process.loading import device_name, load_model
 
@@ -94,7 +95,7 @@ def measure_transformers(folder: Path, n_prompt: int, runs: int) -> Figures:
 
 def _complete(network: Network, prompt: Sequence[int], n_new: int, slot: Slot | None = None) -> None:
     slot = slot or Slot(network.new_cache, network.context)
-    for _ in generate(network, slot, prompt, n_new, (), network.config.vocab_size, lambda: False):
+    for _ in generate(network, slot, Task(prompt, n_new, network.config.vocab_size)):
         pass
 
 
@@ -136,7 +137,8 @@ def _cancel(network: Network, runs: int, in_prefill: bool) -> dict[str, float]:
 
         slot = Slot(network.new_cache, network.context)
         vocabulary = network.config.vocab_size
-        steps = generate(network, slot, _ids(n_prompt, run), 500, (), vocabulary, cancelled.is_set)
+        task = Task(_ids(n_prompt, run), 500, vocabulary, cancelled=cancelled.is_set)
+        steps = generate(network, slot, task)
         if not in_prefill:
             next(steps)
         timer = threading.Timer(0.02 + 0.0033 * run, cancel)

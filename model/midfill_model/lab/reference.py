@@ -18,6 +18,7 @@ from midfill_model.checkpoint import hub, weights
 from midfill_model.checkpoint.config import read_config
 from midfill_model.generation.cache import Slot
 from midfill_model.generation.generate import generate
+from midfill_model.generation.task import Task
 from midfill_model.network.deepseek import DeepseekV2
 from midfill_model.process.loading import plain_network
 
@@ -97,7 +98,7 @@ def _their_run(model: Any, ids: list[int], n_new: int) -> None:
 
 def _our_run(network: DeepseekV2, ids: list[int], n_new: int) -> None:
     slot = Slot(network.new_cache, network.context)
-    written = list(generate(network, slot, ids, n_new, (), network.config.vocab_size, lambda: False))
+    written = list(generate(network, slot, Task(ids, n_new, network.config.vocab_size)))
     assert sum(id_ is not None for id_ in written) == n_new
 
 

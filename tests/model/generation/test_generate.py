@@ -14,6 +14,7 @@ from midfill_model.generation.cache import Slot, Slots
 from midfill_model.generation.completion import Loaded
 from midfill_model.generation.generate import generate
 from midfill_model.generation.prompt import Budgets, Parts, fim_prompt
+from midfill_model.generation.task import Task
 from midfill_model.generation.tokens import Tokenizer
 from midfill_model.lab.reference import ours
 
@@ -35,7 +36,7 @@ def run(
     cancelled: Callable[[], bool] = lambda: False,
 ) -> tuple[list[int | None], str]:
     steps: list[int | None] = []
-    ids = generate(tiny.network, slot, prompt, n, stops, 384, cancelled)
+    ids = generate(tiny.network, slot, Task(prompt, n, 384, stops, cancelled=cancelled))
     try:
         while True:
             steps.append(next(ids))
@@ -90,7 +91,7 @@ def test_a_long_prompt_is_given_up_within_a_chunk(tiny: Loaded, n_asked: int) ->
 def test_cancelling_takes_one_step_and_leaves_the_cache_good(tiny: Loaded) -> None:
     slot, wanted = new_slot(tiny), greedy(tiny.network, texts(40), 12)
     steps: Ids = []
-    ids = generate(tiny.network, slot, texts(40), 12, (), 384, lambda: len(steps) == 4)
+    ids = generate(tiny.network, slot, Task(texts(40), 12, 384, cancelled=lambda: len(steps) == 4))
     with pytest.raises(StopIteration, match="cancelled"):
         while True:
             id_ = next(ids)
@@ -132,7 +133,7 @@ def test_guesses_change_no_token(tiny: Loaded, prompt: Ids, n: int, n_guesses: i
     ends = []
     for guesses in (0, n_guesses):
         slot, network = new_slot(tiny), Counted(tiny.network, guesses)
-        ids = generate(network, slot, prompt, n, stops, 384, lambda: False)  # type: ignore[arg-type]
+        ids = generate(network, slot, Task(prompt, n, 384, stops))  # type: ignore[arg-type]
         written: list[int | None] = []
         try:
             while True:
@@ -151,7 +152,8 @@ def test_a_cancel_ends_a_step_of_guesses_too(tiny: Loaded) -> None:
     prompt, n_guessed = [1, 2, 3, 4] * 10, 0
     for n in range(1, 24):
         network, cancelled = Counted(tiny.network, 6), threading.Event()
-        ids = generate(network, new_slot(tiny), prompt, 64, (), 384, cancelled.is_set)  # type: ignore[arg-type]
+        task = Task(prompt, 64, 384, cancelled=cancelled.is_set)
+        ids = generate(network, new_slot(tiny), task)  # type: ignore[arg-type]
         for _ in range(n):
             n_steps = network.n_steps
             next(ids)
@@ -183,7 +185,8 @@ def test_guesses_save_steps_on_code(embedded_folder: Path) -> None:
         prompt, written = fim_prompt(tokenizer, Parts(prefix, "\n"), Budgets(300, 9)).ids, []
         for n, guesses in enumerate((0, network.n_guesses)):
             counted, slot = Counted(network, guesses), Slot(network.new_cache, network.context)
-            ids = generate(counted, slot, prompt, 48, tokenizer.control_ids, tokenizer.size, lambda: False)  # type: ignore[arg-type]
+            task = Task(prompt, 48, tokenizer.size, tokenizer.control_ids)
+            ids = generate(counted, slot, task)  # type: ignore[arg-type]
             written.append(list(ids))
             steps[n] += counted.n_steps
         assert written[0] == written[1]

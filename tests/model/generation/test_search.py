@@ -16,6 +16,7 @@ from midfill_model.generation.completion import Loaded, Request
 from midfill_model.generation.heal import Beginning
 from midfill_model.generation.prompt import Budgets, Parts, fim_prompt
 from midfill_model.generation.search import BEHIND, DEEPEST, search
+from midfill_model.generation.task import Task
 from midfill_model.generation.tokens import Tokenizer
 from midfill_model.lab.reference import ours
 from midfill_model.network.deepseek import DeepseekV2
@@ -47,10 +48,10 @@ class Run:
     ) -> None:
         self.ids: Ids = []
         self.n_undecided = 0
-        beginning = Beginning(typed, tiny.tokenizer)
+        beginning = Beginning.of(typed, tiny.tokenizer)
         network = tiny.network
         assert isinstance(network, Branching)
-        steps = search(network, slot, prompt, n, stops, size, cancelled, beginning, ends, width)
+        steps = search(network, slot, Task(prompt, n, size, stops, ends, beginning, width, cancelled))
         try:
             while True:
                 id_ = next(steps)
@@ -64,22 +65,22 @@ def plainly(
     tiny: Loaded, prompt: Ids, n: int, width: int, stops: Container[int], ends: Container[int], typed: bytes
 ) -> Ids:
     """The same search without a cache, without guesses, each branch from its beginning."""
-    network, written, beginning = tiny.network, list[int](), Beginning(typed, tiny.tokenizer)
+    network, written, beginning = tiny.network, list[int](), Beginning.of(typed, tiny.tokenizer)
     assert isinstance(network, DeepseekV2)
     while len(written) < n:
         so_far = [*prompt, *written]
         longest = min(DEEPEST, n - len(written), (network.context - len(so_far)) // width)
-        leaves: list[tuple[float, Ids, Beginning]] = [(0.0, [], beginning)]
+        leaves: list[tuple[float, Ids, Beginning | None]] = [(0.0, [], beginning)]
         while True:
             done = [leaf for leaf in leaves if leaf[1] and (leaf[1][-1] in stops or leaf[1][-1] in ends)]
             for score, ids, begun in [leaf for leaf in leaves if leaf not in done]:
                 cache = network.new_cache(len(so_far) + len(ids))
                 logits = network.forward(torch.tensor([*so_far, *ids]), cache, 0)
                 scores = logits[:SIZE].log_softmax(-1)
-                among = begun.among() or range(SIZE)
+                among = begun.among() if begun else range(SIZE)
                 best = sorted(among, key=lambda id_: -float(scores[id_]))[:width]
                 best = [i for i in best if i == best[0] or i not in stops]
-                done += [(score + float(scores[i]), [*ids, i], begun.after(i)) for i in best]
+                done += [(score + float(scores[i]), [*ids, i], begun and begun.after(i)) for i in best]
             leaves = sorted(done, key=lambda leaf: -leaf[0])[:width]
             leaves = [leaf for leaf in leaves if leaf[0] > leaves[0][0] - BEHIND]
             _, ids, beginning = leaves[0]
@@ -199,9 +200,10 @@ def test_lines_are_likelier_than_the_greedy_ones(embedded_folder: Path) -> None:
         prompt = fim_prompt(tokenizer, parts, Budgets(300, 300)).ids
         by_width = []
         for width in (1, network.beam_width):
-            slot, beginning = Slot(network.new_cache, network.context), Beginning(b"", tokenizer)
-            stops, ends, size = tokenizer.control_ids, tokenizer.line_ends, tokenizer.size
-            steps = search(network, slot, prompt, 30, stops, size, lambda: False, beginning, ends, width)
+            slot = Slot(network.new_cache, network.context)
+            stops, ends = tokenizer.control_ids, tokenizer.line_ends
+            task = Task(prompt, 30, tokenizer.size, stops, ends, beam_width=width)
+            steps = search(network, slot, task)
             by_width.append(line_score(network, tokenizer, prompt, [id_ for id_ in steps if id_ is not None]))
         gains.append(by_width[1] - by_width[0])
     assert max(gains) > 0.1

@@ -10,6 +10,7 @@ import torch
 from midfill_model.generation.cache import Slot
 from midfill_model.generation.generate import generate
 from midfill_model.generation.prompt import Budgets, Parts, fim_prompt
+from midfill_model.generation.task import Task
 from midfill_model.generation.tokens import Tokenizer
 from midfill_model.lab.reference import ours, theirs
 from midfill_model.network.deepseek import DeepseekV2
@@ -35,11 +36,7 @@ def prompts(embedded_folder: Path) -> list[list[int]]:
 def answers(network: DeepseekV2, prompts: list[list[int]], slots: Iterator[Slot]) -> list[list[int | None]]:
     """Greedy tokens, eos among them."""
     return [
-        [
-            id_
-            for id_ in generate(network, slot, prompt, N_TOKENS, (), 16_005, lambda: False)
-            if id_ is not None
-        ]
+        [id_ for id_ in generate(network, slot, Task(prompt, N_TOKENS, 16_005)) if id_ is not None]
         for prompt, slot in zip(prompts, slots, strict=False)
     ]
 

@@ -1,0 +1,53 @@
+"""One request's work for the network, in ids: what `generate` and `search` are given."""
+
+from collections.abc import Callable, Container, Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from midfill_model.network.protocol import never
+
+from .heal import Beginning
+
+Finish = Literal["stop", "length", "cancelled"]
+Steps = Generator[int | None, None, Finish]
+"""A task under way: None after a step that decides nothing yet, else an id; then why it ended.
+
+Between two of them at most one step of the network runs, so a caller may serve several tasks in turn.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What to write after which prompt, and when to end."""
+
+    prompt: Sequence[int]
+    max_tokens: int
+    vocabulary: int
+    """Ids from here on have no text and are never chosen."""
+    stops: Container[int] = ()
+    """Each ends the text and is no part of it."""
+    line_ends: Container[int] = ()
+    """The ids whose text holds the end of a line: a search decides a line at a time."""
+    beginning: Beginning | None = None
+    """What the text has to begin with; None: the network is free."""
+    beam_width: int = 1
+    """Ways to write the first line that `search` follows side by side."""
+    cancelled: Callable[[], bool] = never
+    """Asked before each step of the network, and within a long one."""
+
+    def after(self, ids: Sequence[int]) -> "Task":
+        """What is left to do once `ids` are written."""
+        beginning = self.beginning
+        for id_ in ids:
+            beginning = beginning and beginning.after(id_)
+        return replace(
+            self,
+            prompt=[*self.prompt, *ids],
+            max_tokens=self.max_tokens - len(ids),
+            beginning=beginning,
+            beam_width=1 if self.first_line_ends(ids) else self.beam_width,
+        )
+
+    def first_line_ends(self, ids: Sequence[int]) -> bool:
+        """Whether the first line of the text `ids` is whole; an end of line at the very start is no line."""
+        return any(id_ in self.line_ends for id_ in ids[1:])
