@@ -1,8 +1,8 @@
 """How much of what the model wrote is probably right: (text, how sure) -> the part worth showing. Pure.
 
-The joint probability of the tokens says whether a text is right, whatever the model. So ghost text ends before
-the token that takes the product of its tokens' probabilities below `confidence`. Each factor is at most 1:
-what is worth showing of a growing text stays so, and grows.
+The joint probability of the tokens says whether a text is right, whatever the model. So ghost text ends
+before the token that takes the product of its tokens' probabilities below `confidence`. No factor is above
+1: what is worth showing of a growing text stays so, and grows.
 """
 
 import math
@@ -22,7 +22,7 @@ _QUOTES = re.compile(r"\\.|[\"'`]")
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A text and how sure the model was of it: `ends` of its tokens in characters, and their log-probabilities.
+    """A text and how sure the model was of it: where its tokens end, in characters; their log-probabilities.
 
     Without tokens nothing is known of how sure it was, and nothing is gated.
     """

@@ -20,6 +20,11 @@ def first_line(text: str) -> str:
     return found[0].rstrip() if found else ""
 
 
+def right_so_far(shown: str, hidden: str) -> bool:
+    """Whether all that was shown is right, though more may be missing; blanks at its end aside."""
+    return hidden.startswith(shown.rstrip())
+
+
 def similarity(shown: str, hidden: str) -> float:
     """1 - Levenshtein distance / length of the longer one, blanks at the ends aside; 1 for two empty ones."""
     one, other = shown.strip(), hidden.strip()

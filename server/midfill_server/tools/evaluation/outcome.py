@@ -21,6 +21,9 @@ class Outcome:
     shown: bool
     exact_line: bool
     exact: bool
+    right_so_far: bool
+    n_shown: int
+    """Characters, blanks at the end aside; at level "line" of the first line."""
     similarity: float
     repeats: bool
     loops: bool
@@ -60,6 +63,8 @@ def outcome(hole: Hole, answer: Answer) -> Outcome:
         shown=bool(shown),
         exact_line=metrics.first_line(shown) == metrics.first_line(hidden),
         exact=compared.rstrip() == hidden.rstrip(),
+        right_so_far=metrics.right_so_far(compared, hidden),
+        n_shown=len(compared.rstrip()),
         similarity=metrics.similarity(compared, hidden),
         repeats=metrics.repeats(shown, hidden, hole.prefix, hole.suffix),
         loops=metrics.loops(shown, hidden),
@@ -103,6 +108,7 @@ FIGURES: tuple[tuple[str, str, Unit, Callable[[Outcome], float | None]], ...] = 
     ("exact", "exact match, all that was hidden", "%", lambda it: it.exact),
     ("similarity", "edit similarity", "%", lambda it: it.similarity),
     ("nothing", "shows nothing", "%", lambda it: not it.shown),
+    ("right_so_far", "right as far as it goes (of those shown)", "%", lambda it: _if(it, it.right_so_far)),
     ("repeats", "repeats a line that stands there (of those shown)", "%", lambda it: _if(it, it.repeats)),
     ("loops", "goes round in circles (of those shown)", "%", lambda it: _if(it, it.loops)),
     ("parses", "still parses with the item", "%", lambda it: it.parses),
@@ -124,6 +130,12 @@ def quality(outcomes: Sequence[Outcome]) -> Table:
         Row(name, label, unit, tuple(mean(map(figure, group)) for group in groups))
         for name, label, unit, figure in FIGURES
     ]
+    right = tuple(sum(it.n_shown for it in group if it.right_so_far) for group in groups)
+    wrong = tuple(sum(it.n_shown for it in group if not it.right_so_far) for group in groups)
+    ratio = tuple(a / b if b else None for a, b in zip(right, wrong, strict=True))
+    rows.append(Row("characters_right", "characters shown that are right", "", right))
+    rows.append(Row("characters_wrong", "characters of texts that are not", "", wrong))
+    rows.append(Row("right_to_wrong", "… right to wrong", ": 1", ratio))
     judged = (sum(it.one_line_parses is not None for it in group) for group in groups)
     rows.append(Row("one_line_judged", "… of so many", "", tuple(judged)))
     rows.append(Row("reuse", "prefix tokens from the KV cache", "%", tuple(map(_reuse, groups))))

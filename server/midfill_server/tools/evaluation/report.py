@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Unit = Literal["", "%", "ms", "s"]
+Unit = Literal["", "%", "ms", "s", ": 1"]
 
 
 @dataclass(frozen=True, slots=True)

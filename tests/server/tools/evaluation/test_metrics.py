@@ -15,6 +15,14 @@ def test_the_first_line_is_the_first_that_says_something(text: str, line: str) -
 
 
 @pytest.mark.parametrize(
+    ("shown", "right"),
+    [("return", True), ("return total\n", True), ("", True), ("return totals", False), ("yield", False)],
+)
+def test_a_beginning_of_what_was_hidden_is_right_so_far(shown: str, right: bool) -> None:
+    assert metrics.right_so_far(shown, "return total") is right
+
+
+@pytest.mark.parametrize(
     ("shown", "hidden", "similarity"),
     [
         ("", "", 1),

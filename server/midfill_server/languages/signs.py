@@ -1,0 +1,88 @@
+"""How languages write comments and strings, by LSP's name of the language. A table, not a grammar."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Ends = Literal["line", "closer", "never"]
+"""Where an open string ends: with its line, at its closer alone, or it counts only when it is whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What opens and closes a string."""
+
+    opens: str
+    closes: str
+    ends: Ends = "line"
+    escapes: bool = True  # whether a backslash takes the next sign's meaning away
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    line: tuple[str, ...] = ()
+    """What begins a comment that ends with its line."""
+    block: tuple[tuple[str, str], ...] = ()
+    quotes: tuple[Quote, ...] = ()
+    """The longest first."""
+    line_needs_blank: bool = False
+    """Whether that comment begins only behind a blank: `a#b` is a word of the shell."""
+    regex: bool = False
+    """Whether `/…/` is a literal."""
+
+
+_DOUBLE, _SINGLE = Quote('"', '"'), Quote("'", "'")
+_CHARACTER = Quote("'", "'", "never")  # and Rust's lifetimes, and apostrophes
+_LONG, _LONG_SINGLE = Quote('"""', '"""', "closer"), Quote("'''", "'''", "closer")
+_TEMPLATE = Quote("`", "`", "closer")
+_RAW = Quote("`", "`", "closer", escapes=False)
+_C = (("/*", "*/"),)
+
+_C_LIKE = Signs(("//",), _C, (_DOUBLE, _CHARACTER))
+_LONG_C_LIKE = Signs(("//",), _C, (_LONG, _DOUBLE, _CHARACTER))
+_JAVASCRIPT = Signs(("//",), _C, (_DOUBLE, _SINGLE, _TEMPLATE), regex=True)
+_SHELL = Signs(
+    ("#",), (), (Quote('"', '"', "closer"), Quote("'", "'", "closer", escapes=False)), line_needs_blank=True
+)
+_HASH = Signs(("#",), (), (_DOUBLE, _SINGLE))
+_MARKUP = Signs((), (("<!--", "-->"),))
+_LISP = Signs((";",), (("#|", "|#"),), (Quote('"', '"', "closer"),))
+
+_BY_NAMES = {
+    "python": Signs(("#",), (), (_LONG, _LONG_SINGLE, _DOUBLE, _SINGLE)),
+    "javascript javascriptreact typescript typescriptreact": _JAVASCRIPT,
+    "c cpp objective-c objective-cpp cuda-cpp csharp glsl hlsl proto3 proto dart zig solidity": _C_LIKE,
+    "java kotlin scala swift groovy": _LONG_C_LIKE,
+    "go": Signs(("//",), _C, (_DOUBLE, _CHARACTER, _RAW)),
+    "rust": Signs(("//",), _C, (Quote('r#"', '"#', "closer", False), Quote('"', '"', "closer"), _CHARACTER)),
+    "json jsonc": Signs(("//",), _C, (_DOUBLE,)),
+    "php": Signs(("//", "#"), _C, (Quote('"', '"', "closer"), Quote("'", "'", "closer"))),
+    "ruby crystal elixir": Signs(("#",), (("=begin", "=end"),), (_LONG, _DOUBLE, _SINGLE)),
+    "perl r coffeescript graphql nix makefile cmake": _HASH,
+    "julia": Signs(("#",), (("#=", "=#"),), (_LONG, _DOUBLE, _CHARACTER)),
+    "shellscript dockerfile fish": _SHELL,
+    "powershell": Signs(("#",), (("<#", "#>"),), (_DOUBLE, Quote("'", "'", escapes=False))),
+    "yaml dockercompose": Signs(("#",), (), (_DOUBLE, Quote("'", "'", escapes=False)), line_needs_blank=True),
+    "toml": Signs(("#",), (), (_LONG, _LONG_SINGLE, _DOUBLE, Quote("'", "'", escapes=False))),
+    "ini properties": Signs((";", "#"), (), ()),
+    "terraform hcl": Signs(("#", "//"), _C, (_DOUBLE,)),
+    "sql plsql mysql pgsql": Signs(
+        ("--",), _C, (Quote("'", "'", "closer", False), Quote('"', '"', escapes=False))
+    ),
+    "lua": Signs(("--",), (("--[[", "]]"),), (Quote("[[", "]]", "closer", False), _DOUBLE, _SINGLE)),
+    "haskell elm purescript": Signs(("--",), (("{-", "-}"),), (_DOUBLE, _CHARACTER)),
+    "ocaml fsharp pascal": Signs(("//",), (("(*", "*)"),), (_DOUBLE, _CHARACTER)),
+    "clojure commonlisp lisp scheme racket": _LISP,
+    "erlang": Signs(("%",), (), (_DOUBLE, _CHARACTER)),
+    "latex tex bibtex": Signs(("%",)),
+    "css": Signs((), _C, (_DOUBLE, _SINGLE)),
+    "scss less sass": Signs(("//",), _C, (_DOUBLE, _SINGLE)),
+    "html xml svg markdown vue svelte": _MARKUP,
+    "vim": Signs((), (), ()),
+}
+
+_SIGNS = {name: signs for names, signs in _BY_NAMES.items() for name in names.split()}
+
+
+def signs_of(language: str) -> Signs | None:
+    """None for a language that is not in the table."""
+    return _SIGNS.get(language)
