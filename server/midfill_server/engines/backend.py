@@ -68,6 +68,8 @@ class Order:
 class Chunk:
     text: str
     finish: str | None = None
+    tokens: tuple[tuple[int, float], ...] = ()
+    """Of each token of `text`: its characters, and its log-probability; none where the engine tells none."""
     timings: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -210,4 +212,4 @@ def _chunk(event: dict[str, Any]) -> Chunk:
     if not event["choices"]:  # OpenAI's last chunk may hold only the usage
         return Chunk("")
     choice = event["choices"][0]
-    return Chunk(choice.get("text") or "", choice.get("finish_reason"), event.get("timings") or {})
+    return Chunk(choice.get("text") or "", choice.get("finish_reason"), timings=event.get("timings") or {})
