@@ -32,7 +32,7 @@ fmt: $(VENV)/.dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/.local
+bench: $(VENV)/.compare
 	$(BIN)/midfill bench --against transformers
 
 # torch is pinned here, and here alone: an open range may pull gigabytes of CUDA packages for a CPU test.
@@ -44,7 +44,12 @@ $(VENV)/.local: pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[local]'
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.local
+# transformers, bitsandbytes and accelerate: 63 MB that only comparisons need.
+$(VENV)/.compare: $(VENV)/.local
+	$(BIN)/pip install --quiet --editable '.[compare]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.compare
 	$(BIN)/pip install --quiet --group dev
 	touch $@
 
