@@ -19,9 +19,11 @@ import pytest
 
 from midfill_model import fim
 from midfill_model.checkpoint.shapes import tensor_shapes
+from midfill_model.generation.completion import Delta
 from midfill_model.generation.tokens import BYTE_OF
 from midfill_model.lab import synthetic
 from midfill_model.process.main import main
+from midfill_model.process.wire import Answer, sse
 
 PROMPT = {"prompt": "def add(a, b):\n    return ", "suffix": "\n", "max_tokens": 8, "slot": "a"}
 
@@ -384,3 +386,20 @@ async def test_other_files_and_the_head_stand_before_the_prefix(http: httpx.Asyn
     assert last["timings"]["context_bytes"] == 8 and last["timings"]["prefix_bytes"] == 4
     refused = await http.post("/v1/completions", json=body | {"context": "text"})
     assert refused.status_code == 400 and "context must be a list" in refused.text
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\x85", "é", "\x0b", "\r"])
+def test_no_text_ends_an_event(sign: str) -> None:
+    """Whatever a client takes for the end of a line, an event's data is one."""
+    event = sse(Answer("m").chunk(Delta(f"a{sign}b")))
+    (data,) = [line for line in event.splitlines() if line]
+    assert json.loads(data.removeprefix("data: "))["choices"][0]["text"] == f"a{sign}b"
+
+
+async def test_a_folder_whose_name_is_no_utf8(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"mod\xe9l")
+    process = start(tmp_path, folder)
+    async with client(wait_for_card(tmp_path, process)) as http:
+        assert "There is no model folder" in (await health(http, status="failed"))["message"]
+        assert (await http.post("/v1/completions", json=PROMPT)).status_code == 503
+    assert end(process)[0] == 0
