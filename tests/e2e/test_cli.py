@@ -8,7 +8,7 @@ import pytest
 
 from midfill_server.tools.bench import TARGETS
 
-from .conftest import CLI, MODEL, PROGRAM, end_of, environment
+from .conftest import CLI, PROGRAM, end_of, environment
 
 
 def midfill(folder: Path, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -25,16 +25,18 @@ def program(tmp_path: Path) -> str:
     return f"{path}:{line + 1}:{column + 1}"
 
 
-def test_complete_prints_the_line_the_text_and_the_timings(shared_folder: Path, program: str) -> None:
-    done = midfill(shared_folder, "complete", program, "--model", MODEL)
+def test_complete_prints_the_line_the_text_and_the_timings(
+    shared_folder: Path, program: str, model: str
+) -> None:
+    done = midfill(shared_folder, "complete", program, "--model", model)
     assert (done.returncode, done.stderr) == (0, "")
     assert PROGRAM.splitlines()[-1] in done.stdout
     assert "server answered after" in done.stdout
     assert "whole" in done.stdout
 
 
-def test_complete_as_json(shared_folder: Path, program: str) -> None:
-    done = midfill(shared_folder, "complete", program, "--model", MODEL, "--json")
+def test_complete_as_json(shared_folder: Path, program: str, model: str) -> None:
+    done = midfill(shared_folder, "complete", program, "--model", model, "--json")
     outcome = json.loads(done.stdout)
     assert outcome["text"] and outcome["streamed"][-1] == outcome["text"]
     assert outcome["model"]
@@ -44,9 +46,9 @@ def test_complete_as_json(shared_folder: Path, program: str) -> None:
 
 
 def test_status_has_the_same_keys_with_and_without_an_engine(
-    shared_folder: Path, own_folder: Path, program: str
+    shared_folder: Path, own_folder: Path, program: str, model: str
 ) -> None:
-    midfill(shared_folder, "complete", program, "--model", MODEL)
+    midfill(shared_folder, "complete", program, "--model", model)
     running = json.loads(midfill(shared_folder, "status", "--json").stdout)
     stopped = json.loads(midfill(own_folder, "status", "--json").stdout)
     assert running.keys() == stopped.keys()
@@ -84,8 +86,8 @@ def test_a_failing_engine_is_exit_code_1(own_folder: Path, program: str) -> None
     assert "/nowhere/model" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_bench_measures_every_figure(own_folder: Path) -> None:
-    done = midfill(own_folder, "bench", "--model", MODEL, "--runs", "1", "--json")
+def test_bench_measures_every_figure(own_folder: Path, model: str) -> None:
+    done = midfill(own_folder, "bench", "--model", model, "--runs", "1", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     figures = json.loads(done.stdout)
     assert figures.keys() == {"machine", *TARGETS}
