@@ -58,7 +58,7 @@ def circles(text: str, window: Window) -> str:
 
 
 def certain(text: str, window: Window) -> str:
-    """What the two filters above leave of a first line, however it goes on: nothing, if it may stand there."""
+    """What both filters above leave of a first line, however it goes on: nothing, if it may stand there."""
     head = text[: text.rfind("\n") + 1]
     if any(apply(head, window) != head for apply in (circles, lines_that_stand_there)):
         return ""
@@ -72,7 +72,7 @@ def certain(text: str, window: Window) -> str:
 
 
 def goes_round(line: str) -> int:
-    """Where the same words begin for the second time of three, with which `line` ends; its length if nowhere."""
+    """Where words begin for the second time, if `line` ends with them three times; else its length."""
     return _second_round(line, least=2)
 
 

@@ -16,28 +16,186 @@ from midfill_server.trim import is_final, settled, trim, whole_lines
 from midfill_server.trim.trees import LANGUAGES, parser
 
 CODE = {
-    "python": "class A:\n    def f(self, a):\n        if a:\n            g(a, [1])\n        self.a = a\n"
-    "        self.b = b\n        return (a)\n\n    def g(self):\n        pass\n\nx = f(\n    a,\n    b,\n)\n",
-    "javascript": "class A {\n  f(a) {\n    if (a) {\n      g(a, [1]);\n    }\n    this.a = a;\n    return a;\n  }\n}\n"
-    "x.map((it) => {\n  y();\n});\n// It's so\nconst s = `a`, t = 'b';\n",
-    "typescript": "interface A {\n  a: string;\n  b(c: number): void;\n}\nfunction f(a: A): string {\n  return a.a;\n}\n"
-    "export const x = {\n  a: 1,\n  b: [2, 3],\n};\n",
-    "go": "func f(a int) (int, error) {\n\tif a > 0 {\n\t\treturn a, nil\n\t}\n\tx := g(a)\n\ty := g(a)\n\treturn 0, err\n}\n"
-    "\ntype A struct {\n\tB int\n\tC []string\n}\n",
-    "rust": "impl A {\n    fn f(&self, a: u8) -> Option<u8> {\n        let x = g(a)?;\n        match a {\n"
-    '            0 => None,\n            _ => Some("a"),\n        }\n    }\n}\n',
-    "java": "class A {\n    int f(int a) {\n        if (a > 0) {\n            return g(a);\n        }\n        return 0;\n    }\n}\n",
-    "lua": 'local a = 1\nfunction f(a)\n  if a then\n    return g(a, { 1 })\n  end\n  foo = bar\n  print("a")\nend\nreturn M\n',
-    "ruby": "class A\n  def f(a)\n    a.each do |it|\n      puts it\n    end\n    @a = a\n    @b = b\n  end\nend\n",
-    "shellscript": 'if [[ $# -lt 1 ]]; then\n  echo "usage: $0 FILE" >&2\n  exit 1\nfi\ncase "$1" in\n  start)\n'
-    "    run a\n    ;;\n  *)\n    echo b\n    ;;\nesac\n",
-    "yaml": 'jobs:\n  test:\n    steps:\n      - uses: a@v5\n        with:\n          python: "3.12"\n      - run: a b\n      - run: ""\n',
-    "html": '<ul>\n  <li><a href="/">Home</a></li>\n  <li><a href="/a">A</a></li>\n  <li></li>\n</ul>\n',
-    "json": '{\n  "a": [1, 2, 3],\n  "b": {\n    "c": "d",\n    "e": ""\n  },\n  "f": null\n}\n',
-    "css": ".a {\n  color: red;\n  margin: 0 auto;\n}\n\n.b > .c {\n  color: red;\n}\n",
-    "sql": "SELECT a, b\nFROM c\nWHERE a = 'd'\n  AND b IN (1, 2)\nORDER BY a;\n",
-    "markdown": "# A\n\nSome words, and some words, and so on.\n\n- one\n- two\n\n```sh\nrun a\n```\n",
-    "": "a = 1\nfoo = bar\n\n  b: c\n",
+    "python": """\
+class A:
+    def f(self, a):
+        if a:
+            g(a, [1])
+        self.a = a
+        self.b = b
+        return (a)
+
+    def g(self):
+        pass
+
+x = f(
+    a,
+    b,
+)
+""",
+    "javascript": """\
+class A {
+  f(a) {
+    if (a) {
+      g(a, [1]);
+    }
+    this.a = a;
+    return a;
+  }
+}
+x.map((it) => {
+  y();
+});
+// It's so
+const s = `a`, t = 'b';
+""",
+    "typescript": """\
+interface A {
+  a: string;
+  b(c: number): void;
+}
+function f(a: A): string {
+  return a.a;
+}
+export const x = {
+  a: 1,
+  b: [2, 3],
+};
+""",
+    "go": """\
+func f(a int) (int, error) {
+	if a > 0 {
+		return a, nil
+	}
+	x := g(a)
+	y := g(a)
+	return 0, err
+}
+
+type A struct {
+	B int
+	C []string
+}
+""",
+    "rust": """\
+impl A {
+    fn f(&self, a: u8) -> Option<u8> {
+        let x = g(a)?;
+        match a {
+            0 => None,
+            _ => Some("a"),
+        }
+    }
+}
+""",
+    "java": """\
+class A {
+    int f(int a) {
+        if (a > 0) {
+            return g(a);
+        }
+        return 0;
+    }
+}
+""",
+    "lua": """\
+local a = 1
+function f(a)
+  if a then
+    return g(a, { 1 })
+  end
+  foo = bar
+  print("a")
+end
+return M
+""",
+    "ruby": """\
+class A
+  def f(a)
+    a.each do |it|
+      puts it
+    end
+    @a = a
+    @b = b
+  end
+end
+""",
+    "shellscript": """\
+if [[ $# -lt 1 ]]; then
+  echo "usage: $0 FILE" >&2
+  exit 1
+fi
+case "$1" in
+  start)
+    run a
+    ;;
+  *)
+    echo b
+    ;;
+esac
+""",
+    "yaml": """\
+jobs:
+  test:
+    steps:
+      - uses: a@v5
+        with:
+          python: "3.12"
+      - run: a b
+      - run: ""
+""",
+    "html": """\
+<ul>
+  <li><a href="/">Home</a></li>
+  <li><a href="/a">A</a></li>
+  <li></li>
+</ul>
+""",
+    "json": """\
+{
+  "a": [1, 2, 3],
+  "b": {
+    "c": "d",
+    "e": ""
+  },
+  "f": null
+}
+""",
+    "css": """\
+.a {
+  color: red;
+  margin: 0 auto;
+}
+
+.b > .c {
+  color: red;
+}
+""",
+    "sql": """\
+SELECT a, b
+FROM c
+WHERE a = 'd'
+  AND b IN (1, 2)
+ORDER BY a;
+""",
+    "markdown": """\
+# A
+
+Some words, and some words, and so on.
+
+- one
+- two
+
+```sh
+run a
+```
+""",
+    "": """\
+a = 1
+foo = bar
+
+  b: c
+""",
 }
 """By language: a file, in which the cursor may be anywhere."""
 
