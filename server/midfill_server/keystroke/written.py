@@ -53,6 +53,6 @@ class Written:
         if self.whole is None:
             gated = confidence > 0 and self.scored.ends
             sure = text[: whole_end(text, start, len(text))] if gated else text
-            return Shown(rest_of(settled(sure, self.window), self.window, now) or "", final=False)
+            return Shown(rest_of(settled(sure, self.window), self.window, now, settled) or "", final=False)
         rest = rest_of(self.whole, self.window, now)
         return None if rest is None else Shown(rest, final=True)
