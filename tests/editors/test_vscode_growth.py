@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from .conftest import SCREENSHOTS, Engine, environment, installed_vscode
-from .scripted import Connection, Question, ScriptedServers
+from .scripted_server import Connection, Question, ScriptedServers
 from .vscode import QUIET, VSCode, Window
 
 START = "class Box:\n    def __init__(self, host, port, user, name):"
