@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from midfill_model.command_line import Busy
 from midfill_server.engines.backend import Backend, BackendError
 from midfill_server.engines.resident import POLL_SECONDS, Resident, find, last_words, stop
 
@@ -21,15 +22,23 @@ async def private_engine(model: str) -> AsyncGenerator[Backend]:
         folder = Path(name)
         resident = Resident(lambda _: None)
         resident.use(model)
-        await resident.backend()
-        await resident.close()  # it would start another engine when this one fails
-        if (backend := await find(folder)) is None:
-            raise BackendError(f"The engine stopped while loading: {last_words(folder)}")
+        with Busy() as busy:
+            busy.show("Starting the engine")
+            await resident.backend()
+            await resident.close()  # it would start another engine when this one fails
+            if (backend := await find(folder)) is None:
+                raise BackendError(f"The engine stopped while loading: {last_words(folder)}")
         try:
-            while (health := await backend.health())["status"] == "loading":  # noqa: ASYNC110  another process
-                await asyncio.sleep(POLL_SECONDS)
-            if health["status"] != "ready":
-                raise BackendError(health["message"])
+            await _ready(backend)
             yield backend
         finally:
             await stop(folder, backend)
+
+
+async def _ready(backend: Backend) -> None:
+    with Busy() as busy:
+        while (health := await backend.health())["status"] == "loading":
+            busy.show(f"Loading the model {100 * health.get('progress', 0):.0f} %")
+            await asyncio.sleep(POLL_SECONDS)
+    if health["status"] != "ready":
+        raise BackendError(health["message"])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from midfill_model.command_line import Busy
 from midfill_server.engines import resident
 from midfill_server.engines.backend import BackendError
 from midfill_server.engines.resident import find, registered, runtime_folder
 
-__all__ = ["BackendError", "in_words", "state", "stop"]
+__all__ = ["BackendError", "as_text", "state", "stop"]
 
 STOPPED: dict[str, Any] = {
     "state": "stopped",
@@ -31,14 +32,16 @@ STOPPED: dict[str, Any] = {
 async def state() -> dict[str, Any]:
     """How the engine is, the same keys whether one runs or not. Raises BackendError."""
     folder = runtime_folder()
-    backend = await find(folder)
-    record = registered(folder)
-    if backend is None or record is None:
-        return STOPPED
-    try:
-        health = await backend.health()
-    finally:
-        await backend.close()
+    with Busy() as busy:
+        busy.show("Asking the engine")
+        backend = await find(folder)
+        record = registered(folder)
+        if backend is None or record is None:
+            return STOPPED
+        try:
+            health = await backend.health()
+        finally:
+            await backend.close()
     model = health.get("model") or {}
     return STOPPED | {
         "state": health.get("status"),
@@ -60,14 +63,16 @@ async def state() -> dict[str, Any]:
 async def stop() -> str:
     """Stop the engine and wait until it is gone; a sentence. Raises BackendError."""
     folder = runtime_folder()
-    backend, record = await find(folder), registered(folder)
-    if backend is None or record is None:
-        return "No engine is running."
-    await resident.stop(folder, backend)
+    with Busy() as busy:
+        busy.show("Stopping the engine")
+        backend, record = await find(folder), registered(folder)
+        if backend is None or record is None:
+            return "No engine is running."
+        await resident.stop(folder, backend)
     return f"The engine (process {record['pid']}) has stopped."
 
 
-def in_words(state: dict[str, Any]) -> str:
+def as_text(state: dict[str, Any]) -> str:
     if state["state"] == "stopped":
         return "No engine is running; the next completion starts one."
     weights = f" in {state['weights']}" if state["weights"] else ""
