@@ -133,7 +133,7 @@ def test_wrong_usage_is_one_sentence(
 
 
 def test_an_engine_that_dies_meanwhile_is_one_sentence(own_folder: Path, code: Path) -> None:
-    command = [*CLI, "eval", "--repo", str(code.parent), "--holes", "1000", "--model", "demo"]
+    command = [*CLI, "eval", "--repo", str(code.parent), "--holes", "100", "--model", "demo"]
     temporary = {**environment(own_folder), "TMPDIR": str(own_folder)}
     run = subprocess.Popen(command, env=temporary, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + PATIENCE

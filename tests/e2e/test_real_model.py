@@ -47,7 +47,8 @@ async def test_it_fills_in_an_assignment_for_each_name_and_shows_it_while_it_gro
 async def test_it_heeds_what_follows_the_cursor(editor: Editor) -> None:
     before, after = "numbers = [1, 2, 3]\nfor number in ", ":\n    print(number)\n"
     editor.open(URI, before + after)
-    assert await editor.complete(URI, *end_of(before)).text() == "numbers"
+    text = await editor.complete(URI, *end_of(before)).text()
+    assert "numbers" in text and ":" not in text
 
 
 async def test_a_word_that_is_half_typed_is_finished(editor: Editor) -> None:
