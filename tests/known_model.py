@@ -17,7 +17,7 @@ _SURE = 10.0  # a logit far above all others
 
 
 def write_known(folder: Path) -> Path:
-    """Embeddings are one-hot, attention and MLPs add nothing, and lm_head is the table of what follows what."""
+    """Embeddings are one-hot, attention and MLPs add nothing, lm_head is the table of what follows what."""
     size = synthetic.TINY["vocab_size"]
     shape = {"hidden_size": size, "num_hidden_layers": 2, "tie_word_embeddings": False}
     synthetic.write_checkpoint(synthetic.TINY | shape | {"bos_token_id": _BOS, "eos_token_id": _EOS}, folder)

@@ -1,4 +1,4 @@
-"""`midfill eval` and `midfill replay` as a user types them, with the embedded model."""
+"""`midfill eval` and `midfill replay` as a user types them. What the model says there is not looked at."""
 
 import json
 import os
@@ -36,9 +36,9 @@ def code(tmp_path: Path) -> Path:
     return path
 
 
-def test_eval_of_a_folder(own_folder: Path, code: Path, tmp_path: Path, model: str) -> None:
+def test_eval_of_a_folder(own_folder: Path, code: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    arguments = ("--repo", code.parent, "--holes", 2, "--model", model, "--set", "debounceMs=0")
+    arguments = ("--repo", code.parent, "--holes", 2, "--model", "demo", "--set", "debounceMs=0")
     done = midfill(own_folder, "eval", *arguments, "--json", "--html", page)
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
@@ -55,20 +55,20 @@ def test_eval_of_a_folder(own_folder: Path, code: Path, tmp_path: Path, model: s
 
 
 @pytest.mark.parametrize("context", ["on", "off"])
-def test_eval_tells_what_other_files_add(own_folder: Path, code: Path, context: str, model: str) -> None:
+def test_eval_tells_what_other_files_add(own_folder: Path, code: Path, context: str) -> None:
     """Names that only another file has: the engine is given them, or not."""
     used = "".join(f"def use_{n}(it):\n    return it.unusual_method_{n}(1)\n\n\n" for n in range(9))
     (code.parent / "user.py").write_text("from other import Other\n\n\n" + used)
     defined = "".join(f"    def unusual_method_{n}(self, n): ...\n" for n in range(9))
     (code.parent / "other.py").write_text("class Other:\n" + defined)
     arguments = ("--repo", code.parent, "--holes", 8, "--context", context, "--set", "contextTokens=256")
-    done = midfill(own_folder, "eval", *arguments, "--model", model, "--json")
+    done = midfill(own_folder, "eval", *arguments, "--model", "demo", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     added = json.loads(done.stdout)["quality"]["all"]["names_added"]
     assert added > 0.3 if context == "on" else added == 0
 
 
-def test_eval_of_tasks_runs_their_tests(own_folder: Path, tmp_path: Path, model: str) -> None:
+def test_eval_of_tasks_runs_their_tests(own_folder: Path, tmp_path: Path) -> None:
     """Two tasks that any item solves, and one that none can."""
     start = "def first(items):\n    result = items[0]\n"
     head = {"prompt": start, "canonical_solution": "    return result\n", "entry_point": "first"}
@@ -85,15 +85,15 @@ def test_eval_of_tasks_runs_their_tests(own_folder: Path, tmp_path: Path, model:
     assert tasks[0].keys() == set(KEYS)
     data = tmp_path / "tasks.jsonl"
     data.write_text("\n".join(map(json.dumps, tasks)) + "\n")
-    done = midfill(own_folder, "eval", data, "--model", model, "--json")
+    done = midfill(own_folder, "eval", data, "--model", "demo", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
     assert found["quality"]["Own"]["holes"] == 3
     assert 0 < found["tests"]["Own"]["pass_at_1"] < 1
 
 
-def test_replay_types_the_file_and_leaves_it_alone(own_folder: Path, code: Path, model: str) -> None:
-    done = midfill(own_folder, "replay", code, "--lines", 2, "--speed", 4, "--model", model, "--json")
+def test_replay_types_the_file_and_leaves_it_alone(own_folder: Path, code: Path) -> None:
+    done = midfill(own_folder, "replay", code, "--lines", 2, "--speed", 4, "--model", "demo", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)["typing"]["bank.py"]
     assert found.keys() == {name for name, *_ in TYPING_FIGURES}
@@ -132,8 +132,8 @@ def test_wrong_usage_is_one_sentence(
     assert sentence in done.stderr and "Traceback" not in done.stderr
 
 
-def test_an_engine_that_dies_meanwhile_is_one_sentence(own_folder: Path, code: Path, model: str) -> None:
-    command = [*CLI, "eval", "--repo", str(code.parent), "--holes", "1000", "--model", model]
+def test_an_engine_that_dies_meanwhile_is_one_sentence(own_folder: Path, code: Path) -> None:
+    command = [*CLI, "eval", "--repo", str(code.parent), "--holes", "100", "--model", "demo"]
     temporary = {**environment(own_folder), "TMPDIR": str(own_folder)}
     run = subprocess.Popen(command, env=temporary, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + PATIENCE
