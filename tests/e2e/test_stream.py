@@ -10,7 +10,7 @@ from midfill_model.fim import FIM_BEGIN, FIM_END, FIM_HOLE
 from midfill_server.tools.lsp_client import AnswerError, Editor
 
 from ..scripted_engine import ScriptedEngine
-from .conftest import FIRST, ITEM, PROGRAM, end_of, environment, mid_stream
+from .conftest import FIRST, ITEM, PROGRAM, TOKENS, end_of, environment, mid_stream
 
 URI = "file:///a.py"
 
@@ -234,3 +234,50 @@ async def test_every_request_of_many_documents_is_answered_once(
         *older, newest = answers[3 * n : 3 * n + 3]
         assert newest == "return amount"
         assert all(isinstance(it, AnswerError) and it.code == -32800 for it in older)
+
+
+@pytest.mark.parametrize(("key", "closers"), [("(", ")"), ("[", "]"), ('"', '"'), ("{\n    ", "\n}")])
+async def test_a_key_that_inserts_its_closer_too_keeps_the_generation(
+    engine: ScriptedEngine, editor: Editor, key: str, closers: str
+) -> None:
+    """VS Code types `(` as one change `()`, and leaves the cursor between the two."""
+    text = engine.says(key, "a", "\n", after="x = f", steps=1)
+    uri = "file:///a.txt"
+    editor.open(uri, "x = f\n", "plaintext")
+    older = editor.complete(uri, 0, 5, explicit=False)
+    await engine.asked()
+    editor.insert(uri, 0, 5, key + closers)
+    line, column = end_of("x = f" + key)
+    newer = editor.complete(uri, line, column, explicit=False)
+    assert await refused(asyncio.ensure_future(older.text())) == -32800
+    text.go()
+    assert await newer.text() == "a"
+    assert len(engine.calls) == 1
+
+
+async def test_a_generation_that_the_engine_ends_is_asked_for_again(
+    engine: ScriptedEngine, editor: Editor
+) -> None:
+    """Nothing of it is shown, and nothing remembered."""
+    ended = engine.says("self", ".bal", after=PROGRAM, finish="cancelled", steps=2)
+    editor.open(URI, PROGRAM, "python")
+    answer = asyncio.ensure_future(editor.complete(URI, *end_of(PROGRAM), explicit=False).text())
+    call = await engine.asked()
+    await engine.until(lambda: call.sent)
+    engine.says(*TOKENS, after=PROGRAM)
+    ended.go()
+    assert await answer == ITEM
+    assert len(engine.calls) == 2
+
+
+async def test_what_is_on_screen_goes_when_the_engine_ends_it(engine: ScriptedEngine, editor: Editor) -> None:
+    ended = engine.says("self", ".bal", after=PROGRAM, finish="cancelled", steps=2)
+    editor.open(URI, PROGRAM, "plaintext")
+    shown = asyncio.Event()
+    pending = editor.complete(URI, *end_of(PROGRAM), explicit=False, grow=lambda _: shown.set())
+    answer = asyncio.ensure_future(pending.text())
+    await shown.wait()
+    ended.go()
+    assert await answer == ""
+    assert pending.partials[-1] == ""
+    assert len(engine.calls) == 1
