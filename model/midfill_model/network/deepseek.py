@@ -16,7 +16,7 @@ from torch import Tensor
 from midfill_model.checkpoint.config import Config
 
 from .linear import Linear, pack
-from .protocol import Cancelled, Places, never
+from .protocol import Cancelled, Places, Token, never
 
 Fetch = Callable[..., Tensor]  # (name in the checkpoint, *shape) -> the weight
 
@@ -77,7 +77,7 @@ class DeepseekV2:
         tied = c.tie_word_embeddings
         self.head = pack(self.embedding if tied else counted("lm_head.weight", c.vocab_size, c.hidden_size))
         self.rotations = rotations(c, context).to(self.embedding.device)  # [context, r/2]
-        self._logits = self.embedding.new_empty(0)  # [V], of the last call of next_id
+        self._logits = self.embedding.new_empty(0)  # [V], of the last call of next_token
 
     def new_cache(self, length: int) -> Tensor:
         """Room for `length` tokens: [layers, length, R + r]."""
@@ -87,27 +87,26 @@ class DeepseekV2:
     def device(self) -> torch.device:
         return self.embedding.device
 
-    def next_id(
+    def next_token(
         self,
         ids: Sequence[int],
         cache: Tensor,
         start: int,
         vocabulary: int,
         cancelled: Callable[[], bool] = never,
-    ) -> int:
-        """Compute `ids` after the `start` tokens that `cache` holds; the best next id below `vocabulary`."""
+    ) -> Token:
+        """Compute `ids` after the `start` tokens that `cache` holds; the best next one below `vocabulary`."""
         tokens = torch.tensor(ids, device=self.device)
         self._logits = self.forward(tokens, cache, start, cancelled=cancelled)
-        return int(self._logits[:vocabulary].argmax())
+        return likeliest(self._logits[None, :vocabulary])[0]
 
-    def next_ids(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> list[int]:
-        """The best next id after each of `ids`."""
+    def next_tokens(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> list[Token]:
+        """The best next one after each of `ids`."""
         logits = self.forward(torch.tensor(ids, device=self.device), cache, start, every_logit=True)
-        best: list[int] = logits[:, :vocabulary].argmax(1).tolist()
-        return best
+        return likeliest(logits[:, :vocabulary])
 
-    def best_of(self, ids: Sequence[int]) -> int:
-        """Of these the best next id, after what the last call of next_id has computed."""
+    def best_of(self, ids: Sequence[int]) -> Token:
+        """Of these the best, after what the last call of next_token has computed."""
         return best_of(self._logits, ids)
 
     def log_probabilities(
@@ -135,7 +134,7 @@ class DeepseekV2:
         """The first run of each path sets up kernels and threads."""
         cache = self.new_cache(64)
         for n in (64, 1):
-            self.next_id([0] * n, cache, 0, 1)
+            self.next_token([0] * n, cache, 0, 1)
 
     @torch.inference_mode()
     def forward(
@@ -173,9 +172,17 @@ class DeepseekV2:
         return logits if every_logit else logits[0]
 
 
-def best_of(logits: Tensor, ids: Sequence[int]) -> int:
-    """The one of `ids` with the highest of `logits` [V]; the first of equals."""
-    return ids[int(logits[torch.tensor(ids, device=logits.device)].argmax())]
+def likeliest(logits: Tensor) -> list[Token]:
+    """The best of each row of `logits` [T, V]; the lowest id of equals."""
+    best, ids = logits.max(-1)
+    found = zip(ids.tolist(), (best - logits.logsumexp(-1)).tolist(), strict=True)
+    return [Token(id_, log_probability) for id_, log_probability in found]
+
+
+def best_of(logits: Tensor, ids: Sequence[int]) -> Token:
+    """The best of `ids` by `logits` [V], and its log-probability among them; the first of equals."""
+    (best,) = likeliest(logits[None, torch.tensor(ids, device=logits.device)])
+    return Token(ids[best.id], best.log_probability)
 
 
 def _attend(
