@@ -313,7 +313,7 @@ def test_an_engine_whose_thread_dies_ends_and_says_why(tmp_path: Path, tiny_fold
     )
     assert process.returncode == 1
     last = process.stderr.splitlines()[-1]
-    assert last.startswith("midfill engine: The generation thread failed (ZeroDivisionError); ")
+    assert last.startswith("midfill: The generation thread failed (ZeroDivisionError); ")
     assert [path.name for path in tmp_path.iterdir()] == ["engine.lock"]
 
 
@@ -338,7 +338,7 @@ def test_a_bad_option_is_one_sentence(capsys: pytest.CaptureFixture[str], option
         main(list(options))
     errors = capsys.readouterr().err
     assert end.value.code == 2
-    assert errors.startswith("midfill engine: ") and errors.endswith(".\n") and errors.count("\n") == 1
+    assert errors.startswith("midfill: ") and errors.count("\n") == 1
     assert options[0] in errors
 
 
