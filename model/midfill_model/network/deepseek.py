@@ -15,8 +15,10 @@ from torch import Tensor
 
 from midfill_model.checkpoint.config import Config
 
+from .choice import best_of, likeliest
 from .linear import Linear, pack
 from .protocol import Cancelled, Places, Token, never
+from .rotations import rotations
 
 Fetch = Callable[..., Tensor]  # (name in the checkpoint, *shape) -> the weight
 
@@ -96,8 +98,7 @@ class DeepseekV2:
         cancelled: Callable[[], bool] = never,
     ) -> Token:
         """Compute `ids` after the `start` tokens that `cache` holds; the best next one below `vocabulary`."""
-        tokens = torch.tensor(ids, device=self.device)
-        self._logits = self.forward(tokens, cache, start, cancelled=cancelled)
+        self._logits = self.forward(torch.tensor(ids, device=self.device), cache, start, cancelled=cancelled)
         return likeliest(self._logits[None, :vocabulary])[0]
 
     def next_tokens(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> list[Token]:
@@ -170,19 +171,6 @@ class DeepseekV2:
             x = x + (_mixture(c, layer.mlp, h) if isinstance(layer.mlp, Moe) else _mlp(layer.mlp, h))
         logits = self.head(norm(x, self.norm))  # [T or 1, V]
         return logits if every_logit else logits[0]
-
-
-def likeliest(logits: Tensor) -> list[Token]:
-    """The best of each row of `logits` [T, V]; the lowest id of equals."""
-    best, ids = logits.max(-1)
-    found = zip(ids.tolist(), (best - logits.logsumexp(-1)).tolist(), strict=True)
-    return [Token(id_, log_probability) for id_, log_probability in found]
-
-
-def best_of(logits: Tensor, ids: Sequence[int]) -> Token:
-    """The best of `ids` by `logits` [V], and its log-probability among them; the first of equals."""
-    (best,) = likeliest(logits[None, torch.tensor(ids, device=logits.device)])
-    return Token(ids[best.id], best.log_probability)
 
 
 def _attend(
@@ -289,26 +277,6 @@ def _rotate(x: Tensor, rotation: Tensor) -> Tensor:
     """Turn adjacent pairs of `x` [T, heads, r] by `rotation` [T, 1, r/2]."""
     pairs = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2))  # [T, heads, r/2]
     return torch.view_as_real(pairs * rotation).flatten(-2)
-
-
-def rotations(c: Config, context: int) -> Tensor:
-    """cos + i·sin of every position and pair, complex [context, r/2]; stretched when the config says yarn."""
-    pair = torch.arange(0, c.qk_rope_head_dim, 2) / c.qk_rope_head_dim  # [r/2]
-    frequency = 1.0 / c.rope_theta**pair
-    if c.yarn is None:
-        angles = torch.outer(torch.arange(context), frequency)
-        return torch.polar(torch.ones_like(angles), angles)
-
-    def pair_turning(times: float) -> float:  # the pair that turns so often within the original context
-        assert c.yarn
-        wavelength = c.yarn.original_context / (times * 2 * math.pi)
-        return c.qk_rope_head_dim * math.log(wavelength) / (2 * math.log(c.rope_theta))
-
-    low = max(math.floor(pair_turning(c.yarn.beta_fast)), 0)
-    high = min(math.ceil(pair_turning(c.yarn.beta_slow)), c.qk_rope_head_dim - 1)
-    ramp = ((torch.arange(len(pair)) - low) / max(high - low, 0.001)).clamp(0, 1)  # 0 keep, 1 stretch
-    angles = torch.outer(torch.arange(context), frequency * (1 - ramp) + frequency / c.yarn.factor * ramp)
-    return torch.polar(torch.full_like(angles, c.yarn.rotation_factor), angles)
 
 
 def _causal_mask(start: int, stop: int, like: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 from midfill_model.checkpoint import nf4
 from midfill_model.checkpoint.config import Config
 from midfill_model.checkpoint.fused.layout import FusedWeights
-from midfill_model.network.deepseek import best_of, likeliest
+from midfill_model.network.choice import best_of, likeliest
 from midfill_model.network.protocol import Cancelled, Token, never
 
 from .prefill import Prefill
