@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
         folder = seam.runtime_folder(options.runtime_dir)
         with seam.engine_lock(folder):
             _serve(options, folder)
-    except seam.AlreadyRunning:
+    except seam.Locked:
         print("The engine already runs.", file=sys.stderr)
     except seam.RuntimeFolderError as error:
         print(f"midfill engine: {error}", file=sys.stderr)
@@ -41,12 +41,13 @@ def _serve(options: argparse.Namespace, folder: Path) -> None:
     from midfill_model.generation.engine import Engine
     from midfill_model.process.loading import load_model, short_name
 
+    from . import sockets
     from .routes import Api
 
     over_tcp = options.port is not None or sys.platform == "win32"
     token = secrets.token_urlsafe(32) if over_tcp else None
     name = short_name(options.model)
-    with seam.tcp_socket(options.port or 0) if over_tcp else seam.unix_socket(folder) as listener:
+    with sockets.tcp_socket(options.port or 0) if over_tcp else sockets.unix_socket(folder) as listener:
         load = load_model(options.model, options.threads, options.device, options.double_quant)
         engine = Engine(load, options.slots, options.cache_mb << 20)
         api = Api(engine, name, token, stop=lambda: server.stop())
@@ -56,7 +57,7 @@ def _serve(options: argparse.Namespace, folder: Path) -> None:
             is_over=lambda: engine.resting_seconds() > 60 * options.idle_minutes,
         )
         engine.start()
-        with seam.address_card(folder, _card(name, folder, listener, token)):
+        with seam.card_in(folder, _card(name, folder, listener, token)):
             server.run(sockets=[listener])
         engine.stop(timeout=5)
 
@@ -101,16 +102,17 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _card(name: str, folder: Path, listener: socket, token: str | None) -> dict[str, Any]:
-    return {
-        "pid": os.getpid(),
-        "model": name,
-        "url": f"http://127.0.0.1:{listener.getsockname()[1]}" if token else "http://localhost",
-        "socket": None if token else str(folder / seam.SOCKET),
-        "token": token,
-        "started": time.time(),
-        "version": version("midfill"),
-    }
+def _card(name: str, folder: Path, listener: socket, token: str | None) -> seam.Card:
+    return seam.Card(
+        pid=os.getpid(),
+        url=f"http://127.0.0.1:{listener.getsockname()[1]}" if token else "http://localhost",
+        socket=None if token else str(folder / seam.SOCKET),
+        token=token,
+        model=name,
+        started=time.time(),
+        version=version("midfill"),
+        protocol=seam.PROTOCOL,
+    )
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
