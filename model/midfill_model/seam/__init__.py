@@ -1,4 +1,4 @@
-"""What the front and the engine agree on: the runtime folder, its lock and card, and the fields of their HTTP.
+"""What the front and the engine agree on: the runtime folder, its lock and card, their HTTP's fields.
 
 Light: no torch, no HTTP. Only this package and `fim` are imported by both processes.
 """

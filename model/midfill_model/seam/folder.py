@@ -40,7 +40,9 @@ def use_another(folder: str | Path, why: str) -> RuntimeFolderError:
 def _system_folder() -> str:
     import platformdirs
 
-    with warnings.catch_warnings():  # it may fall back to a folder below /tmp, which is checked like any other
+    with (
+        warnings.catch_warnings()
+    ):  # it may fall back to a folder below /tmp, which is checked like any other
         warnings.simplefilter("ignore")
         try:
             return platformdirs.user_runtime_dir("midfill", appauthor=False)

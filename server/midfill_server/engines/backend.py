@@ -68,7 +68,7 @@ class Backend:
         self._connections = Connections(address, keep=dialect != "ours")
 
     async def stream(self, order: Order) -> AsyncGenerator[Chunk]:
-        """The completion as it is written. Raises BackendError; a stream that ends without one is an answer."""
+        """The completion as it is written: an answer if it ends without BackendError."""
         heard = begun = ended = False
         try:
             body = json.dumps(await self._body(order)).encode()
@@ -92,7 +92,11 @@ class Backend:
         except MALFORMED as error:
             raise BackendError(self._no_sense()) from error
         if not ended:
-            raise Interrupted("The engine broke the completion off") if heard else BackendError(self._no_sense())
+            raise (
+                Interrupted("The engine broke the completion off")
+                if heard
+                else BackendError(self._no_sense())
+            )
 
     async def health(self) -> seam.Health:
         """The resident engine's state. Raises BackendError."""

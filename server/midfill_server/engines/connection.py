@@ -1,8 +1,8 @@
 """HTTP/1.1 to one address, by h11: each request has a connection of its own, which is gone when it is.
 
 Typing ends most requests at some random moment, and the pools of HTTP clients lose connections then
-(httpcore's issues 830 and 1093). So there is no pool, and closing is one call that waits for nothing: whatever
-is cancelled, and whenever, it cannot come between. Only what was read to its end may be used again.
+(httpcore's issues 830 and 1093). So there is no pool, and closing is one call that waits for nothing: no
+cancel can come between. Only a connection whose answer was read to its end may be used again.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Connections:
     async def request(
         self, method: str, path: str, body: bytes = b"", seconds: float = SILENCE_SECONDS
     ) -> AsyncGenerator[Answer]:
-        """The answer as soon as its head has come; leaving the block hangs up. `seconds`: the longest silence.
+        """The answer once its head has come; leaving the block hangs up. `seconds`: the longest silence.
 
         Raises ConnectionLost, also while the answer is read, and ValueError for an address that is none.
         """
@@ -147,11 +147,11 @@ class _Connection:
             self._writer.write(self._http.send(event) or b"")
         async with asyncio.timeout(seconds):
             await self._writer.drain()
-        while isinstance(event := await self.next_event(seconds), h11.InformationalResponse):
+        while isinstance(answer := await self.next_event(seconds), h11.InformationalResponse):
             pass
-        if not isinstance(event, h11.Response):
+        if not isinstance(answer, h11.Response):
             raise ConnectionLost("it hung up")
-        return event.status_code
+        return answer.status_code
 
     async def next_event(self, seconds: float) -> h11.Event:
         while True:

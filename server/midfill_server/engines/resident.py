@@ -1,4 +1,4 @@
-"""The one engine of this user, as one server sees it: asked, watched, healed. Knows no documents and no LSP."""
+"""The one engine of this user, as one server sees it: asked, watched, healed. Knows no documents, no LSP."""
 
 from __future__ import annotations
 
@@ -131,9 +131,7 @@ class Resident:
                 self._backend = None
                 if (found := await self._launcher.answering(folder)) is not None:
                     await stop(folder, found.backend)
-            found = await self._launcher.find_or_start(
-                folder, self._model, self._options, self._before_start
-            )
+            found = await self._launcher.find_or_start(folder, self._model, self._options, self._before_start)
         except (BackendError, seam.RuntimeFolderError, OSError) as error:
             failure = BackendError(str(error))
             self._fail(failure)
@@ -145,7 +143,7 @@ class Resident:
         return found.backend
 
     async def _before_start(self, folder: Path) -> None:
-        """An engine that leaves its card behind did not end in order. BackendError when it is not worth it."""
+        """Wait if the last engine died: it left its card behind. BackendError if that is the rule with it."""
         left = seam.read_card(folder)
         if left is None or left != self._card:
             return

@@ -45,7 +45,9 @@ async def find_route(url: str, socket: str | None) -> Route:
     if socket is not None:
         return Route(host, path, server)
     proxy = await asyncio.to_thread(_proxy, parts)  # on some systems it asks a name server
-    tls = await asyncio.to_thread(_tls) if parts.scheme == "https" else None  # it reads some hundred certificates
+    tls = (
+        await asyncio.to_thread(_tls) if parts.scheme == "https" else None
+    )  # it reads some hundred certificates
     if proxy is None:
         return Route(host, path, server, headers, tls)
     extra = _basic(proxy, "Proxy-Authorization")

@@ -1,7 +1,7 @@
-"""Server-sent events, split at line feeds alone: a completion may hold any other of Unicode's line separators.
+"""Server-sent events, split at line feeds alone: a completion may hold any other line separator of Unicode.
 
-https://html.spec.whatwg.org/multipage/server-sent-events.html; only `data` counts here. A lone carriage return
-ends no line, as no server sends one; text in JSON never holds a raw one.
+https://html.spec.whatwg.org/multipage/server-sent-events.html; only `data` counts here. A lone carriage
+return ends no line, as no server sends one; text in JSON never holds a raw one.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from midfill_server.engines.backend import Backend, BackendError
-from midfill_server.engines.resident import POLL_SECONDS, Resident, find, last_words, stop
+from midfill_server.engines.process import POLL_SECONDS, find, last_words, stop
+from midfill_server.engines.resident import Resident
 
 
 @asynccontextmanager
@@ -22,14 +23,16 @@ async def private_engine(model: str) -> AsyncGenerator[Backend]:
         resident = Resident(lambda _: None)
         resident.use(model)
         await resident.backend()
-        await resident.close()  # it would start another engine when this one fails
-        if (backend := await find(folder)) is None:
+        resident.close()  # it would start another engine when this one fails
+        if (found := await find(folder)) is None:
             raise BackendError(f"The engine stopped while loading: {last_words(folder)}")
         try:
-            while (health := await backend.health())["status"] == "loading":  # noqa: ASYNC110  another process
+            health = found.health
+            while health.status == "loading":
                 await asyncio.sleep(POLL_SECONDS)
-            if health["status"] != "ready":
-                raise BackendError(health["message"])
-            yield backend
+                health = await found.backend.health()
+            if health.status != "ready":
+                raise BackendError(health.message)
+            yield found.backend
         finally:
-            await stop(folder, backend)
+            await stop(folder, found.backend)
