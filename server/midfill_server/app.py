@@ -125,6 +125,7 @@ async def did_change_configuration(ls: Server, params: lsp.DidChangeConfiguratio
 
 def shutdown(ls: Server, _: None) -> None:
     ls.completer.forget()
+    ls.engine.close()
     ls.statistics.write(ls.statistics.take())
 
 

@@ -81,17 +81,20 @@ class Connections:
         while self._idle:
             connection = self._taken(self._idle.pop())
             try:
-                return connection, await connection.ask(request, body, seconds)
-            except ConnectionLost:  # the server had closed it, or was about to
-                self._drop(connection)
-            except BaseException:
-                self._drop(connection)
+                return connection, await self._asked(connection, request, body, seconds)
+            except TimeoutError:
                 raise
+            except (ConnectionLost, OSError, h11.RemoteProtocolError):
+                continue  # the server had closed it, or was about to
         connection = self._taken(_Connection(*await _connect(route, self._address.socket)))
+        return connection, await self._asked(connection, request, body, seconds)
+
+    async def _asked(self, connection: _Connection, request: h11.Request, body: bytes, seconds: float) -> int:
         try:
-            return connection, await connection.ask(request, body, seconds)
+            return await connection.ask(request, body, seconds)
         except BaseException:
-            self._drop(connection)
+            self._open.discard(connection)
+            connection.close()
             raise
 
     def _taken(self, connection: _Connection) -> _Connection:
@@ -99,10 +102,6 @@ class Connections:
             connection.close()
         self._open.add(connection)
         return connection
-
-    def _drop(self, connection: _Connection) -> None:
-        self._open.discard(connection)
-        connection.close()
 
     def _leave(self, connection: _Connection) -> None:
         self._open.discard(connection)

@@ -137,7 +137,7 @@ class Resident:
             self._fail(failure)
             raise failure from error
         self._failure = None
-        self._was_ready = self._was_ready and found.card == self._card
+        self._was_ready = found.health.status == "ready" or (self._was_ready and found.card == self._card)
         self._backend, self._card = found.backend, found.card
         self._look_after(found.backend)
         return found.backend
@@ -198,6 +198,8 @@ class Resident:
             if silent > SILENT_SECONDS:
                 self._report(Status(State.FAILED, hangs(folder)))
             return True
+        if self._backend is not backend:  # a request has met that, too, and looks for the next
+            return False
         self._leave(backend)
         if seam.read_card(folder) == self._card and not self._was_ready and self._card is not None:
             words = last_words(folder, self._card.pid)

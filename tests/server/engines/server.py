@@ -7,9 +7,12 @@ import json
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from midfill_model import seam
 from midfill_server.engines.connection import Address
 
 Handler = Callable[["Peer"], Awaitable[None]]
@@ -92,6 +95,67 @@ class Server:
         async with asyncio.timeout(20):
             while self.open:  # noqa: ASYNC110  a hang-up is seen by another task
                 await asyncio.sleep(0.001)
+
+
+@dataclass
+class Engine:
+    """An engine at the seam: the real lock and card, and a /health and completions that a test gives."""
+
+    folder: Path
+    completions: Handler
+    health: dict[str, Any]
+    asked: int = 0
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def answer(self, peer: Peer) -> None:
+        first, _, _ = await peer.request()
+        if first.startswith("GET /health"):
+            await peer.json(self.health)
+        elif first.startswith("POST /v1/completions"):
+            self.asked += 1
+            await self.completions(peer)
+        else:
+            await peer.json({"status": "stopping"})
+            self.stopped.set()
+
+
+READY = {
+    "status": "ready",
+    "message": "Ready.",
+    "protocol": seam.PROTOCOL,
+    "version": version("midfill"),
+    "model": {"id": "demo", "device": "cpu", "budgets": seam.SMALL._asdict()},
+}
+
+
+@asynccontextmanager
+async def engine_at(
+    folder: Path, completions: Handler, pid: int = 1, **health: object
+) -> AsyncGenerator[Engine]:
+    """It lives until the block ends or it is told to stop; then its lock is free and its card gone."""
+    engine = Engine(folder, completions, READY | health)
+    up, over = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:
+        with seam.engine_lock(folder):
+            (folder / seam.SOCKET).unlink(missing_ok=True)
+            async with serving(engine.answer, folder) as server:
+                assert server.address.socket is not None
+                card = seam.Card(pid, server.address.url, server.address.socket, model="demo")
+                with seam.card_in(folder, card):
+                    up.set()
+                    ends = [asyncio.create_task(it.wait()) for it in (engine.stopped, over)]
+                    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                    for end in ends:
+                        end.cancel()
+
+    life = asyncio.create_task(live())
+    await asyncio.wait([life, asyncio.create_task(up.wait())], return_when=asyncio.FIRST_COMPLETED)
+    try:
+        yield engine
+    finally:
+        over.set()
+        await life
 
 
 @asynccontextmanager
