@@ -53,7 +53,7 @@ class Announcer:
             "state": status.state.value,
             "paused": status.paused,
             "model": status.model,
-            "message": status.message,
+            "message": f"{status.message} {status.reason}".strip(),
             "progress": status.progress,
             "warning": status.warning,
         }
@@ -75,6 +75,10 @@ class Announcer:
             self._message(status.message, lsp.MessageType.Error)
         elif status.warning:
             self.warn_once(status.warning)
+        if status.reason and status.reason not in self._noted:  # worth knowing, and no pop-up
+            self._noted.add(status.reason)
+            params = lsp.LogMessageParams(lsp.MessageType.Info, f"Midfill: {status.reason}")
+            self._ls.window_log_message(params)
 
     def _message(self, message: str, kind: lsp.MessageType) -> None:
         self._ls.window_show_message(lsp.ShowMessageParams(kind, f"Midfill: {message}"))

@@ -12,6 +12,7 @@ import re
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -67,9 +68,10 @@ class Launcher:
                 return None
             if (card := seam.read_card(folder)) is None:
                 self._starting()
-            if time.monotonic() - begun > (LISTEN_SECONDS if card is None else SILENT_SECONDS):
+            waited = time.monotonic() - begun
+            if waited > (LISTEN_SECONDS if card is None else SILENT_SECONDS):
                 raise BackendError(hangs(folder))
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(POLL_SECONDS if waited < 1 else 4 * POLL_SECONDS)
 
     def collect(self) -> None:
         """No zombie stays of an engine that has ended."""
@@ -104,32 +106,37 @@ class Launcher:
         return True
 
     async def _stays(self, folder: Path, found: Found) -> bool:
-        """Whether this engine is to be used. If not it has been stopped."""
-        ours, theirs = (seam.PROTOCOL, version("midfill")), (found.health.protocol, found.health.version)
-        if found.health.status != "failed":  # such a one could not load its model, which may be mended by now
+        """Whether this engine is to be used. If not it has been stopped, or was asked to."""
+        if found.health.status == "failed":  # it could not load its model, which may be mended by now
+            await stop(folder, found.backend)
+            return False
+        protocol, name = found.health.protocol, found.health.version
+        if (protocol in (None, seam.PROTOCOL)) and name in (None, version("midfill")):
             self.keeps = ""
-            if ours == theirs:
-                return True
-            newer = _ordered(*theirs) > _ordered(*ours)
-            if newer or found.health.running or self._replaced:
-                self.keeps = _why_kept(found, newer)
-                if found.health.protocol not in (None, seam.PROTOCOL):
-                    raise BackendError(self.keeps)
-                return True
-            self._replaced = True  # once: two windows of two versions shall not do it for ever
-        await stop(folder, found.backend)
+            return True
+        newer = _ordered(protocol, name) > _ordered(seam.PROTOCOL, version("midfill"))
+        if newer or found.health.running or self._replaced:
+            self.keeps = _why_kept(name or "unknown", newer)
+            if protocol not in (None, seam.PROTOCOL):
+                raise BackendError(self.keeps)
+            return True
+        self._replaced = True  # once: two windows of two versions shall not do it for ever
+        with suppress(BackendError):  # one that does not stop is kept
+            await stop(folder, found.backend)
         return False
 
 
 def _ordered(protocol: int | None, name: str | None) -> tuple[int, list[int]]:
-    return protocol or 0, [int(part) for part in re.findall(r"\d{1,9}", name or "")]
+    """What of it is not told counts as ours."""
+    told = version("midfill") if name is None else name
+    return seam.PROTOCOL if protocol is None else protocol, [int(it) for it in re.findall(r"\d{1,9}", told)]
 
 
-def _why_kept(found: Found, newer: bool) -> str:
-    theirs, ours = found.health.version or "unknown", version("midfill")
+def _why_kept(theirs: str, newer: bool) -> str:
+    ours = version("midfill")
     if newer:
         return f"The engine is of Midfill {theirs}, newer than this {ours}: start this editor again to use it"
     return (
-        f"The engine is of Midfill {theirs}, not {ours}, and another window is using it; "
+        f"The engine is of Midfill {theirs}, not {ours}, and in use; "
         "after `midfill stop` the next key starts the right one"
     )

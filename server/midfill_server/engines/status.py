@@ -27,6 +27,8 @@ class Status:
     progress: float = 0.0
     warning: str = ""
     """What the user should be told although it works."""
+    reason: str = ""
+    """Why it is the small model, where that is no fault."""
     device: str | None = None
     """cpu, or a GPU's name."""
     paused: bool = False
@@ -50,7 +52,8 @@ def status_of(health: seam.Health, wanted: str) -> Status:
         health.message,
         health.model.id,
         health.progress,
-        warning or health.reason,
+        warning,
+        health.reason,
         health.model.device,
     )
 

@@ -51,7 +51,7 @@ async def state() -> dict[str, Any]:
         "uptime_s": _uptime(card),
         "version": card.version,
         "requests": health.requests,
-        "message": health.message,
+        "message": f"{health.message} {health.reason}".strip(),
     }
 
 

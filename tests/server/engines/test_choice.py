@@ -196,7 +196,7 @@ async def test_an_engine_that_tells_no_model_is_ready_all_the_same(window: Windo
 async def test_why_auto_took_the_small_model_is_told(window: Window, runtime: Path) -> None:
     async with engine_at(runtime, writes, reason="The small model runs, because lite needs a GPU."):
         window.choice.warm_up()
-        assert "lite needs a GPU" in (await window.until(State.READY)).warning
+        assert "lite needs a GPU" in (await window.until(State.READY)).reason
 
 
 async def test_a_pause_is_told_and_is_no_state_of_the_engine(window: Window, runtime: Path) -> None:

@@ -174,7 +174,9 @@ async def test_an_engine_that_is_silent_for_a_while_is_neither_given_up_nor_doub
     other.resident.close()
 
 
-@pytest.mark.parametrize("told", [{"version": "0.0.1"}, {"version": None, "protocol": None}, {"protocol": 0}])
+@pytest.mark.parametrize(
+    "told", [{"version": "0.0.1"}, {"version": "0.0.1", "protocol": None}, {"protocol": 0}]
+)
 async def test_an_older_engine_is_replaced_when_nobody_uses_it(
     front: Front, runtime: Path, stand_in: Does, told: dict[str, object]
 ) -> None:
@@ -190,7 +192,7 @@ async def test_an_older_engine_is_replaced_when_nobody_uses_it(
 @pytest.mark.parametrize(
     ("told", "said"),
     [
-        ({"version": "0.0.1", "running": 1}, "another window is using it"),
+        ({"version": "0.0.1", "running": 1}, "and in use"),
         ({"version": "9999.1"}, "newer than this"),
     ],
 )
@@ -228,7 +230,8 @@ async def test_fields_that_miss_or_make_no_sense_break_no_front(
     async def says(peer: Peer) -> None:
         await peer.completion("return a")
 
-    async with engine_at(runtime, says, model=model, progress="x", memory=3, message=None):
+    strange = {"progress": "x", "memory": 3, "message": None, "protocol": None, "version": ["1"]}
+    async with engine_at(runtime, says, model=model, **strange):
         assert await front.ask() == "return a"
         await front.until(State.READY)
         front.resident.close()
