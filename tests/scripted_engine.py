@@ -25,82 +25,25 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Literal, Self, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
-import torch
 import uvicorn
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 
-from midfill_model import fim, seam
-from midfill_model.generation.completion import Delta, Done, Emit, Failed, Loaded, Request, Ticket, Timings
+from midfill_model import seam
 from midfill_model.generation.engine import Engine, State
 from midfill_model.process import sockets, wire
 from midfill_model.process.main import _card
 from midfill_model.process.routes import Api
 
+from .scripted_generation import Blame, Call, Finish, Generation, Json, Text, arriving, ready
+
 PATIENCE = 60.0  # seconds, for what takes a moment: a slow machine is no failure
 
-Finish = Literal["stop", "length", "cancelled"]
-Blame = Literal["request", "engine"]
-Json = dict[str, Any]
 Found = TypeVar("Found")
-
-
-@dataclass(eq=False)
-class Text:
-    """What the engine says at one place."""
-
-    tokens: tuple[str, ...]
-    after: str
-    finish: Finish
-    fails: str
-    blame: Blame
-    status: int
-    steps: int | None
-    """Tokens that each completion may have sent by now; None: all, and the end."""
-    news: threading.Condition = field(repr=False)
-
-    def step(self, n: int = 1) -> None:
-        """Let `n` more tokens go; the end is a step, too."""
-        with self.news:
-            self.steps = None if self.steps is None else self.steps + n
-            self.news.notify_all()
-
-    def go(self) -> None:
-        """Let all go that is left, and wait no more."""
-        with self.news:
-            self.steps = None
-            self.news.notify_all()
-
-    def rest(self, before: str) -> tuple[str, ...] | None:
-        """The tokens that are left behind the text `before`; None: that is another place."""
-        whole = "".join(self.tokens)
-        for n in range(len(whole) if self.after else 0, -1, -1):
-            if before.endswith(self.after + whole[:n]):
-                return _without(n, self.tokens)
-        return None
-
-
-@dataclass(eq=False)
-class Call:
-    """One POST /v1/completions, as it came, and what became of it."""
-
-    body: Json
-    sent: str = ""
-    finish: str = ""
-    """stop, length, cancelled or failed; empty while it is under way."""
-    hung_up: bool = False
-    """The client left before the end."""
-
-    @property
-    def before(self) -> str:
-        """The text before the cursor, in every dialect."""
-        return str(self.body["prompt"]).removeprefix(fim.FIM_BEGIN).partition(fim.FIM_HOLE)[0]
 
 
 class ScriptedEngine:
@@ -124,7 +67,7 @@ class ScriptedEngine:
         self.folder, self.model = folder, model
         self.news = threading.Condition()
         self._texts: list[Text] = []
-        self._generation = _Generation(self)
+        self._generation = Generation(model, folder, self.text_for, self.news)
         self._server: uvicorn.Server | None = None
         self._trouble: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="scripted engine", daemon=True)
@@ -149,19 +92,12 @@ class ScriptedEngine:
             self._texts.append(text)
         return text
 
-    def text_for(self, call: Call) -> tuple[Text, tuple[str, ...]]:
-        """What is said there, and its tokens from there on."""
-        for text in reversed(self._texts):
-            if (rest := text.rest(call.before)) is not None:
-                return text, rest
-        return Text((), "", "stop", "", "engine", 0, None, self.news), ()
-
     def loading(self, progress: float = 0.5) -> None:
         """Requests wait until it is `ready`."""
         self._generation.be(State(progress=progress))
 
     def ready(self) -> None:
-        self._generation.be(_ready(self))
+        self._generation.be(ready(self.model, self.folder))
 
     def failed(self, message: str) -> None:
         """The model could not be loaded."""
@@ -227,6 +163,13 @@ class ScriptedEngine:
         self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
 
+    def text_for(self, call: Call) -> tuple[Text, tuple[str, ...]]:
+        """What is said there, and its tokens from there on."""
+        for text in reversed(self._texts):
+            if (rest := text.rest(call.before)) is not None:
+                return text, rest
+        return Text((), "", "stop", "", "engine", 0, None, self.news), ()
+
     def _run(self) -> None:
         try:
             with seam.engine_lock(self.folder):
@@ -247,109 +190,10 @@ class ScriptedEngine:
                 self._server.run(sockets=[listener])
 
 
-class _Generation:
-    """What routes.Api asks of generation.engine.Engine: tickets in, events out."""
-
-    def __init__(self, engine: ScriptedEngine) -> None:
-        self.state = _ready(engine)
-        self.n_requests = 0
-        self._engine, self._news = engine, engine.news
-        self._under_way: set[_Ticket] = set()
-        self._resting_since = time.monotonic()
-
-    def be(self, state: State) -> None:
-        with self._news:
-            self.state = state
-            self._news.notify_all()
-
-    @property
-    def busy(self) -> bool:
-        return bool(self._under_way)
-
-    @property
-    def n_unfinished(self) -> int:
-        return len(self._under_way)
-
-    def resting_seconds(self) -> float:
-        return 0.0 if self.busy else time.monotonic() - self._resting_since
-
-    def submit(self, request: Request, emit: Emit) -> Ticket:
-        """As the real one: an older request of the same slot ends, and so does one in the background."""
-        ticket = _Ticket(request, emit, _arriving.get(), self._news)
-        with self._news:
-            self.n_requests += 1
-            for older in self._under_way:
-                if older.request.background or (request.slot and older.request.slot == request.slot):
-                    older.give_up()
-                elif request.background and not older.cancelled:
-                    ticket.give_up()
-            self._under_way.add(ticket)
-        threading.Thread(target=self._write, args=(ticket,), name="scripted text", daemon=True).start()
-        return ticket
-
-    def cancel_all(self) -> None:
-        with self._news:
-            for ticket in self._under_way:
-                ticket.give_up()
-
-    def _write(self, ticket: "_Ticket") -> None:
-        end = self._answer(ticket)
-        with self._news:
-            ticket.call.finish = "failed" if isinstance(end, Failed) else end.finish
-            self._under_way.remove(ticket)
-            self._resting_since = time.monotonic()
-            self._news.notify_all()
-        ticket.emit(end)
-
-    def _answer(self, ticket: "_Ticket") -> Done | Failed:
-        call, n_sent = ticket.call, 0
-        ticket.wait(lambda: self.state.status != "loading")
-        if self.state.status == "failed":
-            return Failed(self.state.message, "engine")
-        text, tokens = self._engine.text_for(call)
-        allowed = tokens[: ticket.request.max_tokens]
-        for token in allowed:
-            if not ticket.wait(lambda: text.steps is None or n_sent < text.steps):  # noqa: B023
-                break
-            n_sent += 1
-            call.sent += token
-            ticket.emit(Delta(token, Timings(completion_tokens=1) if n_sent == 1 else None))
-        timings = Timings(prompt_tokens=len(call.before.split()), completion_tokens=n_sent)
-        if not ticket.wait(lambda: text.steps is None or n_sent < text.steps):
-            return Done("cancelled", timings)
-        if text.fails:
-            return Failed(text.fails, text.blame)
-        return Done(text.finish if allowed == tokens else "length", timings)
-
-
-class _Ticket(Ticket):
-    """One that tells who ended it, and whose writer hears of it at once."""
-
-    def __init__(self, request: Request, emit: Emit, call: Call, news: threading.Condition) -> None:
-        super().__init__(request, emit)
-        self.call, self._news = call, news
-
-    def cancel(self) -> None:
-        """The client has gone, or has all."""
-        with self._news:
-            self.call.hung_up = not self.call.finish
-            self.give_up()
-
-    def give_up(self) -> None:
-        super().cancel()
-        self._news.notify_all()
-
-    def wait(self, look: Callable[[], bool]) -> bool:
-        """Until `look` is true; False: it was cancelled first."""
-        with self._news:
-            self._news.wait_for(lambda: self.cancelled or look())
-        return not self.cancelled
-
-
 class _Api(Api):
     """The real routes; requests are kept as they came."""
 
-    def __init__(self, engine: ScriptedEngine, generation: _Generation) -> None:
+    def __init__(self, engine: ScriptedEngine, generation: Generation) -> None:
         super().__init__(cast(Engine, generation), engine.model, engine.token, engine.stop)
         self._scripted = engine
 
@@ -360,39 +204,12 @@ class _Api(Api):
             self._scripted.news.notify_all()
         if status := self._scripted.text_for(call)[0].status:
             return JSONResponse(wire.error_body("As scripted.", "scripted"), status)
-        _arriving.set(call)
+        arriving.set(call)
         return await super().completions(http)
 
     async def health(self, http: HttpRequest) -> Response:
-        told: Json = json.loads((await super().health(http)).body)
+        told: Json = json.loads(bytes((await super().health(http)).body))
         return JSONResponse(told | self._scripted.health)
-
-
-_arriving: ContextVar[Call] = ContextVar("_arriving")
-
-
-def _ready(engine: ScriptedEngine) -> State:
-    """With all of a model that /health asks for."""
-    network = SimpleNamespace(
-        config=SimpleNamespace(fim_trained=True),
-        context=4096,
-        n_parameters=0,
-        weights_dtype="float32",
-        device=torch.device("cpu"),
-    )
-    tokenizer = SimpleNamespace(fim_ids=(0, 1, 2))
-    loaded = Loaded(engine.model, engine.folder, cast(Any, network), cast(Any, tokenizer), 1024, 128, 512)
-    return State("ready", 1.0, "Ready.", loaded)
-
-
-def _without(n: int, tokens: tuple[str, ...]) -> tuple[str, ...]:
-    """The tokens after the first `n` characters."""
-    left = []
-    for token in tokens:
-        if token[n:]:
-            left.append(token[n:])
-        n = max(0, n - len(token))
-    return tuple(left)
 
 
 async def _break(connection: Any) -> None:

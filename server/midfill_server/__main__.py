@@ -2,27 +2,58 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
+import os
 import sys
+from argparse import Namespace
 
+from midfill_model.command_line import CLOSED_PIPE, INTERRUPTED, Parser, UsageError, complain, model_name
 from midfill_server import __version__
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command: 0 on success, 2 on wrong usage, 1 otherwise."""
-    argv = sys.argv[1:] if argv is None else argv
+    """Run one command: 0 on success, 2 on wrong usage, 130 after Ctrl-C, 141 for a closed pipe, else 1."""
+    try:
+        code = _run(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # what is still buffered goes nowhere, instead of raising again at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
+    except UsageError as error:
+        return complain(str(error), 2)
+    except Exception as error:
+        if (sentence := _known_failure(error)) is None:
+            raise
+        return complain(sentence)
+
+
+def _run(argv: list[str]) -> int:
     try:
         if argv and (own := WITH_OWN_OPTIONS.get(argv[0])) is not None:
             return own(argv[1:])
         options = parser().parse_args(argv)
         return int(options.run(options))
-    except KeyboardInterrupt:
-        return 1
+    except SystemExit as leaving:  # argparse, after its help or its sentence
+        return int(leaving.code or 0)
 
 
-def serve(_: argparse.Namespace) -> int:
+def _known_failure(error: Exception) -> str | None:
+    """The sentence for what a command may raise; None for a fault of ours, which needs its traceback."""
+    from midfill_server.engines.backend import BackendError
+    from midfill_server.statistics import StatisticsError
+
+    if isinstance(error, BackendError | StatisticsError):
+        return str(error)
+    if isinstance(error, ConnectionError):
+        return "the language server stopped; run `midfill serve` on its own to see why"
+    return None
+
+
+def serve(_: Namespace) -> int:
     import logging
 
     from midfill_server.editor.startup import load_lsp_types
@@ -34,76 +65,62 @@ def serve(_: argparse.Namespace) -> int:
     return Server().serve_stdio()
 
 
-def complete(options: argparse.Namespace) -> int:
-    from midfill_server.tools import complete_command as oneshot
+def complete(options: Namespace) -> int:
+    from midfill_server.tools import complete_command
 
-    try:
-        return oneshot.main(options.where, options.model, options.json)
-    except oneshot.UsageError as error:
-        return complain(str(error), 2)
-    except ConnectionError:
-        return complain("the language server stopped; `midfill serve` on its own shows why", 1)
+    return complete_command.main(options.where, options.model, options.json)
 
 
-def status(options: argparse.Namespace) -> int:
-    from midfill_server.tools import status_command as control
+def status(options: Namespace) -> int:
+    from midfill_server.tools import status_command
 
     if options.stats or options.forget:
         return statistics(options)
-    try:
-        state = asyncio.run(control.state())
-    except control.BackendError as error:
-        return complain(str(error), 1)
-    print(json.dumps(state) if options.json else control.in_words(state))
+    state = asyncio.run(status_command.state())
+    print(json.dumps(state) if options.json else status_command.as_text(state))
     return 0
 
 
-def statistics(options: argparse.Namespace) -> int:
+def statistics(options: Namespace) -> int:
     from midfill_server import statistics as kept
 
-    try:
-        if options.forget:
-            print("The statistics are deleted." if kept.forget() else "There are no statistics.")
-            return 0
-        figures = kept.report(kept.read())
-    except kept.StatisticsError as error:
-        return complain(str(error), 1)
-    print(json.dumps(figures) if options.json else kept.in_words(figures))
+    if options.forget:
+        print("The statistics are deleted." if kept.forget() else "There are no statistics.")
+        return 0
+    figures = kept.report(kept.read())
+    print(json.dumps(figures) if options.json else kept.as_text(figures))
     return 0
 
 
-def stop(_: argparse.Namespace) -> int:
-    from midfill_server.tools import status_command as control
+def stop(_: Namespace) -> int:
+    from midfill_server.tools import status_command
 
-    try:
-        print(asyncio.run(control.stop()))
-    except control.BackendError as error:
-        return complain(str(error), 1)
+    print(asyncio.run(status_command.stop()))
     return 0
 
 
 def engine(argv: list[str]) -> int:
     try:
-        from midfill_model.process import main as api
+        from midfill_model.process.main import main
+
+        return main(argv)
     except ModuleNotFoundError as error:
-        return complain(f'the engine needs {error.name}; install it with: pip install "midfill[local]"', 1)
-    return int(api.main(argv))
+        return complain(_missing(error))
 
 
 def download(argv: list[str]) -> int:
     try:
-        from midfill_model.download import command as hub
+        from midfill_model.download.main import main
+
+        return main(argv)
     except ModuleNotFoundError as error:
-        return complain(f'a download needs {error.name}; install it with: pip install "midfill[local]"', 1)
-    except KeyboardInterrupt:
-        return 1
-    return int(hub.main(argv))
+        return complain(_missing(error))
 
 
 def bench(argv: list[str]) -> int:
     from midfill_server.tools import bench as speed
 
-    return int(speed.main(argv))
+    return speed.main(argv)
 
 
 def evaluate(argv: list[str]) -> int:
@@ -118,6 +135,10 @@ def replay(argv: list[str]) -> int:
     return command.replay_main(argv)
 
 
+def _missing(error: ModuleNotFoundError) -> str:
+    return f'{error.name} is not installed; install it with: pip install "midfill[local]"'
+
+
 WITH_OWN_OPTIONS = {
     "engine": engine,
     "download": download,
@@ -127,41 +148,39 @@ WITH_OWN_OPTIONS = {
 }
 
 
-def complain(message: str, code: int) -> int:
-    print(f"midfill: {message}", file=sys.stderr)
-    return code
-
-
-def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
-        "midfill", description="Fill-in-the-middle ghost text for every LSP editor."
-    )
+def parser() -> Parser:
+    top = Parser("midfill", description="Fill-in-the-middle ghost text for every LSP editor.")
     top.add_argument("--version", action="version", version=f"midfill {__version__}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    it = commands.add_parser("serve", help="speak LSP on stdin and stdout (what an editor starts)")
-    it.add_argument("--stdio", action="store_true", help="accepted for editors that insist on it")
+    it = commands.add_parser("serve", help="speak LSP on stdin and stdout (editors start this)")
+    it.add_argument("--stdio", action="store_true", help="accepted because some editors pass it")
     it.set_defaults(run=serve)
 
-    it = commands.add_parser("complete", help="complete one place in a file, through the real server")
-    it.add_argument("where", metavar="FILE:LINE:COL", help="line and column count from 1")
-    it.add_argument("--model", default="auto", help="auto, demo, lite, a folder or a hub id")
-    it.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    it = commands.add_parser("complete", help="show one completion, asked for as an editor would")
+    it.add_argument("where", metavar="FILE:LINE:COL", help="the cursor; line and column count from 1")
+    it.add_argument("--model", type=model_name, default="auto", help="auto, demo, lite, a folder or a hub id")
+    it.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     it.set_defaults(run=complete)
 
-    it = commands.add_parser("status", help="whether the engine runs, and with which model")
-    it.add_argument("--json", action="store_true")
+    it = commands.add_parser("status", help="say whether the engine runs, and with which model")
+    it.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     instead = it.add_mutually_exclusive_group()
-    instead.add_argument("--stats", action="store_true", help="what was offered and accepted, and how fast")
+    instead.add_argument(
+        "--stats", action="store_true", help="print what was offered and accepted, and how fast"
+    )
     instead.add_argument("--forget", action="store_true", help="delete those statistics")
     it.set_defaults(run=status)
 
     commands.add_parser("stop", help="stop the engine").set_defaults(run=stop)
-    commands.add_parser("download", help="fetch a model from the hub (see `midfill download --help`)")
-    commands.add_parser("engine", help="run the engine itself (see `midfill engine --help`)")
-    commands.add_parser("bench", help="measure the speed (see `midfill bench --help`)")
-    commands.add_parser("eval", help="measure how good completions are (see `midfill eval --help`)")
-    commands.add_parser("replay", help="type a file and see what that shows (see `midfill replay --help`)")
+    for name, what in (
+        ("download", "fetch a model from the hub"),
+        ("engine", "run the engine in this terminal"),
+        ("bench", "measure the speed"),
+        ("eval", "measure the quality, on holes in real code"),
+        ("replay", "type real files, and measure what is shown"),
+    ):
+        commands.add_parser(name, help=f"{what} (see `midfill {name} --help`)")
     return top
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from midfill_server.engines.backend import BackendError, Chunk, Order
 from midfill_server.engines.choice import Choice
 from midfill_server.keystroke.complete import Completer
 from midfill_server.keystroke.flight import Ask
+from midfill_server.keystroke.typed import cursors_after
 from midfill_server.settings import Settings, read_settings
 from midfill_server.statistics import Statistics
 from midfill_server.trim import grammar
@@ -74,11 +75,7 @@ def did_change(ls: Server, params: lsp.DidChangeTextDocumentParams) -> None:
     document = ls.documents.change(uri, params.text_document.version, params.content_changes)
     if document:
         ls.surroundings.edited(uri, document.cursor[0])
-    try:
-        windows = [ls.window(document, document.cursor)] if document else []
-    except Unsuitable:
-        windows = []
-    ls.completer.changed(uri, windows)
+    ls.completer.changed(uri, ls.windows_after_edit(document) if document else ())
 
 
 def did_close(ls: Server, params: lsp.DidCloseTextDocumentParams) -> None:
@@ -200,6 +197,13 @@ class Server(LanguageServer):
             settings.multiline,
             document.language,
         )
+
+    def windows_after_edit(self, document: Document) -> Sequence[Window]:
+        """Around each place where the user may be now."""
+        try:
+            return [self.window(document, it) for it in document.places(cursors_after(document.inserted[1]))]
+        except Unsuitable:
+            return ()
 
     def configure(self, options: object) -> None:
         """Take over the user's settings; what was known or under way with other ones is dropped."""

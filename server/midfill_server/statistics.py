@@ -150,7 +150,7 @@ def report(tally: Tally) -> dict[str, Any]:
     return {event: tally.events[event] for event in EVENTS} | {"latencies": times}
 
 
-def in_words(figures: Mapping[str, Any]) -> str:
+def as_text(figures: Mapping[str, Any]) -> str:
     lines = [
         f"{figures['offered']} items offered, {figures['shown']} of them reported as shown by the editor",
         f"{figures['accepted']} accepted, {figures['partlyAccepted']} in part",

@@ -1,4 +1,4 @@
-"""Real servers over stdio, one real engine in a private runtime folder, stopped at the end."""
+"""Real servers over stdio, before an engine whose words a test gives, or before a real one of their own."""
 
 import asyncio
 import contextlib
@@ -9,16 +9,19 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from midfill_model import seam
-from midfill_server.engines.process import find
+from midfill_server.engines.process import LOG, find
 from midfill_server.tools.lsp_client import Editor, Pending
 
-MODEL = os.environ.get("MIDFILL_TEST_MODEL", "demo")
-PATIENCE = 60.0  # seconds, for what takes a second: a slow machine is no failure
+from ..known_model import write_known
+from ..scripted_engine import PATIENCE, ScriptedEngine
+from ..scripted_generation import Text
+
 CLI = [sys.executable, "-I", "-m", "midfill_server"]
 
 PROGRAM = '''"""Bank accounts."""
@@ -36,9 +39,14 @@ class Account:
     def transfer(self, amount, other):
         '''
 
+TOKENS = ("self", ".balance", " -=", " amount", "\n        ", "other", ".balance", " +=", " amount", "\n")
+"""What follows PROGRAM."""
+FIRST = "self.balance -= amount"
+ITEM = FIRST + "\n        other.balance += amount"
+
 
 class Engine:
-    """The engine of a runtime folder, seen from outside."""
+    """The real engine of a runtime folder, seen from outside."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -96,28 +104,32 @@ def _ends(pid: int) -> bool:
     return False
 
 
-@pytest.fixture(scope="session")
-def shared_folder() -> Iterator[Path]:
-    with runtime_folder() as folder:
-        yield folder
-
-
 @pytest.fixture
 def own_folder() -> Iterator[Path]:
-    """For tests in which engines die or do not start."""
+    """For tests in which engines start, die or do not start."""
     with runtime_folder() as folder:
         yield folder
 
 
-@pytest.fixture
-def engine(shared_folder: Path) -> Engine:
-    return Engine(shared_folder)
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """For them: a model that is loaded in no time and always says `SAID`."""
+    return str(write_known(tmp_path_factory.mktemp("models") / "known"))
 
 
 @pytest.fixture
-async def editor(shared_folder: Path) -> AsyncIterator[Editor]:
-    async with asyncio.timeout(10 * PATIENCE), Editor(environment=environment(shared_folder)) as editor:
-        await editor.initialize({"model": MODEL})
+def engine() -> Iterator[ScriptedEngine]:
+    """One that knows what follows PROGRAM. No server may start another in its place."""
+    with tempfile.TemporaryDirectory(prefix="midfill-") as name, ScriptedEngine(Path(name)) as engine:
+        engine.says(*TOKENS, after=PROGRAM)
+        yield engine
+        assert not (engine.folder / LOG).exists()
+
+
+@pytest.fixture
+async def editor(engine: ScriptedEngine) -> AsyncIterator[Editor]:
+    async with asyncio.timeout(10 * PATIENCE), Editor(environment=environment(engine.folder)) as editor:
+        await editor.initialize()
         yield editor
 
 
@@ -126,18 +138,21 @@ def end_of(text: str) -> tuple[int, int]:
     return text.count("\n"), len(text) - text.rfind("\n") - 1
 
 
-async def mid_stream(editor: Editor, name: str) -> tuple[str, Pending, asyncio.Future[str]]:
-    """(uri, request, its answer) of a completion that is being written right now, whatever it says."""
-    for n in range(20):
-        uri = f"file:///{name}{n}.py"
-        text = PROGRAM + f"# {n}\n        "
-        editor.open(uri, text)
-        growing = asyncio.Event()
-        pending = editor.complete(uri, *end_of(text), grow=lambda _, it=growing: it.set())  # type: ignore[misc]
-        answer = asyncio.ensure_future(pending.text())
-        first = asyncio.ensure_future(growing.wait())
-        await asyncio.wait([answer, first], return_when=asyncio.FIRST_COMPLETED)
-        first.cancel()
-        if not answer.done():
-            return uri, pending, answer
-    raise AssertionError("every completion was over before it could be caught")
+@dataclass(frozen=True, slots=True)
+class Growing:
+    """A completion of which the first line is on screen, and the second has begun."""
+
+    text: Text
+    request: Pending
+    answer: asyncio.Future[str]
+
+
+async def mid_stream(engine: ScriptedEngine, editor: Editor, uri: str = "file:///a.py") -> Growing:
+    """PROGRAM, opened as `uri`, while what follows it is written; `text.go()` writes the rest."""
+    text = engine.says(*TOKENS, after=PROGRAM, steps=TOKENS.index("other") + 1)
+    editor.open(uri, PROGRAM)
+    shown = asyncio.Event()
+    request = editor.complete(uri, *end_of(PROGRAM), grow=lambda text: shown.set() if text == FIRST else None)
+    answer = asyncio.ensure_future(request.text())
+    await shown.wait()
+    return Growing(text, request, answer)

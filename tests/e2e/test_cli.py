@@ -1,6 +1,7 @@
 """`midfill` as a user types it."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 
 from midfill_server.tools.bench import TARGETS
 
-from .conftest import CLI, MODEL, PROGRAM, end_of, environment
+from ..scripted_engine import ScriptedEngine
+from .conftest import CLI, ITEM, PROGRAM, end_of, environment
 
 
 def midfill(folder: Path, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -25,33 +27,33 @@ def program(tmp_path: Path) -> str:
     return f"{path}:{line + 1}:{column + 1}"
 
 
-def test_complete_prints_the_line_the_text_and_the_timings(shared_folder: Path, program: str) -> None:
-    done = midfill(shared_folder, "complete", program, "--model", MODEL)
+def test_complete_prints_the_line_the_text_and_the_timings(engine: ScriptedEngine, program: str) -> None:
+    done = midfill(engine.folder, "complete", program)
     assert (done.returncode, done.stderr) == (0, "")
-    assert PROGRAM.splitlines()[-1] in done.stdout
+    assert PROGRAM.splitlines()[-1] + ITEM in done.stdout
     assert "server answered after" in done.stdout
     assert "whole" in done.stdout
 
 
-def test_complete_as_json(shared_folder: Path, program: str) -> None:
-    done = midfill(shared_folder, "complete", program, "--model", MODEL, "--json")
+def test_complete_as_json(engine: ScriptedEngine, program: str) -> None:
+    done = midfill(engine.folder, "complete", program, "--json")
     outcome = json.loads(done.stdout)
-    assert outcome["text"] and outcome["streamed"][-1] == outcome["text"]
-    assert outcome["model"]
+    assert outcome["text"] == outcome["streamed"][-1] == ITEM
+    assert outcome["model"] == "scripted"
     times = outcome["timings"]
     assert 0 < times["first_partial_ms"] <= times["total_ms"]
     assert 0 < times["initialize_ms"] <= times["ready_ms"]
 
 
 def test_status_has_the_same_keys_with_and_without_an_engine(
-    shared_folder: Path, own_folder: Path, program: str
+    engine: ScriptedEngine, own_folder: Path, program: str
 ) -> None:
-    midfill(shared_folder, "complete", program, "--model", MODEL)
-    running = json.loads(midfill(shared_folder, "status", "--json").stdout)
+    midfill(engine.folder, "complete", program)
+    running = json.loads(midfill(engine.folder, "status", "--json").stdout)
     stopped = json.loads(midfill(own_folder, "status", "--json").stdout)
     assert running.keys() == stopped.keys()
     assert (running["state"], stopped["state"]) == ("ready", "stopped")
-    assert running["pid"] and running["model"] and running["requests"] >= 1
+    assert (running["pid"], running["model"], running["requests"]) == (os.getpid(), "scripted", 1)
     assert running["fim_trained"] is True and running["memory"]["resident"] > 50 << 20
     assert stopped["pid"] is None and stopped["model"] is None
 
@@ -85,7 +87,7 @@ def test_a_failing_engine_is_exit_code_1(own_folder: Path, program: str) -> None
 
 
 def test_bench_measures_every_figure(own_folder: Path) -> None:
-    done = midfill(own_folder, "bench", "--model", MODEL, "--runs", "1", "--json")
+    done = midfill(own_folder, "bench", "--model", "demo", "--runs", "1", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     figures = json.loads(done.stdout)
     assert figures.keys() == {"machine", *TARGETS}

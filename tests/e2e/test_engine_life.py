@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-import midfill_model
 from midfill_server.tools.lsp_client import Editor
 
-from .conftest import CLI, MODEL, PATIENCE, PROGRAM, Engine, end_of, environment
+from ..known_model import SAID
+from ..scripted_engine import ScriptedEngine
+from .conftest import CLI, ITEM, PATIENCE, PROGRAM, Engine, end_of, environment
 
 URI = "file:///a.py"
 
@@ -28,22 +29,22 @@ async def complete(editor: Editor, text: str = PROGRAM) -> str:
         return await editor.complete(URI, *end_of(text)).text()
 
 
-async def test_two_servers_that_start_at_once_share_one_engine(own_folder: Path) -> None:
+async def test_two_servers_that_start_at_once_share_one_engine(own_folder: Path, model: str) -> None:
     async with (
         Editor(environment=environment(own_folder)) as one,
         Editor(environment=environment(own_folder)) as two,
     ):
-        await asyncio.gather(one.initialize({"model": MODEL}), two.initialize({"model": MODEL}))
+        await asyncio.gather(one.initialize({"model": model}), two.initialize({"model": model}))
         first, second = await asyncio.gather(complete(one), complete(two))
-        assert first and first == second
+        assert first == second == SAID
         assert running_engines(own_folder) == 1
 
 
-async def test_the_state_is_told_while_the_engine_starts(own_folder: Path) -> None:
+async def test_the_state_is_told_while_the_engine_starts(own_folder: Path, model: str) -> None:
     async with Editor(environment=environment(own_folder)) as editor:
         capabilities = {"textDocument": {"inlineCompletion": {}}, "window": {"workDoneProgress": True}}
-        await editor.initialize({"model": MODEL}, capabilities)
-        assert await complete(editor)
+        await editor.initialize({"model": model}, capabilities)
+        assert await complete(editor) == SAID
         ready = await editor.notified("midfill/statusChanged", lambda it: it["state"] == "ready")
         assert ready["model"]
         states = [
@@ -55,34 +56,34 @@ async def test_the_state_is_told_while_the_engine_starts(own_folder: Path) -> No
         assert (bars[0], bars[-1], bars.count("begin")) == ("begin", "end", 1)
 
 
-async def test_a_killed_engine_comes_back(own_folder: Path) -> None:
+async def test_a_killed_engine_comes_back(own_folder: Path, model: str) -> None:
     engine = Engine(own_folder)
     async with Editor(environment=environment(own_folder)) as editor:
-        await editor.initialize({"model": MODEL})
-        assert await complete(editor)
+        await editor.initialize({"model": model})
+        assert await complete(editor) == SAID
         first = engine.pid
         assert first is not None
         os.kill(first, signal.SIGKILL)  # leaves its socket and engine.json behind
-        assert await complete(editor, PROGRAM + "# 0\n        ")
+        assert await complete(editor, PROGRAM + "# 0\n        ") == SAID
         assert engine.pid not in (None, first)
 
 
-async def test_a_stale_socket_is_no_obstacle(own_folder: Path) -> None:
+async def test_a_stale_socket_is_no_obstacle(own_folder: Path, model: str) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(own_folder / "engine.sock"))
     path = own_folder / "engine.sock"
     (own_folder / "engine.json").write_text(f'{{"pid": 1, "url": "http://localhost", "socket": "{path}"}}')
     async with Editor(environment=environment(own_folder)) as editor:
-        await editor.initialize({"model": MODEL})
-        assert await complete(editor)
+        await editor.initialize({"model": model})
+        assert await complete(editor) == SAID
 
 
 @pytest.mark.parametrize("rubbish", ["{", '{"pid": 1}'])
-async def test_an_unreadable_record_is_no_obstacle(own_folder: Path, rubbish: str) -> None:
+async def test_an_unreadable_record_is_no_obstacle(own_folder: Path, rubbish: str, model: str) -> None:
     (own_folder / "engine.json").write_text(rubbish)
     async with Editor(environment=environment(own_folder)) as editor:
-        await editor.initialize({"model": MODEL})
-        assert await complete(editor)
+        await editor.initialize({"model": model})
+        assert await complete(editor) == SAID
 
 
 async def failing(editor: Editor, options: dict[str, object]) -> str:
@@ -96,29 +97,29 @@ async def failing(editor: Editor, options: dict[str, object]) -> str:
     return str(message)
 
 
-async def test_a_runtime_folder_that_cannot_be_used_is_one_message(tmp_path: Path) -> None:
+async def test_a_runtime_folder_that_cannot_be_used_is_one_message(tmp_path: Path, model: str) -> None:
     (tmp_path / "file").write_text("")
     async with Editor(environment=environment(tmp_path / "file" / "folder")) as editor:
-        assert "MIDFILL_RUNTIME_DIR" in await failing(editor, {"model": MODEL})
+        assert "MIDFILL_RUNTIME_DIR" in await failing(editor, {"model": model})
 
 
-async def test_a_missing_model_is_one_message_and_can_be_mended(own_folder: Path, tmp_path: Path) -> None:
+async def test_a_missing_model_is_one_message_and_can_be_mended(
+    own_folder: Path, tmp_path: Path, model: str
+) -> None:
     async with Editor(environment=environment(own_folder)) as editor:
         assert str(tmp_path / "no-model") in await failing(editor, {"model": str(tmp_path / "no-model")})
-        editor.notify("workspace/didChangeConfiguration", {"settings": {"model": MODEL}})
-        assert await complete(editor)
+        editor.notify("workspace/didChangeConfiguration", {"settings": {"model": model}})
+        assert await complete(editor) == SAID
 
 
-async def test_another_model_than_the_one_that_runs_is_one_message(own_folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "other").symlink_to(Path(midfill_model.__file__).parent / "demo" / "weights")
-    async with Editor(environment=environment(own_folder)) as first:
-        await first.initialize({"model": "demo"})
-        assert await complete(first)
-        async with Editor(environment=environment(own_folder)) as second:
-            await second.initialize({"model": str(tmp_path / "other")})
-            assert await complete(second)
-            told = await second.notified("window/showMessage")
-    assert "demo" in told["message"] and "other" in told["message"]
+async def test_another_model_than_the_one_that_runs_is_one_message(
+    engine: ScriptedEngine, tmp_path: Path
+) -> None:
+    async with Editor(environment=environment(engine.folder)) as editor:
+        await editor.initialize({"model": str(tmp_path / "other")})
+        assert await complete(editor) == ITEM
+        told = await editor.notified("window/showMessage")
+    assert "scripted" in told["message"] and "other" in told["message"]
 
 
 async def test_a_server_of_ones_own_that_does_not_answer_is_one_message(own_folder: Path) -> None:

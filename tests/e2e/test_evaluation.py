@@ -1,4 +1,4 @@
-"""`midfill eval` and `midfill replay` as a user types them, with the embedded model."""
+"""`midfill eval` and `midfill replay` as a user types them. What the model says there is not looked at."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from midfill_server.tools.evaluation.infilling import KEYS
 from midfill_server.tools.evaluation.outcome import FIGURES, STAGES
 from midfill_server.tools.evaluation.trace import FIGURES as TYPING_FIGURES
 
-from .conftest import CLI, MODEL, PATIENCE, PROGRAM, environment
+from .conftest import CLI, PATIENCE, PROGRAM, environment
 
 CODE = (
     PROGRAM.rstrip()
@@ -38,7 +38,7 @@ def code(tmp_path: Path) -> Path:
 
 def test_eval_of_a_folder(own_folder: Path, code: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    arguments = ("--repo", code.parent, "--holes", 2, "--model", MODEL, "--set", "debounceMs=0")
+    arguments = ("--repo", code.parent, "--holes", 2, "--model", "demo", "--set", "debounceMs=0")
     done = midfill(own_folder, "eval", *arguments, "--json", "--html", page)
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
@@ -62,7 +62,7 @@ def test_eval_tells_what_other_files_add(own_folder: Path, code: Path, context: 
     defined = "".join(f"    def unusual_method_{n}(self, n): ...\n" for n in range(9))
     (code.parent / "other.py").write_text("class Other:\n" + defined)
     arguments = ("--repo", code.parent, "--holes", 8, "--context", context, "--set", "contextTokens=256")
-    done = midfill(own_folder, "eval", *arguments, "--model", MODEL, "--json")
+    done = midfill(own_folder, "eval", *arguments, "--model", "demo", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     added = json.loads(done.stdout)["quality"]["all"]["names_added"]
     assert added > 0.3 if context == "on" else added == 0
@@ -85,7 +85,7 @@ def test_eval_of_tasks_runs_their_tests(own_folder: Path, tmp_path: Path) -> Non
     assert tasks[0].keys() == set(KEYS)
     data = tmp_path / "tasks.jsonl"
     data.write_text("\n".join(map(json.dumps, tasks)) + "\n")
-    done = midfill(own_folder, "eval", data, "--model", MODEL, "--json")
+    done = midfill(own_folder, "eval", data, "--model", "demo", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
     assert found["quality"]["Own"]["holes"] == 3
@@ -93,7 +93,7 @@ def test_eval_of_tasks_runs_their_tests(own_folder: Path, tmp_path: Path) -> Non
 
 
 def test_replay_types_the_file_and_leaves_it_alone(own_folder: Path, code: Path) -> None:
-    done = midfill(own_folder, "replay", code, "--lines", 2, "--speed", 4, "--model", MODEL, "--json")
+    done = midfill(own_folder, "replay", code, "--lines", 2, "--speed", 4, "--model", "demo", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)["typing"]["bank.py"]
     assert found.keys() == {name for name, *_ in TYPING_FIGURES}
@@ -133,7 +133,7 @@ def test_wrong_usage_is_one_sentence(
 
 
 def test_an_engine_that_dies_meanwhile_is_one_sentence(own_folder: Path, code: Path) -> None:
-    command = [*CLI, "eval", "--repo", str(code.parent), "--holes", "1000", "--model", MODEL]
+    command = [*CLI, "eval", "--repo", str(code.parent), "--holes", "100", "--model", "demo"]
     temporary = {**environment(own_folder), "TMPDIR": str(own_folder)}
     run = subprocess.Popen(command, env=temporary, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + PATIENCE

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,8 @@ from pytest_lsp import ClientServerConfig, LanguageClient, make_test_lsp_client
 
 from midfill_server.tools.lsp_client import SERVER
 
-from .conftest import MODEL, PROGRAM, Engine, end_of, environment
+from ..scripted_engine import ScriptedEngine
+from .conftest import FIRST, ITEM, PROGRAM, TOKENS, end_of, environment
 
 CAPABILITIES = lsp.ClientCapabilities(
     general=lsp.GeneralClientCapabilities(position_encodings=["utf-32", "utf-16"]),
@@ -25,14 +25,13 @@ CAPABILITIES = lsp.ClientCapabilities(
 
 
 @pytest.fixture
-async def client(shared_folder: Path) -> AsyncIterator[LanguageClient]:
+async def client(engine: ScriptedEngine) -> AsyncIterator[LanguageClient]:
     config = ClientServerConfig(
-        server_command=list(SERVER), server_env=environment(shared_folder), client_factory=streaming_client
+        server_command=list(SERVER), server_env=environment(engine.folder), client_factory=streaming_client
     )
     client: Any = await config.start()
-    options = {"model": MODEL, "debounceMs": 200}
     result = await client.initialize_session(
-        lsp.InitializeParams(capabilities=CAPABILITIES, initialization_options=options)
+        lsp.InitializeParams(capabilities=CAPABILITIES, initialization_options={"debounceMs": 200})
     )
     client.result = result
     yield client
@@ -43,15 +42,26 @@ def streaming_client() -> LanguageClient:
     """pytest-lsp's client, which by itself takes every `$/progress` for a progress bar."""
     client: Any = make_test_lsp_client()
     client.partials = {}
+    news = asyncio.Condition()
     bar = client.protocol.fm.features.pop(lsp.PROGRESS)
 
     @client.feature(lsp.PROGRESS)  # type: ignore[untyped-decorator]
-    def progress(params: Any) -> None:
-        if isinstance(params.value, list):
-            client.partials.setdefault(params.token, []).append(params.value)
-        else:
+    async def progress(params: Any) -> None:
+        if not isinstance(params.value, list):
             bar(params)
+            return
+        async with news:
+            client.partials.setdefault(params.token, []).append(params.value)
+            news.notify_all()
 
+    async def grown(token: str, text: str) -> None:
+        """Wait until that text is shown."""
+        async with news:
+            await news.wait_for(
+                lambda: token in client.partials and client.partials[token][-1][0].insertText == text
+            )
+
+    client.grown = grown
     return client  # type: ignore[no-any-return]
 
 
@@ -91,14 +101,14 @@ async def test_capabilities(client: Any) -> None:
 async def test_an_item_is_a_plain_text_with_an_empty_range(client: LanguageClient) -> None:
     at = open_program(client, "file:///item.py")
     (item,) = (await ask(client, "file:///item.py", at, explicit=True)).items
-    assert isinstance(item.insert_text, str)
-    assert item.insert_text.strip()
+    assert item.insert_text == ITEM
     assert item.range == lsp.Range(at, at)
 
 
-async def test_a_completion_is_streamed(client: Any, engine: Engine) -> None:
+async def test_a_completion_is_streamed(client: Any, engine: ScriptedEngine) -> None:
     uri, token = "file:///stream.py", "growing"
     at = open_program(client, uri)
+    text = engine.says(*TOKENS, after=PROGRAM, steps=TOKENS.index("other") + 1)
     client.protocol.get_message_type = lambda _: None  # lsprotocol's type would drop the token
     answer = client.protocol.send_request_async(
         lsp.TEXT_DOCUMENT_INLINE_COMPLETION,
@@ -109,44 +119,50 @@ async def test_a_completion_is_streamed(client: Any, engine: Engine) -> None:
             "partialResultToken": token,
         },
     )
+    answer = asyncio.ensure_future(answer)
+    await engine.asked()
+    await client.grown(token, FIRST)
+    text.go()
     assert not (await answer).items
     texts = [items[0].insertText for items in client.partials[token]]
-    assert len(texts) >= 2  # Python grows in whole lines
-    assert all(later.startswith(earlier) for earlier, later in pairwise(texts[:-1]))
-    assert await engine.generations() >= 1
+    assert texts[-2:] == [FIRST, ITEM]
+    assert all(later.startswith(earlier) for earlier, later in pairwise(texts))
 
 
-async def test_what_was_typed_through_needs_no_generation(client: LanguageClient, engine: Engine) -> None:
+async def test_what_was_typed_through_needs_no_generation(
+    client: LanguageClient, engine: ScriptedEngine
+) -> None:
     uri = "file:///typed.py"
     at = open_program(client, uri)
     (item,) = (await ask(client, uri, at, explicit=True)).items
-    before = await engine.generations()
-    for n, character in enumerate(item.insert_text[:-1]):
+    for n, character in enumerate(ITEM[:-1]):
         at = type_text(client, uri, at, character, version=2 + n)
         (rest,) = (await ask(client, uri, at)).items
         assert rest.insert_text == item.insert_text[n + 1 :]
-    assert await engine.generations() == before
+    assert len(engine.calls) == 1
 
 
 async def test_a_burst_of_keystrokes_makes_at_most_two_generations(
-    client: LanguageClient, engine: Engine
+    client: LanguageClient, engine: ScriptedEngine
 ) -> None:
-    uri = "file:///burst.py"
+    uri, keys = "file:///burst.py", "zyxwvutsrq"
+    engine.says(" = 1\n", after=PROGRAM + keys)
     at = open_program(client, uri)
-    await ask(client, "file:///burst.py", at, explicit=True)
-    before = await engine.generations()
+    await ask(client, uri, at, explicit=True)
     answers = []
-    for n, character in enumerate("zyxwvutsrq"):
+    for n, character in enumerate(keys):
         at = type_text(client, uri, at, character, version=2 + n)
         answers.append(ask(client, uri, at))
     *superseded, last = await asyncio.gather(*answers, return_exceptions=True)
     assert isinstance(last, lsp.InlineCompletionList)
+    assert [item.insert_text for item in last.items] == [" = 1"]
     assert [getattr(it, "code", it) for it in superseded] == [-32800] * 9
-    assert await engine.generations() - before <= 2
+    assert engine.calls[-1].before == PROGRAM + keys
+    assert len(engine.calls) <= 1 + 2
 
 
-async def test_a_cancelled_request_is_answered_and_the_engine_stops(
-    client: LanguageClient, engine: Engine
+async def test_a_request_that_is_cancelled_in_its_debounce_never_reaches_the_engine(
+    client: LanguageClient, engine: ScriptedEngine
 ) -> None:
     uri = "file:///cancel.py"
     at = open_program(client, uri)
@@ -156,4 +172,5 @@ async def test_a_cancelled_request_is_answered_and_the_engine_stops(
     with pytest.raises(JsonRpcException) as refused:
         await answer
     assert refused.value.code == -32800
-    await engine.idle()
+    await ask(client, uri, at, explicit=True)
+    assert len(engine.calls) == 1

@@ -155,6 +155,15 @@ def test_settings_of_the_wrong_type_are_told_and_do_no_harm(open_file: Open) -> 
     assert window.settled_ghost()
 
 
+def test_a_folder_cannot_say_what_serves_it(open_file: Open) -> None:
+    nowhere = {"command": "/bin/false", "url": "http://127.0.0.1:9/v1", "model": "/nowhere"}
+    settings = {f"midfill.{key}": value for key, value in nowhere.items()}
+    window = open_file("point.py", SHORT, settings=json.dumps(settings))
+    window.press("Enter")
+    assert window.settled_ghost()
+    assert "demo" in window.status()
+
+
 def test_the_menu_pauses_and_resumes(open_file: Open) -> None:
     window = open_file("pause.py", SHORT)
     window.menu("Pause in this window")

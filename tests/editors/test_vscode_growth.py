@@ -1,89 +1,255 @@
-"""Ghost text that grows in VS Code while the embedded model writes it, and keys in the middle of it."""
+"""Ghost text that grows in VS Code, is withdrawn or replaced, and keys in the middle of it.
+
+The server is scripted: a test decides what is written, and when.
+"""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import pytest
 from playwright.sync_api import Browser
 
-from .conftest import Open
-from .vscode import VSCode, Window
+from .conftest import SCREENSHOTS, Engine, environment, installed_vscode
+from .scripted_server import Connection, Question, ScriptedServers
+from .vscode import QUIET, VSCode, Window
 
-NAMES = "host, port, user, password, database, timeout, retries, encoding, charset, schema, prefix, suffix, "
-NAMES += "driver, options, logger, verbose"
-# The model writes an assignment for each name: a text that grows for a second and more.
-GROWING = f"class Box:\n    def __init__(self, {NAMES}):"
+START = "class Box:\n    def __init__(self, host, port, user, name):"
 INDENT = "\n        "  # what VS Code itself adds after Enter
-GROWN = "text.split('\\n').length > 2"  # a part is there, and more is to come
-ATTEMPTS = 5  # a fast model may have written all before the key of a slow screen arrives
+LINES = ["self.host = host", "self.port = port", "self.user = user", "self.name = name"]
+PARTS = ["self.host", *(INDENT.join(LINES[:n]) for n in range(1, 5))]
+WHOLE, MIDDLE = PARTS[-1], PARTS[2]
+AFTER_ENTER = (2, 8)  # line and character
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A window with a file that ends in START, and its server."""
+
+    window: Window
+    server: Connection
+
+    def after_enter(self, *parts: str) -> Question:
+        """Press Enter, and let the server write `parts`, each until it is on screen."""
+        self.window.press("Enter")
+        question = self.server.question(AFTER_ENTER)
+        for part in parts:
+            question.write(part)
+            self.shows(part)
+        return question
+
+    def shows(self, text: str) -> None:
+        self.window.wait_ghost(f"text === {json.dumps(text)}")
+
+    def stays_empty(self) -> None:
+        """No ghost text comes any more, not for a frame."""
+        self.window.record()
+        self.window.rest(QUIET)
+        assert self.window.recorded() == []
+        assert self.window.ghost() == ""
+
+    def saved(self) -> str:
+        """What was written below START."""
+        text = self.window.save().decode()
+        assert text.startswith(START)
+        return text.removeprefix(START)
+
+
+Open = Callable[..., Opened]
 
 
 @pytest.fixture(scope="module")
-def whole(vscode: VSCode, browser: Browser) -> str:
-    """What the model has to say after GROWING, if nobody touches a key; the same in each new window."""
-    project = vscode.new_project()
-    (project / "box.py").write_text(GROWING)
-    window = Window(vscode, browser, project, project / "box.py")
-    window.wait_status("ready")
-    window.press("Enter")
-    text = window.settled_ghost(quiet=3.0)
-    window.close()
-    assert text.count("\n") >= 8, f"these tests need a model that has more to say: {text!r}"
-    return text
+def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[VSCode, ScriptedServers]]:
+    folder = tmp_path_factory.mktemp("scripted")
+    (folder / "bin").mkdir()
+    servers = ScriptedServers(folder / "bin/midfill")
+    with installed_vscode(folder, environment(Engine(folder), folder)) as vscode:
+        yield vscode, servers
+    servers.close()
 
 
-def test_it_grows_at_least_three_times_and_is_never_empty_between(open_file: Open, whole: str) -> None:
-    window = open_file("box.py", GROWING)
-    window.record()
-    window.press("Enter")
-    window.wait_whole(whole)
-    texts = [change.text for change in window.recorded()]
+@pytest.fixture
+def opened(
+    scripted: tuple[VSCode, ScriptedServers], browser: Browser, request: pytest.FixtureRequest
+) -> Iterator[Open]:
+    vscode, servers = scripted
+    windows: list[Window] = []
+
+    def opened(patch: Callable[[str], str] | None = None) -> Opened:
+        project = vscode.new_project()
+        (project / "box.py").write_text(START)
+        windows.append(window := Window(vscode, browser, project, project / "box.py", patch))
+        connection = servers.connection()
+        window.wait_status("ready")
+        return Opened(window, connection)
+
+    yield opened
+    for window in windows:
+        window.screenshot(SCREENSHOTS / f"{request.node.name}.png")
+        window.close()
+
+
+def test_it_grows_and_is_never_empty_between(opened: Open) -> None:
+    it = opened()
+    it.window.record()
+    it.after_enter(*PARTS).answer()
+    it.window.rest(QUIET)
+    texts = [change.text for change in it.window.recorded()]
     assert "" not in texts, texts
-    assert texts[-1] == whole
-    assert steps(texts) >= 3, texts
-    assert window.shown_at("Tab") == whole
-    assert window.save() == (GROWING + INDENT + whole).encode()
+    assert [text for text in texts if text in PARTS] == PARTS
+    assert it.window.shown_at("Tab") == WHOLE
+    assert it.saved() == INDENT + WHOLE
 
 
-def test_escape_in_the_middle_ends_it_for_good(open_file: Open, whole: str) -> None:
-    window, _ = in_the_middle(open_file, whole, "Escape")
-    stays_away(window)
-    assert window.save() == (GROWING + INDENT).encode()
+def test_escape_in_the_middle_ends_it_for_good(opened: Open) -> None:
+    it = opened()
+    question = it.after_enter(MIDDLE)
+    it.window.shown_at("Escape")
+    question.wait_cancelled()
+    question.write(WHOLE)  # on its way already
+    it.stays_empty()
+    assert it.saved() == INDENT
 
 
-def test_the_cursor_going_away_ends_it(open_file: Open, whole: str) -> None:
-    window, _ = in_the_middle(open_file, whole, "ArrowUp")
-    stays_away(window)
-    window.press("ArrowDown")
-    stays_away(window)
-    assert window.ghost() == ""
-    assert window.save() == (GROWING + INDENT).encode()
+def test_the_cursor_going_away_ends_it(opened: Open) -> None:
+    it = opened()
+    question = it.after_enter(MIDDLE)
+    it.window.shown_at("ArrowUp")
+    question.wait_cancelled()
+    question.write(WHOLE)
+    it.stays_empty()
+    it.window.press("ArrowDown")
+    it.stays_empty()
+    assert it.saved() == INDENT
 
 
-def test_tab_in_the_middle_accepts_what_is_shown_and_offers_the_rest(open_file: Open, whole: str) -> None:
-    window, shown = in_the_middle(open_file, whole, "Tab")
-    assert window.save() == (GROWING + INDENT + shown).encode()
-    window.wait_whole(whole.removeprefix(shown).removeprefix("\n"))  # the cursor has its line to itself
-    window.shown_at("Tab")
-    assert window.save() == (GROWING + INDENT + whole).encode()
+def test_tab_in_the_middle_accepts_what_is_shown_and_offers_the_rest(opened: Open) -> None:
+    it = opened()
+    it.after_enter(MIDDLE)
+    assert it.window.shown_at("Tab") == MIDDLE
+    assert it.saved() == INDENT + MIDDLE
+    rest = WHOLE.removeprefix(MIDDLE)
+    it.server.question((3, 24)).answer(rest)
+    it.shows(rest.removeprefix("\n"))  # the cursor has its line to itself
+    it.window.shown_at("Tab")
+    assert it.saved() == INDENT + WHOLE
 
 
-def test_typing_along_keeps_it(open_file: Open, whole: str) -> None:
-    window, _ = in_the_middle(open_file, whole, whole[0])
-    window.type(whole[1:9], pause_ms=70)
-    window.wait_whole(whole[9:])
-    assert "" not in [change.text for change in window.recorded()]
-    assert window.shown_at("Tab") == whole[9:]
-    assert window.save() == (GROWING + INDENT + whole).encode()
+def test_typing_along_keeps_it(opened: Open) -> None:
+    it = opened()
+    it.after_enter(MIDDLE)
+    it.window.record()
+    it.window.type("self", pause_ms=70)
+    question = it.server.question((2, 12))
+    it.shows(MIDDLE[4:])
+    question.write(WHOLE[4:10])  # written anew, which does not shrink it
+    question.write(WHOLE[4:])
+    it.shows(WHOLE[4:])
+    question.answer()
+    assert "" not in [change.text for change in it.window.recorded()]
+    assert it.window.shown_at("Tab") == WHOLE[4:]
+    assert it.saved() == INDENT + WHOLE
 
 
-def test_any_other_key_ends_it(open_file: Open, whole: str) -> None:
-    window, _ = in_the_middle(open_file, whole, "z")
-    window.record()
-    window.settle()
-    assert not any(whole.startswith(it.text) for it in window.recorded() if it.text)
+def test_any_other_key_ends_it(opened: Open) -> None:
+    it = opened()
+    question = it.after_enter(MIDDLE)
+    it.window.shown_at("z")
+    question.wait_cancelled()
+    question.write(WHOLE)
+    it.server.question((2, 9)).answer()
+    it.stays_empty()
+
+
+def test_an_empty_partial_result_clears_it_and_tab_inserts_nothing_of_it(opened: Open) -> None:
+    it = opened()
+    question = it.after_enter(*PARTS[:3])
+    question.write("")
+    it.shows("")
+    it.stays_empty()
+    question.answer()
+    it.stays_empty()
+    it.window.press("Tab")
+    assert it.saved() == INDENT + "    "
+    question = it.server.question()
+    question.answer("pass")
+    it.shows("pass")
+
+
+def test_an_empty_answer_clears_what_was_left_of_an_earlier_one(opened: Open) -> None:
+    it = opened()
+    it.after_enter(MIDDLE)
+    it.window.press("s")
+    question = it.server.question((2, 9))
+    it.shows(MIDDLE[1:])
+    question.answer()
+    it.shows("")
+    it.stays_empty()
+    it.window.press("Tab")
+    assert it.saved().startswith(INDENT + "s ")
+
+
+def test_a_text_that_is_withdrawn_as_soon_as_it_is_written_is_gone_too(opened: Open) -> None:
+    """It may be on its way to the screen when it is withdrawn."""
+    it = opened()
+    question = it.after_enter()
+    for wait in (0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15):
+        question.write(MIDDLE)
+        it.window.rest(wait)
+        question.write("")
+        it.window.rest(QUIET)
+        assert it.window.ghost() == "", wait
+    question.answer()
+    it.stays_empty()
+
+
+def test_what_is_withdrawn_while_a_key_comes_is_gone_too(opened: Open) -> None:
+    """VS Code shows what is left of the old text until it has another answer: none comes here."""
+    it = opened()
+    for n, wait in enumerate((0, 0.02, 0.04, 0.06, 0.08)):
+        it.window.press("Enter")
+        question = it.server.question((2 + n, 8))
+        question.write(MIDDLE)
+        it.shows(MIDDLE)
+        it.window.press("s")
+        it.window.rest(wait)
+        question.write("")
+        question.answer()
+        asked_anew = it.server.question((2 + n, 9))
+        it.window.rest(0.1)
+        if question.cancelled.is_set():  # it had been asked anew already: of the old request it hears no more
+            asked_anew.write("")
+        it.shows("")
+        it.stays_empty()
+
+
+def test_after_a_withdrawal_another_text_may_grow(opened: Open) -> None:
+    it = opened()
+    question = it.after_enter(MIDDLE)
+    question.write("")
+    it.shows("")
+    for text in ("pass", "pass  # for now"):
+        question.write(text)
+        it.shows(text)
+    question.answer()
+    assert it.window.shown_at("Tab") == "pass  # for now"
+    assert it.saved() == INDENT + "pass  # for now"
+
+
+@pytest.mark.parametrize("text", [PARTS[0], "pass"])
+def test_a_shorter_or_another_text_replaces_it(opened: Open, text: str) -> None:
+    it = opened()
+    question = it.after_enter(MIDDLE)
+    it.window.record()
+    question.write(text)
+    it.shows(text)
+    question.answer()
+    assert "" not in [change.text for change in it.window.recorded()]
+    assert it.window.shown_at("Tab") == text
+    assert it.saved() == INDENT + text
 
 
 # What the trigger does with its arguments in the packed workbench, and in one that does not know them.
@@ -93,50 +259,37 @@ FORGET = {
 }
 
 
-@pytest.mark.parametrize("argument", FORGET)
-def test_a_vscode_that_does_not_know_the_arguments_shows_the_whole(
-    open_file: Open, whole: str, argument: str
-) -> None:
+@pytest.fixture(params=FORGET)
+def forget(request: pytest.FixtureRequest) -> Callable[[str], str]:
     def forget(workbench: str) -> str:
         start = workbench.index('{super({id:"editor.action.inlineSuggest.trigger"')
-        command, count = re.subn(*FORGET[argument], workbench[start : start + 2000], count=1)
+        command, count = re.subn(*FORGET[request.param], workbench[start : start + 2000], count=1)
         assert count == 1
         return workbench[:start] + command + workbench[start + 2000 :]
 
-    window = open_file("box.py", GROWING, patch=forget)
-    window.record()
-    window.press("Enter")
-    window.wait_whole(whole)
-    texts = [change.text for change in window.recorded()]
-    assert steps(texts) < 3, "this VS Code does know them"
-    assert window.shown_at("Tab") == whole
-    assert window.save() == (GROWING + INDENT + whole).encode()
+    return forget
 
 
-def in_the_middle(open_file: Open, whole: str, key: str) -> tuple[Window, str]:
-    """A window in which `key` has had its effect while a part was on screen, and that part."""
-    for _ in range(ATTEMPTS):
-        window: Window = open_file("box.py", GROWING)
-        window.press("Enter")
-        window.wait_ghost(GROWN)
-        if (shown := window.shown_at(key)) != whole:
-            assert whole.startswith(shown)
-            return window, shown
-    pytest.fail(f"{ATTEMPTS} times all was on screen before {key} had its effect: the text is too short")
+def test_a_vscode_that_does_not_know_the_arguments_shows_the_whole(
+    opened: Open, forget: Callable[[str], str]
+) -> None:
+    it = opened(forget)
+    question = it.after_enter(PARTS[0])
+    for part in PARTS[1:]:
+        question.write(part)
+        it.window.rest(0.1)
+    assert it.window.ghost() == PARTS[0], "this VS Code does know them"
+    question.answer()
+    it.shows(WHOLE)
+    assert it.window.shown_at("Tab") == WHOLE
+    assert it.saved() == INDENT + WHOLE
 
 
-def steps(texts: Sequence[str]) -> int:
-    """How often the text on screen became longer than it had ever been."""
-    count, longest = 0, texts[0]
-    for text in texts:
-        if text != longest and text.startswith(longest):
-            count, longest = count + 1, text
-    return count
-
-
-def stays_away(window: Window) -> None:
-    """No ghost text comes while the engine writes, nor in the time that the whole would have needed."""
-    window.record()
-    window.settle()
-    window.rest(1.0)
-    assert window.recorded() == []
+def test_there_too_what_is_withdrawn_is_cleared(opened: Open, forget: Callable[[str], str]) -> None:
+    it = opened(forget)
+    question = it.after_enter(PARTS[0])
+    question.write(PARTS[1])
+    question.write("")
+    question.answer()
+    it.shows("")
+    it.stays_empty()

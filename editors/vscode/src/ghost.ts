@@ -6,7 +6,10 @@
 
 import * as vscode from 'vscode';
 import type { LanguageClient } from 'vscode-languageclient/node';
-import { Suggestion } from './suggestion';
+import { activeCursor, type Cursor, cursorAt } from './cursor';
+import { CompletionRequest } from './request';
+import { due, samePlace, type Shown, sourceOf } from './screen';
+import { type Place, restAt } from './suggestion';
 
 const TRIGGER = 'editor.action.inlineSuggest.trigger';
 const HIDE = 'editor.action.inlineSuggest.hide';
@@ -17,26 +20,15 @@ const LANGUAGES = [{ scheme: 'file' }, { scheme: 'untitled' }]; // always the sa
 
 const { Automatic, Invoke } = vscode.InlineCompletionTriggerKind;
 
-interface Place {
-  document: vscode.TextDocument;
-  version: number;
-  position: vscode.Position;
-}
-
-function same(one: Place | undefined, other: Place): boolean {
-  return (
-    one?.document === other.document && one.version === other.version && one.position.isEqual(other.position)
-  );
-}
-
 export class GhostText implements vscode.Disposable {
-  private suggestion: Suggestion | undefined;
-  private asked: (Place & { by: number }) | undefined; // where VS Code asked last, and which provider
-  private shown: (Place & { text: string }) | undefined; // what it was given last; '' if it gave up before
+  private request: CompletionRequest | undefined;
+  private asked: { place: Place; by: number } | undefined; // where VS Code asked last, and which provider
+  private shown: Shown | undefined;
   private grows: 'perhaps' | 'yes' | 'no' = 'perhaps'; // whether this VS Code knows the trigger's arguments
   private inVain = 0; // steps that it did not answer
   private stepAt: Place | undefined; // of the step that is under way
   private kinds = new Set<vscode.InlineCompletionTriggerKind>(); // of what VS Code asked there since it began
+  private clearedAt: Place | undefined; // and no step since
   private growing = false;
   private grown = false;
   private writing = false;
@@ -52,15 +44,15 @@ export class GhostText implements vscode.Disposable {
       vscode.commands.registerCommand('midfill.dismiss', () => this.dismiss()),
       vscode.window.onDidChangeTextEditorSelection((event) => this.follow(event.textEditor)),
       vscode.window.onDidChangeActiveTextEditor((editor) => this.follow(editor)),
-      vscode.window.onDidChangeWindowState(() => void this.grow()),
+      vscode.window.onDidChangeWindowState(() => this.update()),
       this.firstKey(),
     );
   }
 
   dispose(): void {
-    const { suggestion } = this;
-    this.suggestion = this.shown = undefined;
-    suggestion?.stop();
+    const { request } = this;
+    this.request = this.shown = undefined;
+    request?.stop();
     this.setWriting(false);
     this.subscriptions.dispose();
     this.registration.dispose();
@@ -74,66 +66,74 @@ export class GhostText implements vscode.Disposable {
     context: vscode.InlineCompletionContext,
     token: vscode.CancellationToken,
   ): Promise<vscode.InlineCompletionItem[] | undefined> {
-    const here = { document, version: document.version, position };
-    if (same(this.stepAt, here)) this.kinds.add(context.triggerKind);
+    const here = cursorAt(document, position);
+    const step = samePlace(this.stepAt, here);
+    if (step) this.kinds.add(context.triggerKind);
     // It asks all providers that there are, the newest first. An older one, a moment later, might know more
     // already: there would then be two items, and the shorter one on screen.
-    if (this.asked && by < this.asked.by && same(this.asked, here)) return undefined;
-    const suggestion = this.suggestionAt(here, by, context);
+    if (this.asked && by < this.asked.by && samePlace(this.asked.place, here)) return undefined;
+    const request = this.requestAt(here, by, context);
+    const text = () => request && restAt(request.suggestion, here);
     const cancelled = new Promise<void>((resolve) => token.onCancellationRequested(() => resolve()));
-    while (suggestion && !suggestion.over && !token.isCancellationRequested) {
-      const text = suggestion.rest(document, position);
-      if (text === undefined || (text !== '' && this.grows !== 'no')) break;
-      await Promise.race([suggestion.news, cancelled]);
+    // A step does not wait: what comes later is shown by another one.
+    while (request?.suggestion.state === 'writing' && !step && !token.isCancellationRequested) {
+      if (text() === undefined || (text() !== '' && this.grows !== 'no')) break;
+      await Promise.race([request.news, cancelled]);
     }
-    // VS Code gives up 750 ms after a key. What comes later is then shown by a step, as if it had begun with nothing.
-    if (token.isCancellationRequested && !same(this.shown, here)) {
-      this.shown = { ...here, text: '' };
-      void this.grow();
+    if (token.isCancellationRequested) {
+      // VS Code gives up 750 ms after a key. What comes later is shown by a step, as if it had begun with nothing.
+      if (!samePlace(this.shown?.place, here)) {
+        this.shown = { place: here, text: '' };
+        this.update();
+      }
+      return undefined;
     }
-    const text = suggestion?.rest(document, position);
-    if (!suggestion || !text || suggestion.dismissed || token.isCancellationRequested) return undefined;
-    this.shown = { ...here, text };
-    return [suggestion.item(text, position)];
+    const given = request?.suggestion.state === 'dismissed' ? '' : (text() ?? '');
+    this.shown = { place: here, text: given };
+    return request && given ? [request.item(given, position)] : undefined;
   }
 
-  /** The suggestion that answers here: the present one if it still fits, a new one if not, or none at all. */
-  private suggestionAt(
-    here: Place,
+  /** The request that answers here: the present one if it still fits, a new one if not, or none at all. */
+  private requestAt(
+    here: Cursor,
     by: number,
     context: vscode.InlineCompletionContext,
-  ): Suggestion | undefined {
-    const { asked, suggestion } = this;
-    this.asked = { ...here, by };
-    const unchanged = asked?.document === here.document && asked.version === here.version;
-    if (suggestion && unchanged && context.triggerKind === Automatic) {
-      if (suggestion.dismissed) return undefined; // Escape: it stays away until the text changes
-      if (!asked.position.isEqual(here.position)) {
-        suggestion.stop(); // the cursor went away, and a step of growth asks in vain
-        return undefined;
-      }
+  ): CompletionRequest | undefined {
+    const { asked, request } = this;
+    const selected = context.selectedCompletionInfo?.text;
+    const question = { place: here, automatic: context.triggerKind === Automatic, selected };
+    const source = sourceOf(question, asked?.place, request?.suggestion);
+    this.asked = { place: here, by };
+    if (source === 'present') return request;
+    if (source === 'nothing') {
+      request?.stop();
+      return undefined;
     }
-    const selected = suggestion?.context.selectedCompletionInfo?.text;
-    const fits = suggestion && !suggestion.dismissed && selected === context.selectedCompletionInfo?.text;
-    const rest = fits ? suggestion.rest(here.document, here.position) : undefined;
-    const samePlace = same(asked, here);
-    if (rest !== undefined && (suggestion?.complete ? rest !== '' : samePlace && !suggestion?.over))
-      return suggestion;
-    return this.ask(here, context, rest ?? '');
-  }
-
-  private ask(here: Place, context: vscode.InlineCompletionContext, known: string): Suggestion | undefined {
-    const old = this.suggestion;
-    this.suggestion = undefined;
+    this.request = undefined;
     if (this.client.isRunning()) {
-      const { document, position } = here;
-      this.suggestion = new Suggestion(this.client, document, position, context, known, (it) => {
-        if (it === this.suggestion) void this.grow();
+      this.request = new CompletionRequest(this.client, here, context, source.known, (it) => {
+        if (it === this.request) this.update();
       });
     }
-    old?.stop(); // after the new request, which may take over what the server is writing for the old one
-    this.setWriting(this.suggestion !== undefined);
-    return this.suggestion;
+    request?.stop(); // after the new request, which may take over what the server is writing for the old one
+    this.setWriting(this.request !== undefined);
+    return this.request;
+  }
+
+  /** The screen is to follow the server: what was withdrawn goes at once, what is new comes with the next step. */
+  private update(): void {
+    const here = activeCursor();
+    if (here && this.due() === 'clear') {
+      this.shown = { place: here, text: '' };
+      if (this.grows !== 'no') this.clearedAt = here;
+      void vscode.commands.executeCommand(HIDE);
+    }
+    void this.grow();
+  }
+
+  private due(): ReturnType<typeof due> {
+    if (!vscode.window.state.focused) return 'nothing'; // VS Code shows no ghost text then
+    return due(this.shown, this.request?.suggestion, activeCursor(), this.grows !== 'no');
   }
 
   /** One loop, however fast the text comes: a step takes VS Code 60 to 90 ms, and shows all that there is then. */
@@ -144,27 +144,25 @@ export class GhostText implements vscode.Disposable {
     try {
       while (this.grown) {
         this.grown = false;
-        if (this.hasMoreToShow()) await this.step();
+        if (this.due() === 'show' || this.isCleared()) await this.step();
       }
     } finally {
       this.growing = false;
-      this.setWriting(this.suggestion?.over === false);
+      this.setWriting(this.request?.suggestion.state === 'writing');
     }
   }
 
-  /** Only where VS Code already shows the beginning: in any other place it asks by itself. */
-  private hasMoreToShow(): boolean {
-    const editor = vscode.window.activeTextEditor;
-    const { shown, suggestion } = this;
-    if (!editor || !shown || !suggestion || suggestion.dismissed || !vscode.window.state.focused)
-      return false;
-    const { document, selection } = editor;
-    if (!same(shown, { document, version: document.version, position: selection.active })) return false;
-    const rest = suggestion.rest(document, selection.active);
-    return Boolean(rest) && rest !== shown.text && (this.grows !== 'no' || suggestion.over);
+  /**
+   * HIDE has also ended a question of VS Code's own, which a step asks again. And what VS Code was given a moment
+   * before may come to the screen after HIDE: a step then takes it away.
+   */
+  private isCleared(): boolean {
+    const here = activeCursor();
+    return here !== undefined && samePlace(this.clearedAt, here);
   }
 
   private async step(): Promise<void> {
+    this.clearedAt = undefined;
     if (this.grows === 'no') {
       await vscode.commands.executeCommand(HIDE); // one flicker, and the whole text
       await vscode.commands.executeCommand(TRIGGER);
@@ -176,7 +174,7 @@ export class GhostText implements vscode.Disposable {
     setTimeout(() => {
       old.dispose();
     }, DROP_AFTER_MS);
-    this.stepAt = this.shown;
+    this.stepAt = this.shown?.place;
     this.kinds.clear();
     await this.trigger();
     this.stepAt = undefined;
@@ -189,9 +187,9 @@ export class GhostText implements vscode.Disposable {
       this.grows = 'yes';
       return;
     }
-    if (this.kinds.has(Invoke) || (this.hasMoreToShow() && ++this.inVain === STEPS_IN_VAIN)) {
+    if (this.kinds.has(Invoke) || (this.due() === 'show' && ++this.inVain === STEPS_IN_VAIN)) {
       this.grows = 'no';
-      if (this.shown) this.shown.text = ''; // the screen has not followed
+      if (this.shown) this.shown = { ...this.shown, text: '' }; // the screen has not followed
     }
     this.grown = true;
   }
@@ -199,21 +197,19 @@ export class GhostText implements vscode.Disposable {
   /** The cursor has moved. Elsewhere nobody will read what is being written; here it may go on growing now. */
   private follow(editor: vscode.TextEditor | undefined): void {
     if (editor !== vscode.window.activeTextEditor) return; // such as a log, which scrolls by itself
-    const { suggestion } = this;
-    if (!suggestion) return;
-    if (editor && suggestion.rest(editor.document, editor.selection.active) !== undefined) {
-      void this.grow();
+    const { request } = this;
+    const here = activeCursor();
+    if (!request) return;
+    if ((here && restAt(request.suggestion, here) !== undefined) || this.due() === 'clear') {
+      this.update();
     } else {
       this.shown = undefined;
-      suggestion.stop();
+      request.stop();
     }
   }
 
   private async dismiss(): Promise<void> {
-    if (this.suggestion) {
-      this.suggestion.dismissed = true;
-      this.suggestion.stop();
-    }
+    this.request?.dismiss();
     await vscode.commands.executeCommand(HIDE);
   }
 

@@ -1,125 +1,68 @@
-// One item while the server writes it: what is known of it, and what is left of that as the user types on.
+// One text that the server writes, as a state machine: what the server says changes it, what the user types does
+// not. Pure: nothing here knows VS Code, nor the protocol.
 
-import * as vscode from 'vscode';
-import {
-  type InlineCompletionItem,
-  type InlineCompletionList,
-  InlineCompletionRequest,
-  type LanguageClient,
-  ProgressType,
-} from 'vscode-languageclient/node';
+/** Where the cursor is, and in which state of which document. */
+export interface Place {
+  readonly document: object;
+  readonly version: number;
+  /** The document's text up to the cursor, and from there on. */
+  readonly before: string;
+  readonly after: string;
+}
 
-type Answer = InlineCompletionItem[] | InlineCompletionList | null;
+export interface Suggestion {
+  /** Where the server was asked. */
+  readonly place: Place;
+  /** The entry of VS Code's menu that the text must begin with. */
+  readonly selected: string | undefined;
+  /** What an earlier request has brought for this place: it stays until this one has more, or something else, to say. */
+  readonly known: string;
+  /** The server's last word; undefined before the first. */
+  readonly written: string | undefined;
+  /** Complete: the server has said all. Stopped: cancelled, or failed. Dismissed: by the user, with Escape. */
+  readonly state: 'writing' | 'complete' | 'stopped' | 'dismissed';
+}
 
-/** Midfill's partial results: each carries the whole item so far, and replaces the one before. */
-const PARTIAL = new ProgressType<Answer>();
+export function ask(place: Place, selected: string | undefined, known: string): Suggestion {
+  return { place, selected, known, written: undefined, state: 'writing' };
+}
 
-let asked = 0;
+/** A partial result: the whole text so far, which replaces the one before. An empty one withdraws it. */
+export function write(it: Suggestion, text: string): Suggestion {
+  if (it.state !== 'writing') return it; // the late word of a request that was cancelled
+  const grows = text !== '' && text.startsWith(it.written ?? '');
+  return { ...it, written: text, known: grows ? it.known : '' };
+}
 
-export class Suggestion {
-  /** Resolves at the next change: more text, or the end. */
-  news: Promise<void>;
-  /** Nothing more will come. */
-  over = false;
-  /** It is over because the server has said all; not because it was stopped or the text changed. */
-  complete = false;
-  dismissed = false;
-  /** The server's last word, which may be behind `text` for a while. */
-  private written: string | undefined;
-  private wake: () => void = () => {};
-  private command: vscode.Command | undefined;
-  private readonly cancellation = new vscode.CancellationTokenSource();
-  private readonly before: string;
-  private readonly after: string;
+/** The answer. After partial results it is empty, and the last of them is the text; without any there is none. */
+export function complete(it: Suggestion, text: string): Suggestion {
+  const last = text === '' ? it : write(it, text);
+  return it.state === 'writing' ? { ...last, known: '', state: 'complete' } : it;
+}
 
-  /** Asks the server. `text` is what an earlier request for the same place has already brought. */
-  constructor(
-    private readonly client: LanguageClient,
-    readonly document: vscode.TextDocument,
-    position: vscode.Position,
-    readonly context: vscode.InlineCompletionContext,
-    private text: string,
-    private readonly changed: (suggestion: Suggestion) => void,
-  ) {
-    const now = document.getText();
-    const cursor = document.offsetAt(position);
-    this.before = now.slice(0, cursor);
-    this.after = now.slice(cursor);
-    this.news = new Promise((wake) => {
-      this.wake = wake;
-    });
-    void this.ask(position);
-  }
+export function stop(it: Suggestion): Suggestion {
+  return it.state === 'writing' ? { ...it, state: 'stopped' } : it;
+}
 
-  /** What is left to show at `position`; undefined if the user went another way than the text. */
-  rest(document: vscode.TextDocument, position: vscode.Position): string | undefined {
-    if (document !== this.document) return undefined;
-    const now = document.getText();
-    const cursor = document.offsetAt(position);
-    const same = now.length - cursor === this.after.length && cursor >= this.before.length;
-    if (!same || !now.startsWith(this.before) || !now.endsWith(this.after)) return undefined;
-    const typed = now.slice(this.before.length, cursor);
-    if (this.text.startsWith(typed)) return this.text.slice(typed.length);
-    return !this.complete && typed.startsWith(this.text) ? '' : undefined;
-  }
+export function dismiss(it: Suggestion): Suggestion {
+  return { ...it, state: 'dismissed' };
+}
 
-  item(rest: string, position: vscode.Position): vscode.InlineCompletionItem {
-    // The empty range matters: without one VS Code replaces all from the word's start to the line's end.
-    return new vscode.InlineCompletionItem(rest, new vscode.Range(position, position), this.command);
-  }
+/** What is left to show at `here`: '' while that is not known; undefined if the user went another way than the text. */
+export function restAt(it: Suggestion, here: Place): string | undefined {
+  const typed = typedSince(it.place, here);
+  if (typed === undefined) return undefined;
+  const text = textOf(it);
+  if (text.startsWith(typed)) return text.slice(typed.length);
+  return it.state !== 'complete' && typed.startsWith(text) ? '' : undefined;
+}
 
-  stop(): void {
-    this.cancellation.cancel();
-    this.end();
-  }
+/** What was typed between the two places; undefined if anything else has happened. */
+export function typedSince(start: Place, here: Place): string | undefined {
+  const same = start.document === here.document && start.after === here.after;
+  return same && here.before.startsWith(start.before) ? here.before.slice(start.before.length) : undefined;
+}
 
-  private async ask(position: vscode.Position): Promise<void> {
-    const partialResultToken = `midfill-ghost-${++asked}`;
-    const partials = this.client.onProgress(PARTIAL, partialResultToken, (answer) => this.take(answer));
-    try {
-      const convert = this.client.code2ProtocolConverter;
-      const params = convert.asInlineCompletionParams(this.document, position, this.context);
-      const answer = await this.client.sendRequest(
-        InlineCompletionRequest.type,
-        { ...params, partialResultToken },
-        this.cancellation.token,
-      );
-      this.take(answer);
-      if (this.over) return;
-      this.complete = true;
-      this.text = this.written ?? ''; // it has the last word
-    } catch {
-      // Cancelled, superseded, or the server is gone: its state, in the status bar, says more than an error.
-    } finally {
-      partials.dispose();
-      this.end();
-    }
-  }
-
-  private take(answer: Answer): void {
-    const item = (Array.isArray(answer) ? answer : answer?.items)?.[0];
-    if (this.over || item === undefined || typeof item.insertText !== 'string') return;
-    const newline = this.document.eol === vscode.EndOfLine.CRLF ? '\r\n' : '\n';
-    this.written = item.insertText.replace(/\r?\n/g, newline); // as in what the user types along, see rest()
-    if (item.command) this.command = this.client.protocol2CodeConverter.asCommand(item.command);
-    if (this.text.startsWith(this.written)) return; // written anew: what is on screen does not shrink meanwhile
-    this.text = this.written;
-    this.tell();
-  }
-
-  private end(): void {
-    if (!this.over) {
-      this.over = true;
-      this.tell();
-    }
-  }
-
-  private tell(): void {
-    const { wake } = this;
-    this.news = new Promise((next) => {
-      this.wake = next;
-    });
-    wake();
-    this.changed(this);
-  }
+function textOf({ known, written = '' }: Suggestion): string {
+  return known.startsWith(written) ? known : written; // what is written anew does not shrink on screen meanwhile
 }

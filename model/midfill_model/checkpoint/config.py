@@ -105,7 +105,7 @@ def read_config(folder: Path) -> Config:
         raw.get("rope_parameters") or {}
     )  # transformers 5 writes this; hub files have theta and scaling apart
     return Config(
-        **{key: reader.whole(key) for key in _WHOLE_KEYS},
+        **{key: reader.whole(key, lowest=0 if key in _MAY_BE_NONE else 1) for key in _WHOLE_KEYS},
         rms_norm_eps=reader.number("rms_norm_eps", 1e-6),
         routed_scaling_factor=reader.number("routed_scaling_factor", 1.0),
         rope_theta=_Reader(path, {**raw, **rope}).number("rope_theta", 10_000.0),
@@ -132,6 +132,9 @@ _WHOLE_KEYS = (
     "first_k_dense_replace",
     "max_position_embeddings",
 )
+
+
+_MAY_BE_NONE = {"first_k_dense_replace", "n_shared_experts"}
 
 
 def _yarn(path: Path, scaling: dict[str, Any]) -> Yarn | None:
@@ -171,10 +174,10 @@ class _Reader:
     path: Path
     raw: dict[str, Any]
 
-    def whole(self, key: str) -> int:
+    def whole(self, key: str, lowest: int = 1) -> int:
         value = self.raw.get(key)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise ModelError(f"{self.path}: {key} must be a whole number, not {value!r}.")
+        if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
+            raise ModelError(f"{self.path}: {key} must be a whole number from {lowest} up, not {value!r}.")
         return value
 
     def number(self, key: str, default: float | None = None) -> float:

@@ -1,9 +1,8 @@
-"""`midfill download MODEL`: a model from the hub into the hub's cache, checked before its large files come.
+"""A model from the hub into the hub's cache, checked before its large files are fetched.
 
 Only safetensors and JSON are fetched, and no code of a model ever runs.
 """
 
-import argparse
 import re
 import shutil
 import sys
@@ -15,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import HfApi, constants, hf_hub_download, hf_hub_url
-from huggingface_hub.utils import disable_progress_bars, tqdm
+from huggingface_hub.utils import tqdm
 
 from midfill_model import seam
 from midfill_model.checkpoint import hub
-from midfill_model.checkpoint.config import ModelError, read_config
-from midfill_model.checkpoint.hub import CONFIG, LITE, TOKENIZER, HubName
+from midfill_model.checkpoint.config import read_config
+from midfill_model.checkpoint.hub import CONFIG, TOKENIZER, HubName
 
 from . import resumable as transfer
 from .errors import DownloadError, in_one_sentence
@@ -259,42 +258,3 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()
-
-
-def main(argv: list[str]) -> int:
-    """Download one model; its folder goes to stdout."""
-    options = _parse(argv)
-    disable_progress_bars("huggingface_hub.http_get")
-    name = LITE if options.model == "lite" else HubName.read(options.model)
-    try:
-        if name is None:
-            raise DownloadError(
-                f"{options.model!r} is no model of the hub; give lite, owner/name or owner/name@revision."
-            )
-        print(download(name, Progress))
-        print("Complete. An engine that runs already keeps its model until `midfill stop`.", file=sys.stderr)
-    except (DownloadError, ModelError) as error:
-        return _complain(str(error))
-    except KeyboardInterrupt:
-        return _complain("Stopped; what was fetched stays, and the same command goes on from there.")
-    return 0
-
-
-def _complain(sentence: str) -> int:
-    print(f"midfill download: {sentence}", file=sys.stderr)
-    return 1
-
-
-def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="midfill download", description="Fetch a model from the hub.")
-    parser.add_argument(
-        "model",
-        nargs="?",
-        default="lite",
-        help=f"lite ({LITE.repo}, the default), or owner/name, with @revision for another than the newest",
-    )
-    return parser.parse_args(argv)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -75,16 +75,26 @@ class Slots:
         return sum(slot.capacity for slot in self._every)
 
     def lend(self, key: str, prompt: Sequence[int]) -> Slot:
-        """The slot of the same document, else the one with most to reuse, else the least recently used."""
+        """The slot of the same document; else that with most to reuse, an empty one, the least recently used.
+
+        What another document's slot holds is left to it as long as there is an empty one.
+        """
         slot = next((slot for slot in self._free if key and slot.key == key), None)
         if slot is None:
-            slot = max(self._free, key=lambda slot: _worth(slot, prompt))  # the first of equals
+            nobodys = [slot for slot in self._free if not slot.key or not slot.tokens]
+            slot = max(nobodys or self._free, key=lambda slot: (_worth(slot, prompt), not slot.tokens))
         self._free.remove(slot)
         slot.key = key
         return slot
 
     def give_back(self, slot: Slot) -> None:
         self._free.append(slot)
+
+    def yield_memory(self) -> None:
+        """After memory ran out: free slots give theirs up, and from now on all together get half as much."""
+        self._budget //= 2
+        for slot in self._free:
+            slot.clear()
 
     def _make_room(self, n_tokens: int) -> None:
         for slot in self._free:

@@ -121,14 +121,16 @@ class Completion:
     def __init__(self, ticket: Ticket, loaded: Loaded, slots: Slots) -> None:
         """RequestError. A slot is lent last: what may fail has been done by then."""
         self.ticket = ticket
+        self.loaded = loaded
         self._started = time.perf_counter()
         request, typed = _healed(ticket.request, loaded.tokenizer)
         prompt = _prompt_ids(request, loaded)
         wanted = typed.encode("utf-8", "replace")
-        task = _task(ticket, prompt, Beginning.of(wanted, loaded.tokenizer), loaded)
+        self._task = _task(ticket, prompt, Beginning.of(wanted, loaded.tokenizer), loaded)
         self._extent = _extent(prompt, loaded.tokenizer)
         self._extent["prefix_bytes"] += len(wanted)
-        self._n_completed = 0
+        self._ids: list[int] = []  # that were written
+        self._has_tried_again = False
         self._emitted = False
         self._first_token = 0.0
         self._text = Detokenizer(loaded.tokenizer)
@@ -137,7 +139,7 @@ class Completion:
         self._slots = slots
         self._slot = slots.lend(request.slot, prompt.ids)
         self._n_reused = self._slot.keep(prompt.ids)
-        self._steps = _steps(loaded.network, self._slot, task)
+        self._steps = _steps(loaded.network, self._slot, self._task)
 
     def step(self) -> Done | None:
         """Run the network once at most and emit the text that came of it; Done when that was the end."""
@@ -148,6 +150,15 @@ class Completion:
             return Done(end.value, self._timings())
         return None if id_ is None else self._push(id_)
 
+    def try_again(self) -> bool:
+        """After a step that lacked memory: free that of idle slots, begin anew what is left; only once."""
+        if self._has_tried_again:
+            return False
+        self._has_tried_again = True
+        self._slots.yield_memory()
+        self._steps = _steps(self.loaded.network, self._slot, self._task.after(self._ids))
+        return True
+
     def close(self) -> None:
         """Give the slot back, whatever happened."""
         self._steps.close()
@@ -155,7 +166,7 @@ class Completion:
 
     def _push(self, id_: int) -> Done | None:
         self._first_token = self._first_token or time.perf_counter()
-        self._n_completed += 1
+        self._ids.append(id_)
         text = self._text.push(id_)
         n_typed = min(self._typed, len(text))
         self._typed -= n_typed
@@ -177,7 +188,7 @@ class Completion:
             first_token_ms=_ms(first - submitted),
             decode_ms=_ms(now - first),
             reused_tokens=self._n_reused,
-            completion_tokens=self._n_completed,
+            completion_tokens=len(self._ids),
             **self._extent,
         )
 

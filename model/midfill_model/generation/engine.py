@@ -1,4 +1,8 @@
-"""The one generation thread: loads the model, then serves requests in turn, step by step."""
+"""The one generation thread: loads the model, then serves requests in turn, step by step.
+
+What goes wrong in a request fails that request. What goes wrong outside one, or takes the GPU along, ends the
+thread: `crash` then says so in a sentence, and the process has to end, too.
+"""
 
 import logging
 import queue
@@ -18,6 +22,8 @@ from .completion import Completion, Done, Emit, Failed, Loaded, Request, Request
 
 Load = Callable[[Callable[[float], None]], Loaded]  # tells its progress, 0.0 … 1.0
 
+_NEXT = "the engine ends, and the next completion starts a new one."
+
 log = logging.getLogger(__name__)
 
 
@@ -31,11 +37,17 @@ class State:
     loaded: Loaded | None = None
 
 
+class DeviceLost(Exception):
+    """The GPU answers no more: no later request can be served by this process."""
+
+
 class Engine:
     """Owns the model. Every method may be called from every thread."""
 
     def __init__(self, load: Load, n_slots: int, cache_bytes: int) -> None:
         self.state = State()
+        self.crash = ""
+        """Why the thread has ended though nobody stopped it."""
         self.n_requests = 0
         self.busy = False
         self._resting_since = time.monotonic()
@@ -67,6 +79,9 @@ class Engine:
         ticket = Ticket(request, emit)
         with self._lock:
             self.n_requests += 1
+            if self.crash:
+                emit(Failed(self.crash, "engine"))
+                return ticket
             for older in self._unfinished:
                 if older.request.background or (request.slot and older.request.slot == request.slot):
                     older.cancel()
@@ -88,16 +103,36 @@ class Engine:
 
     def _run(self) -> None:
         try:
+            if loaded := self._loaded():
+                self._serve(loaded)
+        except DeviceLost:
+            self._end_all(f"The GPU failed and answers no more; {_NEXT}")
+        except BaseException as error:
+            log.exception("the generation thread failed")
+            self._end_all(f"The generation thread failed ({type(error).__name__}); {_NEXT}")
+
+    def _loaded(self) -> Loaded | None:
+        """The model. If it cannot be loaded, that is a state and no crash: every request is told so."""
+        try:
             loaded = self._load(lambda done: self._set(State(progress=done)))
         except ModelError as error:
             log.error("%s", error)
             self._refuse_all(str(error))
-        except Exception as error:  # a failure to load is a state, not a crash: say it and go on answering
+        except Exception as error:
             log.exception("loading failed")
             self._refuse_all(f"The model could not be loaded ({type(error).__name__}: {error}).")
         else:
             self._set(State("ready", 1.0, "Ready.", loaded))
-            self._serve(loaded)
+            return loaded
+        return None
+
+    def _end_all(self, crash: str) -> None:
+        self._set(State("failed", 0.0, crash))
+        with self._lock:
+            self.crash = crash
+            unfinished, self._unfinished = self._unfinished, set()
+        for ticket in unfinished:
+            ticket.emit(Failed(crash, "engine"))
 
     def _set(self, state: State) -> None:
         self.state = state
@@ -146,7 +181,7 @@ class Engine:
         except RequestError as error:
             self._end(ticket, Failed(str(error), "request"))
         except Exception as error:
-            self._end(ticket, _broken("A request could not be started", error))
+            self._end(ticket, _failed("A request could not be started", error, loaded))
         return None
 
     def _step(self, completion: Completion) -> bool:
@@ -155,7 +190,11 @@ class Engine:
         try:
             end = completion.step()
         except Exception as error:
-            end = _broken("Generation failed", error)
+            if _is_lack_of_memory(error) and completion.try_again():
+                log.warning("out of memory: the caches of idle documents are given up")
+                torch.cuda.empty_cache()
+                return True
+            end = _failed("Generation failed", error, completion.loaded)
         if end is None:
             return True
         completion.close()
@@ -168,15 +207,30 @@ class Engine:
         ticket.emit(event)
 
 
-def _broken(what: str, error: Exception) -> Failed:
-    """One request fails; the engine goes on."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+def _failed(what: str, error: Exception, loaded: Loaded) -> Failed:
+    """One request fails; the engine goes on, unless its device is lost: DeviceLost."""
+    lacks_memory = _is_lack_of_memory(error)
+    if lacks_memory:
         log.error("%s: out of memory", what)
+    else:
+        log.exception(what)
+    try:
+        loaded.network.synchronize()
         torch.cuda.empty_cache()
+    except Exception:  # CUDA says so at every call from the first failure on
+        raise DeviceLost from error
+    if lacks_memory:
         return Failed(
             "There is not enough memory for this completion: close what else uses it, or give the engine "
             "a smaller --cache-mb.",
             "engine",
         )
-    log.exception(what)
     return Failed(f"{what} ({type(error).__name__}).", "engine")
+
+
+def _is_lack_of_memory(error: Exception) -> bool:
+    """CPUs' and CUDA's own are plain RuntimeErrors in torch."""
+    told = str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and ("DefaultCPUAllocator" in told or "out of memory" in told)
+    )

@@ -3,7 +3,9 @@
 import codecs
 import json
 import re
+from array import array
 from bisect import bisect_left
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ from midfill_model import fim
 from midfill_model.checkpoint.config import ModelError, read_json
 
 _PIECE_END = re.compile(r"(?<=\n)(?=[ \t]*\S)")
-_KNOWN_PIECES = 1 << 15  # kept in memory, so that a keystroke costs the encoding of its own line
+_KNOWN_BYTES = 1 << 20  # of text kept with its ids: a keystroke then costs the encoding of its own line
+_BYTES_OF_A_PIECE = 100  # that an empty piece would count; one takes 3 to 10 times the memory that it counts
 
 # Where text is first split by one of these, no token spans "\n" and a line after it that is not blank.
 _APART = (
@@ -43,7 +46,8 @@ class Tokenizer:
         except Exception as error:  # the library raises bare Exception
             raise ModelError(f"{path} cannot be loaded ({error}); download the model again.") from None
         self._in_pieces = _first_split(raw) in _APART
-        self._known: dict[str, tuple[list[int], list[int]]] = {}  # piece -> ids, where each begins in it
+        self._known: dict[str, tuple[array[int], array[int]]] = {}  # piece -> ids, where each begins in it
+        self._n_known = 0  # bytes
         self._pieces = self._bpe.pre_tokenizer
         base_size = self._bpe.get_vocab_size(with_added_tokens=False)
         self.size = max(base_size, *(id_ + 1 for id_ in added.values()))
@@ -76,19 +80,20 @@ class Tokenizer:
         text = text.encode("utf-8", "replace").decode("utf-8")
         pieces = _PIECE_END.split(text) if self._in_pieces else [text]
         if missing := [piece for piece in dict.fromkeys(pieces) if piece not in self._known]:
-            if len(self._known) + len(missing) > _KNOWN_PIECES:
+            if self._n_known + _size(missing) > _KNOWN_BYTES:
                 self._known.clear()
+                self._n_known = 0
                 missing = list(dict.fromkeys(pieces))
             self._learn(missing)
         return pieces
 
     def _learn(self, pieces: list[str]) -> None:
         """Encode them in one call, which is much faster than one for each; bytes tell where each ends."""
+        self._n_known += _size(pieces)
         ids = iter(self._bpe.encode("".join(pieces), add_special_tokens=False).ids)
         for piece in pieces:
             n_bytes, n_characters = len(piece.encode()), 0
-            found: list[int] = []
-            starts: list[int] = []
+            found, starts = array("I"), array("I")
             while n_bytes > 0:
                 found.append(next(ids))
                 spelling = self._bytes[found[-1]]
@@ -130,6 +135,11 @@ class Tokenizer:
     def _read_bytes(self, id_: int) -> bytes:
         token = self._bpe.id_to_token(id_)
         return bytes(BYTE_OF[character] for character in token) if token else b""
+
+
+def _size(pieces: Iterable[str]) -> int:
+    """What they count in `_known`, in bytes."""
+    return sum(_BYTES_OF_A_PIECE + len(piece.encode()) for piece in pieces)
 
 
 def _begins_character(spelling: bytes) -> bool:

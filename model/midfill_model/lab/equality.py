@@ -22,7 +22,7 @@ from midfill_model.checkpoint.config import read_config
 from midfill_model.checkpoint.fused.store import load_fused
 from midfill_model.generation.prompt import Budgets, Parts, fim_prompt
 from midfill_model.generation.tokens import Tokenizer
-from midfill_model.network.gpu.graphs import FusedDeepseekV2
+from midfill_model.network.gpu.graphs import SIZES, FusedDeepseekV2
 from midfill_model.network.protocol import Network
 from midfill_model.process.loading import device_name
 
@@ -123,10 +123,8 @@ def compare(n_prompts: int, n_tokens: int, n_prefix: int) -> dict[str, Any]:
     reference = ours(folder)
     every = [write(reference, ids, n_tokens, vocabulary) for ids in prompts(tokenizer, n_prompts, n_prefix)]
     fused = load_fused(folder, config, device, lambda _: None)
-    sizes = (
-        {} if device.type == "cuda" else {"sizes": {16: 3}}
-    )  # the interpreter computes each token of a size
-    kernels = FusedDeepseekV2(config, fused, CONTEXT, **sizes)
+    sizes = SIZES if device.type == "cuda" else {16: 3}  # the interpreter computes each token of a size
+    kernels = FusedDeepseekV2(config, fused, CONTEXT, sizes)
     return {
         "device": device_name(device),
         "kernels": judge(choices_of(kernels, vocabulary), every),

@@ -145,8 +145,7 @@ def _cancel(network: Network, runs: int, in_prefill: bool) -> dict[str, float]:
         timer.start()
         for _ in steps:
             pass
-        if network.device.type == "cuda":
-            torch.cuda.synchronize()
+        network.synchronize()
         times.append(1000 * (time.perf_counter() - moment[0]))
     return _median(times)
 

@@ -126,6 +126,11 @@ class DeepseekV2:
         logits = self.forward(tokens, cache, start, n_last > 1, cancelled, places)
         return logits.view(-1, logits.shape[-1])[-n_last:, :vocabulary].log_softmax(-1)
 
+    def synchronize(self) -> None:
+        """Until the device has nothing left to do."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
     def warm_up(self) -> None:
         """The first run of each path sets up kernels and threads."""
         cache = self.new_cache(64)

@@ -67,6 +67,9 @@ class Network(Protocol):
     def best_of(self, ids: Sequence[int]) -> int:
         """Of these the best next id, after what the last call of next_id has computed."""
 
+    def synchronize(self) -> None:
+        """Until the device has nothing left to do. Raises if the device is lost."""
+
     def warm_up(self) -> None:
         """Do what only the first run of each kind needs: set up kernels and threads."""
 

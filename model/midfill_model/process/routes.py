@@ -5,6 +5,7 @@ A hang-up cancels. No user text is ever logged.
 
 import asyncio
 import hmac
+import json
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
@@ -12,7 +13,7 @@ from importlib.metadata import version
 
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from midfill_model import seam
@@ -23,6 +24,15 @@ from midfill_model.process.loading import device_name, fim_trained
 from . import memory, wire
 
 _LONGEST_BODY = 8 << 20  # bytes
+
+
+class Json(Response):
+    """In ASCII, so that a folder whose name is no UTF-8 can be told, too."""
+
+    media_type = "application/json"
+
+    def render(self, content: object) -> bytes:
+        return json.dumps(content).encode("ascii")
 
 
 class Api:
@@ -61,7 +71,7 @@ class Api:
 
     async def models(self, _: HttpRequest) -> Response:
         model = {"id": self._name(), "object": "model", "created": 0, "owned_by": "midfill"}
-        return JSONResponse({"object": "list", "data": [model]})
+        return Json({"object": "list", "data": [model]})
 
     async def health(self, _: HttpRequest) -> Response:
         engine, state = self._engine, self._engine.state
@@ -80,11 +90,11 @@ class Api:
             requests=engine.n_requests,
             resting_seconds=engine.resting_seconds(),
         )
-        return JSONResponse(health.as_json())
+        return Json(health.as_json())
 
     async def shutdown(self, _: HttpRequest) -> Response:
         self._stop()
-        return JSONResponse({"status": "stopping"})
+        return Json({"status": "stopping"})
 
     def _name(self) -> str:
         loaded = self._engine.state.loaded
@@ -160,7 +170,7 @@ async def _whole(first: Event, events: AsyncGenerator[Event, None], answer: wire
             event = await anext(events)
     if isinstance(event, Failed):
         return _error(503, event.message)
-    return JSONResponse(answer.last(event, text))
+    return Json(answer.last(event, text))
 
 
 def _hand_over(loop: asyncio.AbstractEventLoop, inbox: asyncio.Queue[Event], event: Event) -> None:
@@ -178,6 +188,6 @@ async def _body(http: HttpRequest) -> bytes:
     return bytes(body)
 
 
-def _error(status: int, message: str) -> JSONResponse:
+def _error(status: int, message: str) -> Json:
     kind = "server_error" if status >= 500 else "invalid_request_error"
-    return JSONResponse(wire.error_body(message, kind), status)
+    return Json(wire.error_body(message, kind), status)

@@ -98,8 +98,8 @@ def error_body(message: str, kind: str, code: str | None = None) -> dict[str, An
 
 
 def sse(value: dict[str, Any]) -> str:
-    """One server-sent event."""
-    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
+    """One server-sent event, in ASCII: some clients take U+2028, U+2029 and U+0085 for the end of a line."""
+    return f"data: {json.dumps(value)}\n\n"
 
 
 SSE_END = "data: [DONE]\n\n"

@@ -24,7 +24,7 @@ def runtime_folder(given: str | None = None) -> Path:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check(folder)
     except OSError as error:
-        raise use_another(named, f"cannot be used ({error.strerror or error})") from None
+        raise use_another(named, f"cannot be made ({error.strerror or error})") from None
     except (RuntimeError, ValueError):  # a home that is not known; a null byte
         raise use_another(named, "has a name that cannot be resolved") from None
     return folder

@@ -1,23 +1,24 @@
-"""What to send along with one cursor: pieces from everywhere, ranked, packed. Runs in a worker thread."""
+"""What to send along with one cursor: pieces from everywhere, ranked, packed. Runs in a thread of its own."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from midfill_server.context.comments import comment
-from midfill_server.context.files import Files, outline_of, stem
+from midfill_server.context.files import Files, stem
 from midfill_server.context.imports import Imported, resolve
-from midfill_server.context.outline import PASSAGE, Definition, Outline
+from midfill_server.context.outline import PASSAGE, Definition, Outline, head, imports
 from midfill_server.context.pack import blocks, choose
 from midfill_server.context.rank import Piece, near, rarities, score
 from midfill_server.context.secrets import secret_text
 
-CHARACTERS_PER_TOKEN = 3.2  # fewer than code has, so that the engine need not cut
+CHARACTERS_OF_CONTEXT = 3.2  # a token's worth; code has more, so that the engine need not cut
 EDITED_LINES = 8  # that are shown around an edit
 MOST_FILES = 24  # that are looked into for one cursor
+OWN = 120_000  # characters of the cursor's own file that are looked into, around the cursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +53,16 @@ def collect(spot: Spot, files: Files) -> dict[str, str]:
     ranked = sorted(pieces, key=lambda piece: -score(piece, around, rare))
     shown = files.shown(spot.path)
     title = comment(shown, shown) + "\n"
-    chosen = choose(ranked, int(spot.budget * CHARACTERS_PER_TOKEN) - len(title) - 24)
+    chosen = choose(ranked, int(spot.budget * CHARACTERS_OF_CONTEXT) - len(title) - 24)
     packed = blocks(chosen, spot.order, shown)
     return packed | {"": title} if packed else {}
 
 
 def _pieces(spot: Spot, files: Files) -> Iterator[Piece]:
     by_stem = files.by_stem()
-    own = outline_of(spot.path, "".join(spot.lines))
-    if files.may_be_sent(spot.path):
-        first, last = spot.seen
+    start, own = _own(spot, files)
+    if files.is_open_to_us(spot.path):
+        first, last = (line - start for line in spot.seen)
         shown = files.shown(spot.path)
         yield from (Piece(shown, it, "own") for it in own.definitions if not first <= it.line <= last)
         for passage in own.passages:
@@ -75,6 +76,21 @@ def _pieces(spot: Spot, files: Files) -> Iterator[Piece]:
         done.add(it.path)
         if (outline := _outline(spot, files, it.path)) is not None:
             yield from _of(files.shown(it.path), outline, it.names, relation)
+
+
+def _own(spot: Spot, files: Files) -> tuple[int, Outline]:
+    """(the line with which it begins, the outline) of the cursor's file, of a large one around the cursor."""
+    lines, (first, last) = spot.lines, spot.seen
+    start, end, left = first, min(last + 1, len(lines)), OWN - len(spot.prefix) - len(spot.suffix)
+    while left > 0 and (start > 0 or end < len(lines)):
+        if start > 0:
+            start -= 1
+            left -= len(lines[start])
+        if end < len(lines):
+            left -= len(lines[end])
+            end += 1
+    own = files.outline_of_open(spot.path, "".join(lines[start:end]))
+    return start, own if start == 0 else replace(own, imports=tuple(imports(head(lines))))
 
 
 def _related(
@@ -132,7 +148,7 @@ def _outline(spot: Spot, files: Files, path: Path) -> Outline | None:
     if path == spot.path:
         return None
     if path in spot.open:
-        return outline_of(path, "".join(spot.open[path])) if files.may_be_sent(path) else None
+        return files.outline_of_open(path, "".join(spot.open[path])) if files.may_be_sent(path) else None
     return files.outline(path)
 
 

@@ -1,24 +1,32 @@
-"""The workspace's files that may be sent: names from one walk, and each one's text when it is wanted.
+"""The workspace's files that may be sent: names from one look around, and each one's text when it is wanted.
 
-Runs in a worker thread. Never: ignored by git, secret, outside the workspace, through a link, large, binary.
+Runs in the collector's thread. Never: ignored by git, secret, outside the workspace, through a link, large,
+binary, or no plain file. A file that is open in the editor passes the same gate.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 import time
-from collections import OrderedDict
-from collections.abc import Iterator
-from pathlib import Path
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path, PurePath
 
+from midfill_server.context import git
 from midfill_server.context.ignored import Ignored
 from midfill_server.context.outline import Outline, outline
 from midfill_server.context.secrets import secret_name, secret_text
 
 LARGEST = 256_000  # bytes
 MOST = 20_000  # files; of a larger workspace the first ones
-FRESH_SECONDS = 30.0  # a new file is noticed after so long
+ENTRIES = 100_000  # names that are looked at
+SECONDS = 3.0  # for all of them
+FRESH_SECONDS = 30.0  # a new file is noticed after so long, or after RESTS times what looking took
+RESTS = 20
 REMEMBERED = 128  # files whose outline is kept
+REMEMBERED_OPEN = 24  # open ones, with their text
 SOURCES = frozenset(
     word
     for line in (
@@ -31,6 +39,7 @@ SKIPPED = frozenset(
     {"__pycache__", "_vendor", "build", "dist", "env", "node_modules", "site-packages", "target"}
     | {"third_party", "vendor", "venv"}
 )
+"""Folders of what nobody here wrote, or what a program made."""
 
 
 class Files:
@@ -38,45 +47,50 @@ class Files:
 
     def __init__(self, roots: tuple[Path, ...]) -> None:
         self._roots = tuple(root for root in roots if not _too_wide(root))
-        self._ignored = {root: Ignored(root) for root in self._roots}
+        self._rules: dict[Path, Ignored | set[Path]] = {}
+        """Of each root: what git lists; where it cannot be asked, the rules in the folders."""
+        self._asked: dict[Path, bool] = {}  # files that git did not list: whether it ignores them
         self._listed: dict[str, list[Path]] = {}
-        self._walked = -FRESH_SECONDS
+        self._stale_at = 0.0
         self._outlines: OrderedDict[Path, tuple[tuple[int, int], Outline]] = OrderedDict()
+        self._open: OrderedDict[Path, tuple[str, Outline]] = OrderedDict()
 
     def by_stem(self) -> dict[str, list[Path]]:
         """All paths, by the name that other files import them by: `a/b.py` and `a/b/__init__.py` are b."""
-        if time.monotonic() - self._walked > FRESH_SECONDS:
-            self._ignored = {root: Ignored(root) for root in self._roots}
-            self._listed = {}
-            for n, path in enumerate(path for root in self._roots for path in self._walk(root)):
-                if n == MOST:
-                    break
+        began = time.monotonic()
+        if began >= self._stale_at:
+            self._rules, self._asked, self._listed = {}, {}, {}
+            for path in islice(self._all(began + SECONDS), MOST):
                 self._listed.setdefault(stem(path), []).append(path)
-            self._walked = time.monotonic()
+            ended = time.monotonic()
+            self._stale_at = ended + max(FRESH_SECONDS, RESTS * (ended - began))
         return self._listed
 
     def may_be_sent(self, path: Path) -> bool:
-        """Whether neither the place nor the name forbids it."""
-        root = next((root for root in self._roots if path.is_relative_to(root)), None)
-        if root is None or secret_name(path.relative_to(root)):
+        """Whether neither the place nor the name of a file forbids it, and it is source code."""
+        return _is_source(path.name) and self.is_open_to_us(path)
+
+    def is_open_to_us(self, path: Path) -> bool:
+        """The same for the file that is written in, whatever its language."""
+        root = self._root_of(path)
+        if root is None or not gate(path.relative_to(root)):
             return False
         try:
             linked = path.resolve() != root.resolve() / path.relative_to(root)
-        except OSError:
+        except (OSError, RuntimeError, ValueError):  # links in a circle; a name that is none
             return False
-        return not linked and not self._ignored[root].file(path)
+        return not linked and not self._is_ignored(path, root)
 
     def outline(self, path: Path) -> Outline | None:
         """What a file on the disk defines; None when it may not be sent, or is no text."""
         try:
-            state = path.stat()
+            state = path.lstat()
             stamp = (state.st_mtime_ns, state.st_size)
             known = self._outlines.pop(path, None)
             if known is None or known[0] != stamp:
-                if not self.may_be_sent(path):
+                if not stat.S_ISREG(state.st_mode) or not self.may_be_sent(path):
                     return None
-                text = path.read_text("utf-8") if state.st_size <= LARGEST else ""
-                known = (stamp, outline_of(path, text))
+                known = (stamp, outline_of(path, _text_of(path)))
         except (OSError, UnicodeDecodeError):
             return None
         self._outlines[path] = known
@@ -84,39 +98,107 @@ class Files:
             self._outlines.popitem(last=False)
         return known[1]
 
+    def outline_of_open(self, path: Path, text: str) -> Outline:
+        """What a text defines that the editor has; it seldom is another one than before."""
+        known = self._open.pop(path, None)
+        if known is None or known[0] != text:
+            known = (text, outline_of(path, text))
+        self._open[path] = known
+        if len(self._open) > REMEMBERED_OPEN:
+            self._open.popitem(last=False)
+        return known[1]
+
     def shown(self, path: Path) -> str:
         """The path as the model is told it: from the workspace's folder on."""
-        root = next((root for root in self._roots if path.is_relative_to(root)), path.parent)
-        return path.relative_to(root).as_posix()
+        return path.relative_to(self._root_of(path) or path.parent).as_posix()
 
-    def _walk(self, root: Path) -> Iterator[Path]:
-        waiting = [root]
-        while waiting:
-            folder = waiting.pop()
-            try:
-                entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-            except OSError:
-                continue
-            for entry in entries:
-                name, path = entry.name, folder / entry.name
-                if name.startswith(".") or entry.is_symlink():
-                    continue
-                is_folder = entry.is_dir(follow_symlinks=False)
-                wanted = name not in SKIPPED if is_folder else name.rpartition(".")[2].lower() in SOURCES
-                if wanted and not self._ignored[root].here(path, is_folder):
-                    if is_folder:
-                        waiting.append(path)
-                    elif not secret_name(path.relative_to(root)):
-                        yield path
+    def _root_of(self, path: Path) -> Path | None:
+        """The innermost one."""
+        around = (root for root in self._roots if path.is_relative_to(root))
+        return max(around, key=lambda root: len(root.parts), default=None)
+
+    def _is_ignored(self, path: Path, root: Path) -> bool:
+        rules = self._rules_of(root)
+        if isinstance(rules, Ignored):
+            return rules.file(path)
+        if path not in rules and path not in self._asked:  # new, or ignored
+            self._asked[path] = git.ignores(path) is not False
+        return path not in rules and self._asked[path]
+
+    def _rules_of(self, root: Path) -> Ignored | set[Path]:
+        if root not in self._rules:
+            listed = git.listed(root)
+            self._rules[root] = Ignored(root) if listed is None else listed
+        return self._rules[root]
+
+    def _all(self, until: float) -> Iterator[Path]:
+        for root in self._roots:
+            rules = self._rules_of(root)
+            yield from _walk(root, rules, until) if isinstance(rules, Ignored) else _of_git(root, rules)
+
+
+def gate(path: PurePath) -> bool:
+    """Whether the name of a file, its path from the workspace's folder on, lets it be sent. Pure."""
+    *folders, name = path.parts or ("",)
+    hidden = any(part.startswith(".") for part in path.parts)
+    return bool(name) and not hidden and SKIPPED.isdisjoint(folders) and not secret_name(path)
 
 
 def outline_of(path: Path, text: str) -> Outline:
-    """Empty for what is binary or holds a secret."""
-    return outline("" if "\0" in text or secret_text(text) else text, path.suffix)
+    """Empty for what is binary, holds a secret, or is too long to be worth it."""
+    told = len(text) <= LARGEST and "\0" not in text and not secret_text(text)
+    return outline(text if told else "", path.suffix)
 
 
 def stem(path: Path) -> str:
     return path.parent.name if path.stem in ("__init__", "index", "mod") else path.stem
+
+
+def _walk(root: Path, ignored: Ignored, until: float) -> Iterator[Path]:
+    """The nearest folders first, so that a workspace that is too large is seen from its top."""
+    waiting, left = deque([root]), ENTRIES
+    while waiting and left > 0:
+        folder = waiting.popleft()
+        try:
+            with os.scandir(folder) as entries:
+                found = sorted(islice(entries, left), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        left -= len(found)
+        for entry in found:
+            if time.monotonic() > until:
+                return
+            path, is_folder = folder / entry.name, entry.is_dir(follow_symlinks=False)
+            if is_folder:
+                wanted = not entry.name.startswith(".") and entry.name not in SKIPPED
+            else:
+                wanted = _is_source(entry.name) and entry.is_file(follow_symlinks=False)
+                wanted = wanted and gate(path.relative_to(root))
+            if not wanted or ignored.here(path, is_folder):
+                continue
+            if is_folder:
+                waiting.append(path)
+            else:
+                yield path
+
+
+def _of_git(root: Path, listed: Iterable[Path]) -> Iterator[Path]:
+    sources = (path for path in listed if _is_source(path.name) and gate(path.relative_to(root)))
+    yield from sorted(sources, key=lambda path: (len(path.parts), path))
+
+
+def _is_source(name: str) -> bool:
+    return name.rpartition(".")[2].lower() in SOURCES
+
+
+def _text_of(path: Path) -> str:
+    """Of a plain file; "" for a larger one. What became something else meanwhile is not waited for."""
+    nonblocking = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+    with open(os.open(path, os.O_RDONLY | nonblocking), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return ""
+        raw = file.read(LARGEST + 1)
+    return raw.decode("utf-8") if len(raw) <= LARGEST else ""
 
 
 def _too_wide(root: Path) -> bool:

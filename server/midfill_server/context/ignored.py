@@ -1,25 +1,32 @@
-"""What git ignores, from the `.gitignore` files of a workspace. pathspec is imported when first asked."""
+"""What `.gitignore` files say, where git itself cannot be asked. pathspec is imported when first needed."""
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
+LARGEST = 100_000  # bytes of one file of rules
+MOST = 2_000  # rules of one file
+LONGEST = 1_000  # characters of one rule
+STARS = 2  # in one name, and as many `**` in one rule: more make its regular expression slow
+
 
 class Ignored:
-    """Reads each folder's rules once. Paths must lie below `root`."""
+    """The rules of the repository around `root`, of each folder read once."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self._top = next((it for it in (root, *root.parents) if (it / ".git").exists()), root)
         self._rules: dict[Path, GitIgnoreSpec | None] = {}
 
     def file(self, path: Path) -> bool:
         """Whether a file is ignored, or a folder on the way to it."""
-        below = path.relative_to(self._root)
-        ways = [self._root.joinpath(*below.parts[:n]) for n in range(1, len(below.parts))]
+        below = path.relative_to(self._top)
+        ways = [self._top.joinpath(*below.parts[:n]) for n in range(1, len(below.parts))]
         return any(self.here(way, folder=True) for way in ways) or self.here(path, folder=False)
 
     def here(self, path: Path, folder: bool) -> bool:
@@ -30,28 +37,63 @@ class Ignored:
                 told = rules.check_file(path.relative_to(place).as_posix() + ("/" if folder else "")).include
                 if told is not None:
                     return told
-            if place in (self._root, place.parent):
+            if place in (self._top, place.parent):
                 return False
             place = place.parent
 
     def _of(self, folder: Path) -> GitIgnoreSpec | None:
         if folder not in self._rules:
             names = [folder / ".gitignore"]
-            if folder == self._root:
-                names.insert(0, folder / ".git" / "info" / "exclude")
+            if folder == self._top:
+                config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+                names = [config / "git" / "ignore", folder / ".git" / "info" / "exclude", *names]
             lines = [line for name in names for line in _lines(name)]
             self._rules[folder] = _spec(lines) if lines else None
         return self._rules[folder]
 
 
 def _lines(path: Path) -> list[str]:
+    """The rules in a plain file: git follows no link here either, and a device has no end."""
     try:
-        return path.read_text("utf-8", "replace").splitlines()
+        state = path.lstat()
+        if not stat.S_ISREG(state.st_mode) or state.st_size > LARGEST:
+            return []
+        lines = path.read_text("utf-8", "replace").splitlines()
     except OSError:
         return []
+    return [rule for line in lines[:MOST] if len(line) <= LONGEST and (rule := _simple(line))]
 
 
-def _spec(lines: list[str]) -> GitIgnoreSpec:
+def _simple(rule: str) -> str:
+    """The rule, or one that is quick and ignores more; of an exception that is slow, nothing."""
+    names = rule.split("/")
+    deep = [n for n, name in enumerate(names) if name == "**"]
+    slow = any(name != "**" and name.count("*") > STARS for name in names) or len(deep) > STARS
+    if slow and rule.startswith("!"):
+        return ""
+    if len(deep) > STARS:
+        names = names[: deep[STARS - 1] + 1]
+    return "/".join(it if it == "**" or it.count("*") <= STARS else _one_star(it) for it in names)
+
+
+def _one_star(name: str) -> str:
+    return f"{name.partition('*')[0]}*{name.rpartition('*')[2]}"
+
+
+def _spec(lines: list[str]) -> GitIgnoreSpec | None:
     from pathspec import GitIgnoreSpec
 
-    return GitIgnoreSpec.from_lines(lines)
+    try:
+        return GitIgnoreSpec.from_lines(lines)
+    except ValueError:  # a rule that is none: leave out whatever does not compile
+        return GitIgnoreSpec.from_lines([line for line in lines if _compiles(line)])
+
+
+def _compiles(line: str) -> bool:
+    from pathspec import GitIgnoreSpec
+
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except ValueError:
+        return False
+    return True

@@ -4,9 +4,9 @@ Definitions are kept as their first lines: a few tokens tell the model a name, i
 """
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import InitVar, dataclass, field
+from itertools import islice
 
 LONGEST = 6  # lines of one signature
 WIDEST = 160  # characters of one line
@@ -45,41 +45,62 @@ class Outline:
 
 
 def outline(text: str, ending: str) -> Outline:
-    """Of a whole file; `ending` is its extension."""
-    if max(map(len, text.split("\n"))) > LONGEST_LINE:
-        return Outline()  # written by a program, and slow to search
-    passages = tuple(_passages(text))
+    """Of a whole file; `ending` is its extension. One line after the other, so that nobody waits for long."""
+    lines = text.split("\n")
+    if max(map(len, lines)) > LONGEST_LINE:
+        return Outline()  # written by a program
+    passages = tuple(_passages(lines))
     if ending in _PYTHONS:
         text = _DOCSTRING.sub(lambda quoted: "\n" * quoted[0].count("\n"), text)
-    starts = [0, *(found.end() for found in re.finditer("\n", text))]
-    found: list[Definition] = []
+        lines = text.split("\n")
+    return Outline(tuple(_definitions(lines, ending)), passages, tuple(imports(text)))
+
+
+def _definitions(lines: Sequence[str], ending: str) -> Iterator[Definition]:
     around: list[tuple[int, Definition, bool]] = []  # indentation, what, whether others see its names
     attributes: set[tuple[str, str]] = set()
-    for match in (_PYTHON if ending in _PYTHONS else _OTHERS).finditer(text):
-        name = next(filter(None, match.groups()[1:]), "")
+    for n, line in enumerate(lines):
+        line = line[:WIDEST]
+        name, start = _python_name(line) if ending in _PYTHONS else _name(line)
         if not name or name in _NOT_NAMES:
             continue
-        indent = len(match[1].expandtabs())
+        indent = len(line[:start].expandtabs())
         while around and around[-1][0] >= indent:
             around.pop()
         owner = next((it for _, it, owns in reversed(around) if owns), None)
-        attribute = match[0].lstrip().startswith("self.")
+        attribute = line.startswith("self.", start)
         if attribute:
             if owner is None or (owner.name, name) in attributes:
                 continue
             attributes.add((owner.name, name))
         elif (indent and not around) or not all(owns for _, _, owns in around):
             continue  # local to a function
-        line = bisect_right(starts, match.start(1)) - 1
-        definition = Definition(name, line, signature(text, starts, line), owner)
-        found.append(definition)
-        if not attribute and (begins := _BEGINS.match(text, match.end(1))) is not None:
+        yield (definition := Definition(name, n, signature(lines, n), owner))
+        if not attribute and (begins := _BEGINS.match(line, start)) is not None:
             around.append((indent, definition, begins[1] in _OWNERS))
-    return Outline(tuple(found), passages, tuple(imports(text)))
 
 
-def _passages(text: str) -> Iterator[Definition]:
-    lines = text.split("\n")
+def _python_name(line: str) -> tuple[str, int]:
+    """(what a line defines, where it begins); ("", 0) for nothing."""
+    found = _PYTHON.match(line)
+    return (next(filter(None, found.groups()[1:]), ""), found.end(1)) if found else ("", 0)
+
+
+def _name(line: str) -> tuple[str, int]:
+    """The same for all other languages."""
+    start = len(line) - len(line.lstrip(" \t"))
+    behind = _MODIFIED.match(line, start)
+    found = _KIND.match(line, behind.end() if behind else start)
+    if found is None:
+        found = _CALLED.match(line, behind.end() if behind else start)  # no word says that it is a function
+        if found and (";" in line[found.end() :] or not line.rstrip(" ").endswith("{")):
+            found = None
+    if found is None:
+        found = _MODIFIED_KIND.match(line, start)  # some words are of both sorts
+    return (found[1], start) if found else ("", 0)
+
+
+def _passages(lines: Sequence[str]) -> Iterator[Definition]:
     for first in range(0, len(lines), PASSAGE):
         passage = "\n".join(lines[first : first + PASSAGE])
         if passage.strip():
@@ -87,29 +108,28 @@ def _passages(text: str) -> Iterator[Definition]:
             yield Definition("", first, passage.rstrip().replace("\r", ""), lead=lead)
 
 
-def signature(text: str, starts: Sequence[int], line: int) -> str:
-    """From `line` on until its brackets are closed, with dots for the body."""
-    lines: list[str] = []
+def signature(lines: Sequence[str], first: int) -> str:
+    """From line `first` on until its brackets are closed, with dots for the body."""
+    kept: list[str] = []
     depth = 0
-    for n in range(line, min(line + LONGEST, len(starts))):
-        end = starts[n + 1] - 1 if n + 1 < len(starts) else len(text)
-        lines.append(text[starts[n] : min(end, starts[n] + WIDEST)].rstrip())
-        depth += sum(map(lines[-1].count, "([")) - sum(map(lines[-1].count, ")]"))
+    for line in lines[first : first + LONGEST]:
+        kept.append(line[:WIDEST].rstrip())
+        depth += sum(map(kept[-1].count, "([")) - sum(map(kept[-1].count, ")]"))
         if depth <= 0:
             break
-    return "\n".join(lines) + _BODY.get(lines[-1][-1:], "")
+    return "\n".join(kept) + _BODY.get(kept[-1][-1:], "")
 
 
 def imports(text: str) -> list[str]:
     """Import statements, those of several lines joined."""
-    return [" ".join(found[0].split()) for found in _IMPORT.finditer(text)]
+    return [" ".join(found[0][:LONGEST_LINE].split()) for found in islice(_IMPORT.finditer(text), IMPORTS)]
 
 
 def head(lines: Sequence[str]) -> str:
     """The import statements at the top of a file as they stand, at most HEAD characters; \\n line ends."""
-    text = "".join(lines[:HEAD_LINES]).replace("\r\n", "\n").replace("\r", "\n")
+    text = "".join(line[:HEAD_LINE] for line in lines[:HEAD_LINES]).replace("\r\n", "\n").replace("\r", "\n")
     kept, size = [], 0
-    for found in _IMPORT.finditer(text):
+    for found in _IMPORT.finditer(text, 0, HEAD_LOOK):
         size += len(found[0]) + 1
         if size > HEAD:
             break
@@ -117,19 +137,23 @@ def head(lines: Sequence[str]) -> str:
     return "".join(kept)
 
 
+IMPORTS = 300  # statements of one file that are looked at
 HEAD_LINES, HEAD = 200, 1_500
+HEAD_LINE = 1_500  # characters of a line that are looked at: a longer one is no import statement
+HEAD_LOOK = 20_000  # characters in which the head is looked for: it is looked for with each key
 
+# All of these are linear in the length of what they read: no two parts that repeat can share a character.
 _IMPORT = re.compile(
     r"^(?:(?:from[ ]+[\w.]+[ ]+import|import|use|using|pub use|require(?:_relative)?|extern crate|@import"
-    r"|#include|alias|open|load|source|library|export[ ]+(?:\*|\{[^}]*\})[ ]+from"
-    r"|(?:const|let|var|local)[ ]+[\w{},: ]+=[ ]*require)\b(?:[^\n(){]|\([^()]*\)|\{[^{}]*\})*)",
+    r"|#include|alias|open|load|source|library|export[ ]+(?:\*|\{[^{}]{0,2000}\})[ ]+from"
+    r"|(?:const|let|var|local)[ ]++[\w{},: ]++=[ ]*require)\b"
+    r"(?:[^\n(){]|\([^()]{0,2000}\)|\{[^{}]{0,2000}\})*+)",
     re.M,
 )
 _PYTHON = re.compile(
-    r"^([ \t]*)(?:(?:async[ ]+)?(?:def|class)[ ]+(\w+)|self\.(\w+)(?=[ ]*(?::[^=\n]+)?=[^=])"
+    r"([ \t]*)(?:(?:async[ ]+)?(?:def|class)[ ]+(\w+)|self\.(\w+)(?=[ ]*(?::[^=\n]+)?=[^=])"
     r"|type[ ]+(\w+)[ ]*=|([A-Za-z_]\w*)(?=[ ]*(?::[^=\n]*[^=\n:{]+)?=[^=])"
-    r"|([A-Za-z_]\w*)(?=:[ ]*[\w\"'][^\n]*$))",
-    re.M,
+    r"|([A-Za-z_]\w*)(?=:[ ]*[\w\"'][^\n]*$))"
 )
 _MODIFIERS = (
     r"(?:(?:export|default|declare|public|private|protected|internal|static|final|abstract|async|override"
@@ -141,11 +165,10 @@ _KINDS = (
     r"|impl(?:<[^>]*>)?|type|typedef|module|namespace|object|record|macro_rules!|mod|extension|package|let|var|val"
     r"|const|static|#define)"
 )
-_OTHERS = re.compile(
-    rf"^([ \t]*){_MODIFIERS}(?:{_KINDS}[ ]+(?:\([^)\n]*\)[ ]*)?([A-Za-z_$][\w$]*)"
-    r"|(?:[\w<>\[\],*&:?.]+[ ]+)*[*&]?([A-Za-z_$~][\w$]*)\([^;\n]*\)?[^;=\n]*\{[ ]*$)",
-    re.M,
-)
+_MODIFIED = re.compile(_MODIFIERS)
+_KIND = re.compile(rf"{_KINDS}[ ]+(?:\([^)\n]*\)[ ]*)?([A-Za-z_$][\w$]*)")
+_MODIFIED_KIND = re.compile(_MODIFIERS + _KIND.pattern)
+_CALLED = re.compile(r"(?:[\w<>\[\],*&:?.]++[ ]++)*[*&]?([A-Za-z_$~][\w$]*)\(")
 _OWNERS = frozenset(
     word
     for line in (

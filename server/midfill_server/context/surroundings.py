@@ -1,14 +1,19 @@
-"""The context of each open document: collected in a worker thread, kept while the cursor stays about there.
+"""The context of each open document: collected in a thread of its own, kept while the cursor stays nearby.
 
 Keystrokes only look it up. A change of it costs the KV cache of the whole prompt, so it changes seldom.
+One collection runs at a time and is never given up: a folder may hang for ever, and then only the context
+waits for it. The thread is a daemon, so that not even the end of the process does.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -17,6 +22,7 @@ from midfill_server.context.files import Files
 
 STEP = 8  # lines that the cursor may move before the context is collected anew
 PATIENCE = 0.15  # seconds that a document's first request waits; later ones do with what is there
+TURN_SECONDS = 0.0005  # so long the thread keeps Python's lock while a key wants it
 EDITS = 4  # places in other files that are remembered
 
 
@@ -35,12 +41,14 @@ class _Place:
 
 @dataclass(slots=True)
 class _State:
-    """One document's: what is known for which place, and what is being collected."""
+    """One document's: what is known for which place, and what is wanted or being collected."""
 
     place: _Place | None = None
     blocks: dict[str, str] | None = None
-    pending: asyncio.Task[None] | None = None
-    pending_place: _Place | None = None
+    wanted: tuple[_Place, Spot] | None = None
+    collecting: _Place | None = None
+    collected: asyncio.Event = field(default_factory=asyncio.Event)
+    waited: bool = False
 
 
 class Surroundings:
@@ -48,11 +56,19 @@ class Surroundings:
 
     def __init__(self, roots: Sequence[Path] = (), report: Callable[[Exception], None] | None = None) -> None:
         self._report = report
-        self._files = Files(tuple(roots))
+        self._roots = tuple(roots)
+        self._files = Files(self._roots)
         self._states: dict[str, _State] = {}
         self._edits: deque[tuple[Path, int]] = deque(maxlen=EDITS)
         self._n_elsewhere = 0
-        self._collecting = asyncio.Lock()
+        self._collects = False
+
+    def change_roots(self, added: Sequence[Path], removed: Sequence[Path]) -> None:
+        """Folders came to the workspace or left it: nothing is told any more of those that left."""
+        kept = [root for root in self._roots if root not in removed]
+        self._roots = tuple(dict.fromkeys([*kept, *added]))
+        self._files = Files(self._roots)
+        self._states.clear()
 
     def edited(self, uri: str, line: int) -> None:
         """Somebody typed in a document."""
@@ -68,9 +84,7 @@ class Surroundings:
 
     def closed(self, uri: str) -> None:
         """Nothing that was collected for a document outlives it."""
-        state = self._states.pop(uri, None)
-        if state is not None and state.pending is not None:
-            state.pending.cancel()
+        self._states.pop(uri, None)
 
     def prepare(
         self,
@@ -86,10 +100,9 @@ class Surroundings:
             return
         state = self._states.setdefault(uri, _State())
         place = _Place(line, self._n_elsewhere, budgets)
-        if any(it is not None and it.serves(place) for it in (state.place, state.pending_place)):
+        soon = state.wanted[0] if state.wanted else state.collecting
+        if any(it is not None and it.serves(place) for it in (state.place, soon)):
             return
-        if state.pending is not None:
-            state.pending.cancel()
         prefix, suffix = window
         seen = (line - prefix[-3 * budgets[0] :].count("\n"), line + suffix[: 3 * budgets[1]].count("\n"))
         others = {it: lines for name, lines in documents.items() if (it := path_of(name)) and it != path}
@@ -104,33 +117,58 @@ class Surroundings:
             edited=tuple(edit for edit in self._edits if edit[0] != path),
             order=tuple(state.blocks or ()),
         )
-        state.pending_place = place
-        state.pending = asyncio.create_task(self._collect(state, place, spot))
+        self._states[uri] = self._states.pop(uri)  # the last one is collected first
+        state.wanted = place, spot
+        self._collect_next()
 
     async def of(self, uri: str) -> tuple[str, ...]:
         """The blocks of text for a document, in the order of the prompt."""
         state = self._states.get(uri)
         if state is None:
             return ()
-        if state.blocks is None and state.pending is not None:
-            await asyncio.wait([state.pending], timeout=PATIENCE)
+        if state.blocks is None and not state.waited:
+            state.waited = True
+            with suppress(TimeoutError):
+                await asyncio.wait_for(state.collected.wait(), PATIENCE)
         return tuple((state.blocks or {}).values())
 
-    async def _collect(self, state: _State, place: _Place, spot: Spot) -> None:
+    def _collect_next(self) -> None:
+        wanting = (state for state in reversed(self._states.values()) if state.wanted is not None)
+        if self._collects or (state := next(wanting, None)) is None or state.wanted is None:
+            return
+        (state.collecting, spot), state.wanted = state.wanted, None
+        self._collects = True
+        sys.setswitchinterval(TURN_SECONDS)
+        arguments = (state, spot, self._files, asyncio.get_running_loop())
+        threading.Thread(target=self._collect, args=arguments, name="context", daemon=True).start()
+
+    def _collect(self, state: _State, spot: Spot, files: Files, loop: asyncio.AbstractEventLoop) -> None:
+        """In the thread."""
+        error: Exception | None = None
+        blocks: dict[str, str] = {}
         try:
-            async with self._collecting:  # the files are one thread's at a time
-                blocks = await asyncio.shield(asyncio.to_thread(collect, spot, self._files))
-        except Exception as error:  # context is a help, never a reason to fail
-            if self._report is not None:
-                self._report(error)
-            blocks = {}
-        state.place, state.blocks = place, blocks
+            blocks = collect(spot, files)
+        except Exception as it:  # context is a help, never a reason to fail
+            error = it
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(self._collected, state, blocks, error)
+
+    def _collected(self, state: _State, blocks: dict[str, str], error: Exception | None) -> None:
+        self._collects = False
+        state.place, state.collecting, state.blocks = state.collecting, None, blocks
+        state.collected.set()
+        if error is not None and self._report is not None:
+            self._report(error)
+        self._collect_next()
 
 
 def path_of(uri: str) -> Path | None:
     """The file of a `file:` URI; None for what is no file."""
-    parts = urlsplit(uri)
-    if parts.scheme != "file" or not parts.path:
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # no address at all
         return None
     text = unquote(parts.path)
+    if parts.scheme != "file" or not text or "\0" in text:
+        return None
     return Path(text[1:] if len(text) > 2 and text[2] == ":" else text)

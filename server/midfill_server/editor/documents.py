@@ -5,7 +5,7 @@ A file is kept as its lines, so that a keystroke in 5 MB touches one line, not t
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from lsprotocol import types as lsp
@@ -22,6 +22,8 @@ class Document:
     length: int = field(default=0)  # characters
     cursor: tuple[int, int] = (0, 0)
     """Where the last edit ended, as (line, character index): most likely the user is there."""
+    inserted: tuple[tuple[int, int], str] = ((0, 0), "")
+    """Where the last edit began, and what it has put there."""
 
     def __post_init__(self) -> None:
         self.length = sum(map(len, self.lines))
@@ -42,6 +44,13 @@ class Document:
         line = self.lines[position.line]
         return position.line, _index(line[: len(line) - len(_line_end(line))], position.character, encoding)
 
+    def places(self, offsets: Iterable[int]) -> Iterator[tuple[int, int]]:
+        """(line, character index) of these offsets in what was inserted last."""
+        (line, index), text = self.inserted
+        for offset in offsets:
+            *above, last = split_lines(text[:offset])
+            yield line + len(above), len(last) + (0 if above else index)
+
     def replace(self, edit: lsp.Range, new: str, encoding: str) -> None:
         start, end = sorted((self.locate(edit.start, encoding), self.locate(edit.end, encoding)))
         first, last = start[0], end[0]
@@ -49,6 +58,7 @@ class Document:
         changed = before + self.lines[last][end[1] :]
         *above, at_cursor = split_lines(before)
         self.cursor = first + len(above), len(at_cursor)
+        self.inserted = start, new
         if first and self.lines[first - 1].endswith("\r") and changed.startswith("\n"):
             first -= 1  # the edit completed a \r\n
             changed = self.lines[first] + changed
@@ -93,7 +103,7 @@ class Documents:
             else:
                 document.lines = split_lines(_joined_surrogates(change.text))
                 document.length = sum(map(len, document.lines))
-                document.cursor = 0, 0
+                document.cursor, document.inserted = (0, 0), ((0, 0), "")
         document.version = version
         return document
 

@@ -57,6 +57,8 @@ class Order:
 class Chunk:
     text: str
     finish: str | None = None
+    tokens: tuple[tuple[int, float], ...] = ()
+    """Of each token of `text`: its characters, and its log-probability; none where the engine tells none."""
     timings: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -217,4 +219,4 @@ def _chunk(event: dict[str, Any]) -> Chunk:
     text, finish = choice.get("text") or "", choice.get("finish_reason")
     if not isinstance(text, str) or not isinstance(finish, str | None):
         raise TypeError(event)
-    return Chunk(text, finish, event.get("timings") or {})
+    return Chunk(text, finish, timings=event.get("timings") or {})

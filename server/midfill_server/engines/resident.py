@@ -33,7 +33,7 @@ class Resident:
         self._options: tuple[str, ...] = ()
         self._backend: Backend | None = None
         self._card: seam.Card | None = None  # of the engine that was used last
-        self._was_ready = False  # that one
+        self._was_ready = self._broke = False  # that one; `_broke`: its last completion failed
         self._search: asyncio.Task[Backend] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._failure: tuple[float, BackendError] | None = None
@@ -62,6 +62,7 @@ class Resident:
                 raise
             except BackendError as error:
                 if not (error.gone or isinstance(error, Interrupted)):
+                    self._broke = True
                     raise
                 if error.gone or not order.background:
                     self._leave(backend)
@@ -143,11 +144,15 @@ class Resident:
         return found.backend
 
     async def _before_start(self, folder: Path) -> None:
-        """Wait if the last engine died: it left its card behind. BackendError if that is the rule with it."""
-        left = seam.read_card(folder)
-        if left is None or left != self._card:
+        """Wait if the last engine died while it wrote. BackendError if that is the rule with it.
+
+        One that was killed leaves its card behind; one that ended itself has failed a completion first.
+        """
+        (last, self._card), (broke, self._broke) = (self._card, None), (self._broke, False)
+        killed = last is not None and seam.read_card(folder) == last
+        if last is None or not (killed or (broke and self._was_ready)):
             return
-        self._card, words = None, last_words(folder, left.pid)
+        words = last_words(folder, last.pid)
         if not self._was_ready:
             raise BackendError(f"The engine stopped while loading: {words}")
         self._n_deaths += 1
@@ -214,11 +219,11 @@ class Resident:
         self._launcher.collect()
 
     def _it_works(self) -> None:
-        self._was_ready = True
+        self._was_ready, self._broke = True, False
         self._n_failures = self._n_deaths = 0
 
     def _forgive(self) -> None:
-        self._failure = None
+        self._failure, self._broke = None, False
         self._n_failures = self._n_deaths = 0
 
     def _fail(self, error: BackendError) -> None:

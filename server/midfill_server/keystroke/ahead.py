@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from midfill_server.context import Window
 from midfill_server.keystroke.flight import Ask, Flight
-from midfill_server.keystroke.recent import typed_since
+from midfill_server.keystroke.typed import typed_since
 
 READING_SECONDS = 0.3  # an item that stands so long is being read
 

@@ -43,7 +43,8 @@ class Completer:
             watch = _Watch(grow, self._note)
             text = await self._answer(ask, desk, watch)
             watch.answered()
-            self._look_ahead(ask, text)
+            if not desk.flying:
+                self._look_ahead(ask, text)
             return text
 
     async def _answer(self, ask: Ask, desk: Desk, watch: _Watch) -> str:
@@ -51,14 +52,14 @@ class Completer:
         due = self._pace.due(time.monotonic(), ask.debounce, idle=not self._flying)
         interrupted = False
         while True:
-            if (known := self.recent.find(ask.uri, ask.window)) is not None:
+            if (known := self.recent.find(ask.uri, ask.window, ask.confidence)) is not None:
                 watch.known = flight is None
                 return known
             if flight is None:
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
                 self._drop_ahead()
                 flight = desk.put(self._take_off(ask))
-            if (text := await flight.follow(ask.window, watch.grow)) is not None:
+            if (text := await flight.follow(ask.window, ask.confidence, watch.grow)) is not None:
                 return text
             if flight.interrupted and not flight.background:
                 if interrupted or watch.has_shown:
@@ -111,7 +112,7 @@ class Completer:
             if (self._ahead.ask.uri, self._ahead.ask.window) == (ask.uri, window):
                 return
             self._drop_ahead()
-        if self.recent.find(ask.uri, window) is None:
+        if self.recent.find(ask.uri, window, ask.confidence) is None:
             wanted = replace(ask, window=window, chosen=0, background=True)
             self._ahead = Ahead(wanted, self._take_off)
 
@@ -123,8 +124,8 @@ class Completer:
     def _landed(self, flight: Flight) -> None:
         if flight.first_after is not None and not flight.background:
             self._pace.answer(flight.first_after)
-        if flight.text is not None:
-            self.recent.add(flight.uri, flight.window, flight.text)
+        if flight.written.whole is not None:
+            self.recent.add(flight.uri, flight.written)
 
 
 class _Watch:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from midfill_server.context import Window
 from midfill_server.engines.backend import Chunk, Interrupted, Order
-from midfill_server.keystroke.recent import rest_of, typed_since
-from midfill_server.trim import is_final, one_line_only, settled, trim, whole_lines
+from midfill_server.keystroke.typed import typed_since
+from midfill_server.keystroke.written import Written
+from midfill_server.trim import is_final, one_line_only
 
 Stream = Callable[[Order], AsyncGenerator[Chunk]]
 
@@ -29,21 +30,21 @@ class Ask:
     chosen: int = 0  # characters at the prefix's end that are selected in the menu, not yet typed
     prefetch: bool = False  # whether to fetch what follows the item while the user reads it
     background: bool = False  # the engine drops it for whatever else it is asked
+    confidence: float = 0.0  # how probable what is shown has to be; 0 for explicit requests
 
 
 class Flight:
-    """One generation: the raw text so far, and `text`, the item, once that is final.
+    """One generation, and what it has written so far.
 
     `interrupted`: the engine ended it before it was whole. What it wrote is then no item.
     """
 
     def __init__(self, ask: Ask, stream: Stream, landed: Callable[[Flight], None]) -> None:
-        self.uri, self.window, self.background = ask.uri, ask.window, ask.background
+        self.uri, self.background = ask.uri, ask.background
+        self.written = Written(ask.window)
         self.first_after: float | None = None  # seconds until the engine sent its first text
-        self.text: str | None = None
         self.interrupted = False
         self._chosen = ask.chosen
-        self._raw = ""
         self._error: Exception | None = None
         self._over = False
         self._asked = time.monotonic()
@@ -53,32 +54,36 @@ class Flight:
 
     def agrees(self, window: Window) -> bool:
         """Whether the user has so far typed what is being written here, perhaps faster than it is written."""
-        typed = typed_since(self.window, window)
-        return typed is not None and (self._raw.startswith(typed) or typed.startswith(self._raw))
+        return self.written.agrees(window)
 
     def awaits(self, window: Window) -> bool:
         """Whether the user types what is selected in the editor's menu, and what this has begun with."""
-        behind = typed_since(window, self.window)
+        behind = typed_since(window, self.written.window)
         return behind is not None and len(behind) < self._chosen
 
     @property
     def over(self) -> bool:
         return self._over
 
-    async def follow(self, window: Window, grow: Callable[[str], None]) -> str | None:
-        """The rest of the item behind `window`'s cursor; None when the two part, or when there is no item."""
+    async def follow(self, window: Window, confidence: float, grow: Callable[[str], None]) -> str | None:
+        """What to show behind `window`'s cursor; None when the two part, or when there is no item.
+
+        It comes as soon as the model is no longer sure. The flight goes on then: what it writes beyond that
+        is wanted when the user types on.
+        """
         shown = ""
-        while not self._over:
-            rest = rest_of(settled(self._raw, self.window), self.window, window)
-            if rest and rest != shown:
-                grow(shown := rest)
+        while (part := self.written.shown_at(window, confidence)) is not None:
+            if part.final:
+                return part.text
+            if self._error is not None:
+                raise self._error
+            if self._over:
+                return None
+            if part.text and part.text != shown:
+                grow(shown := part.text)
             await self._news.wait()
             self._news.clear()
-            if not self.agrees(window):
-                return None
-        if self._error is not None:
-            raise self._error
-        return None if self.text is None else rest_of(self.text, self.window, window)
+        return None
 
     def close(self) -> None:
         """Stop the generation; what was written is dropped.
@@ -95,14 +100,13 @@ class Flight:
         try:
             async for chunk in stream:
                 finish = chunk.finish or finish
-                self._write(chunk.text)
-                if is_final(self._raw, self.window):
+                if self._write(chunk):
                     finish = "stop"
                     break
             if finish == "cancelled":  # by the engine: it stops, or had something better to do
                 self.interrupted = True
             else:
-                self.text = trim(whole_lines(self._raw) if finish == "length" else self._raw, self.window)
+                self.written = self.written.ended(cut=finish == "length")
         except Interrupted:
             self.interrupted = True
         except Exception as error:  # for the request that follows, which raises it
@@ -111,11 +115,13 @@ class Flight:
             self._land()
             await stream.aclose()
 
-    def _write(self, text: str) -> None:
-        if text and self.first_after is None:
+    def _write(self, chunk: Chunk) -> bool:
+        """Whether nothing more is needed."""
+        if chunk.text and self.first_after is None:
             self.first_after = time.monotonic() - self._asked
-        self._raw += text
+        self.written = self.written.then(chunk.text, chunk.tokens)
         self._news.set()
+        return is_final(self.written.scored.text, self.written.window)
 
     def _land(self) -> None:
         if not self._over:

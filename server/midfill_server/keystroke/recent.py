@@ -1,88 +1,32 @@
-"""Answers already known. In memory only, bounded, and gone with the process; pure, knows nothing of LSP."""
+"""What is known already. In memory only, bounded, and gone with the process; pure, knows nothing of LSP."""
 
-import re
 from collections import deque
-from dataclasses import dataclass
 
 from midfill_server.context import Window
-from midfill_server.trim import trim
+from midfill_server.keystroke.written import Written
 
-REMEMBERED = 64  # answers; at about 20,000 characters each little more than a megabyte
+REMEMBERED = 64  # generations; at about 20,000 characters each little more than a megabyte
 
 
 class Recent:
-    """The last answers, looked up by document and by the text around the cursor."""
+    """The last generations, looked up by document and by the text around the cursor."""
 
     def __init__(self, size: int = REMEMBERED) -> None:
-        self._answers: deque[_Answer] = deque(maxlen=size)
+        self._known: deque[tuple[str, Written]] = deque(maxlen=size)
 
-    def add(self, uri: str, window: Window, text: str) -> None:
-        self._answers.append(_Answer(uri, window, text))
+    def add(self, uri: str, written: Written) -> None:
+        """A whole one."""
+        self._known.append((uri, written))
 
-    def find(self, uri: str, window: Window) -> str | None:
-        """What is left of a known answer after what was typed since; None when there is none.
+    def find(self, uri: str, window: Window, confidence: float) -> str | None:
+        """What to show there, after what was typed since; None when nothing is known.
 
-        An answer may be known to be "": nothing to show.
+        It may be known that there is nothing to show: "".
         """
-        for answer in reversed(self._answers):
-            if answer.uri == uri and (rest := rest_of(answer.text, answer.window, window)) is not None:
-                return rest
+        for its_uri, written in reversed(self._known):
+            if its_uri == uri and (shown := written.shown_at(window, confidence)) is not None:
+                return shown.text
         return None
 
     def clear(self) -> None:
-        self._answers.clear()
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    uri: str
-    window: Window
-    text: str
-
-
-def rest_of(text: str, asked: Window, now: Window) -> str | None:
-    """What is left of `text`, the answer for `asked`, now that the user has typed on.
-
-    None when the user typed something else, or all of it: what follows is not known then.
-    """
-    typed = typed_since(asked, now)
-    if typed is None or not text.startswith(typed) or (typed and typed == text):
-        return None
-    rest = text[len(typed) :]
-    return rest if now.suffix == asked.suffix else trim(rest, now)
-
-
-def typed_since(asked: Window, now: Window) -> str | None:
-    """The characters typed at the cursor between two windows; None when anything else changed too.
-
-    Closing brackets and quotes that the editor itself has put behind the cursor are no other change.
-    """
-    if not now.prefix.startswith(asked.prefix):
-        return None
-    typed = now.prefix[len(asked.prefix) :]
-    return typed if now.suffix == asked.suffix or _only_closed(typed, asked.suffix, now.suffix) else None
-
-
-def _only_closed(typed: str, before: str, now: str) -> bool:
-    """Whether `now` is `before` behind the closers of what `typed` leaves open, perhaps on a line below."""
-    closers = _closers_of(typed)
-    found = re.match(r"\s*" + re.escape(closers), now) if closers else None
-    if found is None:
-        return False
-    rest = now[found.end() :]
-    return rest == before[: len(rest)] and len(now) >= len(before)  # what is seen of a file ends somewhere
-
-
-def _closers_of(typed: str) -> str:
-    """What would close the brackets and the quote that `typed` leaves open."""
-    missing: list[str] = []
-    for character in typed:
-        if missing and character == missing[-1]:
-            missing.pop()
-        elif character in _CLOSER and not (missing and missing[-1] in _QUOTES):
-            missing.append(_CLOSER[character])
-    return "".join(reversed(missing))
-
-
-_CLOSER = {"(": ")", "[": "]", "{": "}", '"': '"', "'": "'", "`": "`"}
-_QUOTES = "\"'`"
+        self._known.clear()

@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -22,10 +21,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from midfill_model.command_line import Busy, Parser, machine, model_name, whole
 from midfill_server.engines.backend import Backend, BackendError, Order
 from midfill_server.tools.chart import svg
 from midfill_server.tools.lsp_client import AnswerError, Editor
-from midfill_server.tools.network_bench import in_words, network_figures
+from midfill_server.tools.network_bench import as_text, network_figures
 from midfill_server.tools.private_engine import private_engine
 
 TARGETS: dict[str, tuple[str, float | None]] = {
@@ -56,38 +56,41 @@ class Figure:
 
 
 def main(argv: list[str]) -> int:
-    """Print the figures: 0, or 1 and one sentence when there is nothing to measure."""
+    """Print the figures. Raises BackendError when there is nothing to measure."""
     options = _parse(argv)
-    try:
-        samples, on_gpu = asyncio.run(_measure(options.model, options.runs))
-        against, network = None, None
+    against, network = None, None
+    with Busy() as busy:
+        samples, on_gpu = asyncio.run(_measure(options.model, options.runs, busy))
         if on_gpu:
+            busy.show("Measuring the network alone")
             network = network_figures(options.model, options.runs, options.against is not None)
         elif options.against:
+            busy.show("Measuring transformers")
             against = _against(options.model)
-    except BackendError as error:
-        print(f"midfill bench: {error}", file=sys.stderr)
-        return 1
     figures = {name: _figure(values) for name, values in samples.items()}
     if options.json:
         named = {name: asdict(figure) for name, figure in figures.items()}
         alone = {} if network is None else {"network": asdict(network)}
-        print(json.dumps({"machine": _machine(), **named, **(against or {}), **alone}))
+        print(json.dumps({"machine": machine(), **named, **(against or {}), **alone}))
     else:
         _print_table(figures, against)
         if network is not None:
-            print("\n" + in_words(network))
+            print("\n" + as_text(network))
     if options.chart and network is not None and network.theirs is not None:
         options.chart.write_text(svg(network), "utf-8")
     return 0
 
 
-async def _measure(model: str, runs: int) -> tuple[dict[str, list[float]], bool]:
+async def _measure(model: str, runs: int, busy: Busy) -> tuple[dict[str, list[float]], bool]:
     """The samples of each figure; whether the model was on a GPU."""
+    busy.show("Measuring the start of the server")
     samples = {"initialize_ms": [await _initialize() for _ in range(runs)]}
     async with private_engine(model) as backend:
+        busy.show("Measuring the engine")
         samples |= await _engine(backend, runs)
+        busy.show("Measuring in an editor")
         samples |= await _editor(model, backend, runs)
+        busy.show("Measuring the server alone")
         samples["front_ms"] = await _front(runs)
         on_gpu = "gpu_allocated" in (await backend.health()).memory
     return samples, on_gpu
@@ -265,7 +268,7 @@ def _p95(values: list[float]) -> float:
 
 
 def _print_table(figures: dict[str, Figure], against: dict[str, dict[str, float]] | None) -> None:
-    print(f"{_machine()}\n\n{'':52}{'median':>9}{'95 %':>9}{'best':>9}{'worst':>9}{'target':>9}")
+    print(f"{machine()}\n\n{'':52}{'median':>9}{'95 %':>9}{'best':>9}{'worst':>9}{'target':>9}")
     for name, figure in figures.items():
         label, target = TARGETS[name]
         numbers = f"{figure.median:9.1f}{figure.p95:9.1f}{figure.best:9.1f}{figure.worst:9.1f}"
@@ -280,22 +283,18 @@ def _print_table(figures: dict[str, Figure], against: dict[str, dict[str, float]
             print(f"{label:52}{mine[name]:9.1f}{theirs[name]:9.1f}{mine[name] / theirs[name]:9.2f}")
 
 
-def _machine() -> str:
-    return (
-        f"Midfill bench · Python {platform.python_version()} · {platform.machine()} · {os.cpu_count()} CPUs"
-    )
-
-
 def _since(started: float) -> float:
     return 1000 * (time.perf_counter() - started)
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="midfill bench", description="Measure what a user feels.")
-    parser.add_argument("--model", default="demo", help="demo, lite, or a model folder")
-    parser.add_argument("--runs", type=int, default=7, help="samples of each figure (%(default)s)")
-    parser.add_argument("--against", choices=("transformers",), help="also run transformers' own generate")
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    parser = Parser(prog="midfill bench", description="Measure how fast it feels: medians of several runs.")
+    parser.add_argument("--model", type=model_name, default="demo", help="demo, lite, a folder or a hub id")
+    parser.add_argument("--runs", type=whole(1), default=7, help="samples of each figure (%(default)s)")
+    parser.add_argument(
+        "--against", choices=("transformers",), help='also run transformers, of the extra "compare"'
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument(
         "--chart", type=Path, metavar="FILE", help="on a GPU, with --against: draw both as an SVG file"
     )

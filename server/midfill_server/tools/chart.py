@@ -2,7 +2,8 @@
 
 from html import escape
 
-from midfill_server.tools.network_bench import NetworkFigures, machine, rows
+from midfill_model.command_line import machine
+from midfill_server.tools.network_bench import NetworkFigures, rows
 
 _WIDTH, _BAR, _GAP, _LABEL = 720, 16, 34, 300  # pixels
 _OURS, _THEIRS = "#2f6f4f", "#b8b8b8"
@@ -25,7 +26,7 @@ def svg(figures: NetworkFigures) -> str:
         parts.append(_bar(top, ours, max(ours, theirs), _OURS))
         parts.append(_bar(top + _BAR + 2, theirs, max(ours, theirs), _THEIRS))
         top += 2 * _BAR + _GAP - 8
-    told = escape(machine(figures))
+    told = escape(machine(figures.ours["machine"]))
     parts.append(f'<text x="16" y="{height - 4}" font-size="10" fill="#666666">{told}</text></svg>')
     return "\n".join(parts) + "\n"
 

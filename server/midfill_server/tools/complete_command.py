@@ -7,22 +7,21 @@ import json
 import re
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from midfill_model.command_line import Busy, UsageError, complain
+from midfill_server.languages.names import language_of
 from midfill_server.tools.lsp_client import Editor, Json
 
-LINES_BEFORE = 6  # the terminal shows so much of the file above the cursor
-
-
-class UsageError(Exception):
-    """What the user asked for makes no sense; the message says what would."""
+LINES_BEFORE = 6  # lines of the file that the terminal shows above the cursor
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
-    """A place in a file; line and column count from 1, the column in characters."""
+class Place:
+    """A cursor in a file; line and column count from 1, the column in characters. The path is absolute."""
 
     path: Path
     line: int
@@ -30,73 +29,92 @@ class Spot:
 
 
 def main(where: str, model: str, as_json: bool) -> int:
-    spot = read_spot(where)
-    text = read_text(spot)
-    check_inside(spot, text)
+    place = read_place(where)
+    text = read_text(place)
+    check_inside(place, text)
     if as_json:
-        outcome = asyncio.run(complete(spot, text, model, _Silent()))
+        outcome = asyncio.run(complete(place, text, model, lambda _: None))
         print(json.dumps(outcome))
     else:
-        outcome = asyncio.run(complete(spot, text, model, _Terminal(text, spot)))
-        _print_timings(outcome)
-    if outcome["error"] is not None:
-        print(f"midfill: {outcome['error']}", file=sys.stderr)
-    return 1 if outcome["error"] is not None else 0
+        with _Terminal(text, place) as terminal:
+            outcome = asyncio.run(complete(place, text, model, terminal.show))
+        if outcome["error"] is None:
+            print(f"\n\n[{_timings(outcome)}]")
+    return 0 if outcome["error"] is None else complain(outcome["error"])
 
 
-async def complete(spot: Spot, text: str, model: str, screen: _Silent) -> Json:
-    """{text, streamed, timings in ms, model, error}; `screen` is told of the text while it grows."""
+async def complete(place: Place, text: str, model: str, show: Callable[[str], None]) -> Json:
+    """{text, streamed, timings in ms, model, error}; `show` gets the whole text each time it grows."""
     started = time.perf_counter()
-    uri, times = spot.path.resolve().as_uri(), _Times()
-    async with Editor(folder=spot.path.resolve().parent) as editor:
-        await editor.initialize({"model": model, "statistics": False})
-        times.initialize_ms = _since(started)
-        editor.open(uri, text)
-        ready = await editor.notified(
-            "midfill/statusChanged", lambda it: it["state"] in ("ready", "failed", "off")
-        )
-        times.ready_ms = _since(started)
-        asked = time.perf_counter()
+    times, root = _Times(), workspace(place.path)
+    with Busy() as busy:
+        async with Editor(folder=root, on_notification=lambda it: busy.show(_doing(it))) as editor:
+            await editor.initialize({"model": model, "statistics": False}, root=root)
+            times.initialize_ms = _since(started)
+            editor.open(place.path.as_uri(), text, language_of(place.path))
+            status = await editor.notified(
+                "midfill/statusChanged", lambda it: it["state"] in ("ready", "failed", "off")
+            )
+            times.ready_ms = _since(started)
+            streamed, final = [], ""
+            if status["state"] == "ready":
+                asked = time.perf_counter()
 
-        def grow(growing: str) -> None:
-            times.first_partial_ms = times.first_partial_ms or _since(asked)
-            screen.show(growing)
+                def grow(growing: str) -> None:
+                    times.first_partial_ms = times.first_partial_ms or _since(asked)
+                    show(growing)
 
-        pending = editor.complete(uri, spot.line - 1, spot.column - 1, grow=grow)
-        final = await pending.text()
-        times.total_ms = _since(asked)
-        screen.show(final)
-        failed = [it["params"] for it in editor.notifications if it["params"].get("state") == "failed"]
+                pending = editor.complete(place.path.as_uri(), place.line - 1, place.column - 1, grow=grow)
+                streamed, final = pending.partials, await pending.text()
+                times.total_ms = _since(asked)
+                show(final)
+            failed = [it["params"] for it in editor.notifications if it["params"].get("state") == "failed"]
     return {
         "text": final,
-        "streamed": pending.partials,
+        "streamed": streamed,
         "timings": times.as_json(),
-        "model": ready["model"],
+        "model": status["model"],
         "error": failed[-1]["message"] if failed else None,
     }
 
 
-def read_spot(where: str) -> Spot:
+def workspace(path: Path) -> Path:
+    """What an editor would open as its workspace: git's top level, or the file's own folder."""
+    return next((folder for folder in path.parents if (folder / ".git").exists()), path.parent)
+
+
+def _doing(notification: Json) -> str:
+    """What there is to wait for, from a status of the server; "" when nothing."""
+    status = notification["params"]
+    if notification["method"] != "midfill/statusChanged" or status["state"] not in ("starting", "loading"):
+        return ""
+    percent = f" {100 * status['progress']:.0f} %" if status["progress"] else ""
+    return (status["message"] or "Starting the engine") + percent
+
+
+def read_place(where: str) -> Place:
     """FILE:LINE:COL, where FILE may hold colons itself."""
     found = re.fullmatch(r"(.+):(\d+):(\d+)", where)
     if found is None or int(found[2]) < 1 or int(found[3]) < 1:
         raise UsageError(f"{where!r} is not FILE:LINE:COL with numbers from 1; try app.py:10:5")
-    return Spot(Path(found[1]), int(found[2]), int(found[3]))
+    return Place(Path(found[1]).resolve(), int(found[2]), int(found[3]))
 
 
-def read_text(spot: Spot) -> str:
+def read_text(place: Place) -> str:
     try:
-        return spot.path.read_bytes().decode("utf-8", "replace")  # not read_text: \r\n must stay as it is
+        return place.path.read_bytes().decode("utf-8", "replace")  # not read_text: \r\n must stay as it is
     except OSError as error:
-        raise UsageError(f"cannot read {spot.path}: {error.strerror}") from error
+        raise UsageError(f"cannot read {place.path}: {error.strerror}") from error
 
 
-def check_inside(spot: Spot, text: str) -> None:
+def check_inside(place: Place, text: str) -> None:
     lines = lines_of(text)
-    if spot.line > len(lines):
-        raise UsageError(f"{spot.path} has {len(lines)} lines; line {spot.line} is outside")
-    if spot.column > (last := len(lines[spot.line - 1]) + 1):
-        raise UsageError(f"line {spot.line} of {spot.path} ends at column {last}; {spot.column} is outside")
+    if place.line > len(lines):
+        raise UsageError(f"{place.path} has {len(lines)} lines; line {place.line} is outside")
+    if place.column > (last := len(lines[place.line - 1]) + 1):
+        raise UsageError(
+            f"line {place.line} of {place.path} ends at column {last}; {place.column} is outside"
+        )
 
 
 def lines_of(text: str) -> list[str]:
@@ -114,41 +132,43 @@ class _Times:
         return {name: value and round(value, 1) for name, value in asdict(self).items()}
 
 
-class _Silent:
-    def show(self, text: str) -> None:
-        """The text so far, or the final one."""
+class _Terminal:
+    """Prints the lines up to the cursor, then the ghost text after it: each time only what is new."""
 
-
-class _Terminal(_Silent):
-    """Prints the lines up to the cursor, then the ghost text behind it, only what is new of it each time."""
-
-    def __init__(self, text: str, spot: Spot) -> None:
-        before = lines_of(text)[max(spot.line - 1 - LINES_BEFORE, 0) : spot.line]
-        before[-1] = before[-1][: spot.column - 1]
-        self._shown = ""
+    def __init__(self, text: str, place: Place) -> None:
+        before = lines_of(text)[max(place.line - 1 - LINES_BEFORE, 0) : place.line]
+        self._before = "\n".join([*before[:-1], before[-1][: place.column - 1]])
+        self._shown: str | None = None
         self._dim, self._plain = ("\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "")
-        print("\n".join(before), end=self._dim, flush=True)
 
     def show(self, text: str) -> None:
-        if not text.startswith(self._shown):  # the final text is shorter, or another one
-            print(f"{self._plain}\n— instead:", end=f"\n{self._dim}")
+        if self._shown is None:
+            print(self._before, end=self._dim)
+        elif not text.startswith(self._shown):
+            print(f"{self._plain}\n(it now reads:)", end=f"\n{self._dim}")
             self._shown = ""
-        print(text[len(self._shown) :], end="", flush=True)
+        print(text[len(self._shown or "") :], end="", flush=True)
         self._shown = text
 
+    def __enter__(self) -> _Terminal:
+        return self
 
-def _print_timings(outcome: dict[str, Any]) -> None:
+    def __exit__(self, *_: object) -> None:
+        if self._shown is not None:  # also after Ctrl-C: the terminal must not stay dim
+            print(end=self._plain, flush=True)
+
+
+def _timings(outcome: dict[str, Any]) -> str:
     times = outcome["timings"]
     first = times["first_partial_ms"]
-    colour_off = "\033[0m" if sys.stdout.isatty() else ""
     parts = [
         f"model {outcome['model']}",
         f"server answered after {times['initialize_ms']:.0f} ms",
         f"engine ready after {times['ready_ms']:.0f} ms",
         "nothing to show" if first is None else f"first text {first:.0f} ms after the request",
-        f"whole {times['total_ms']:.0f} ms",
+        f"all of it after {times['total_ms']:.0f} ms",
     ]
-    print(f"{colour_off}\n\n[{' · '.join(parts)}]")
+    return " · ".join(parts)
 
 
 def _since(start: float) -> float:

@@ -33,6 +33,7 @@ class Editor:
         environment: Mapping[str, str] | None = None,
         folder: str | Path | None = None,
         show_log: bool = False,
+        on_notification: Callable[[Json], None] = lambda _: None,
     ) -> None:
         self._command, self._folder, self._show_log = command, folder, show_log
         self._environment = {**os.environ, **(environment or {})}
@@ -43,6 +44,7 @@ class Editor:
         self.notifications: list[Json] = []
         """Every notification of the server except partial results, oldest first."""
         self._news = asyncio.Condition()
+        self._on_notification = on_notification
 
     async def __aenter__(self) -> Editor:
         self.process = await asyncio.create_subprocess_exec(
@@ -57,8 +59,12 @@ class Editor:
         self._reader = asyncio.create_task(self._read())
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            await self.close()
+        except ConnectionError:
+            if kind is None:  # else the server is gone for the same reason: Ctrl-C, say
+                raise
 
     async def initialize(
         self, options: Json | None = None, capabilities: Json | None = None, root: Path | None = None
@@ -168,13 +174,17 @@ class Editor:
         self.process.stdin.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
 
     async def _read(self) -> None:
+        reason: Exception = ConnectionError("The server is gone")
         try:
             while (message := await self._next_message()) is not None:
                 await self._dispatch(message)
+        except Exception as error:  # raised by who listens, such as a terminal that is closed
+            reason = error
+            raise
         finally:
             for future in self._waiting.values():
                 if not future.done():
-                    future.set_exception(ConnectionError("The server is gone"))
+                    future.set_exception(reason)
                     future.exception()  # not every request is waited for
             async with self._news:
                 self._news.notify_all()
@@ -199,6 +209,7 @@ class Editor:
             grow(message["params"]["value"])
         else:
             self.notifications.append(message)
+            self._on_notification(message)
             async with self._news:
                 self._news.notify_all()
 

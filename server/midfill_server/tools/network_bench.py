@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from midfill_model.command_line import machine
 from midfill_server.engines.backend import BackendError
 
 _MEASURE = (sys.executable, "-I", "-m", "midfill_model.lab.measure")
@@ -66,14 +67,6 @@ def rows(figures: NetworkFigures) -> list[tuple[str, str, str, str]]:
     return [*table, _row("idle after a cancel in a prefill, ms", prefill["median"], None)]
 
 
-def machine(figures: NetworkFigures) -> str:
-    """The device, the date and the versions."""
-    told = figures.ours["machine"]
-    return " · ".join(
-        value if name in ("device", "date") else f"{name} {value}" for name, value in told.items()
-    )
-
-
 def _row(what: str, ours: float, theirs: float | None) -> tuple[str, str, str, str]:
     if theirs is None:
         return what, f"{ours:.1f}", "", ""
@@ -86,9 +79,9 @@ def _at(figures: Any, *keys: str) -> Any:
     return figures
 
 
-def in_words(figures: NetworkFigures) -> str:
+def as_text(figures: NetworkFigures) -> str:
     """The table as text."""
-    head = f"{machine(figures)}\n\n{'the network alone, random prompts':52}{'midfill':>9}"
+    head = f"{machine(figures.ours['machine'])}\n\n{'the network alone, random prompts':52}{'midfill':>9}"
     if figures.theirs is not None:
         head += f"{'transf.':>9}{'ratio':>9}"
     lines = [

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from midfill_model.command_line import Busy
 from midfill_server.engines.backend import Backend, BackendError
 from midfill_server.engines.process import POLL_SECONDS, find, last_words, stop
 from midfill_server.engines.resident import Resident
@@ -22,17 +23,23 @@ async def private_engine(model: str) -> AsyncGenerator[Backend]:
         folder = Path(name)
         resident = Resident(lambda _: None)
         resident.use(model)
-        await resident.backend()
-        resident.close()  # it would start another engine when this one fails
-        if (found := await find(folder)) is None:
-            raise BackendError(f"The engine stopped while loading: {last_words(folder)}")
+        with Busy() as busy:
+            busy.show("Starting the engine")
+            await resident.backend()
+            resident.close()  # it would start another engine when this one fails
+            if (found := await find(folder)) is None:
+                raise BackendError(f"The engine stopped while loading: {last_words(folder)}")
         try:
-            health = found.health
-            while health.status == "loading":
-                await asyncio.sleep(POLL_SECONDS)
-                health = await found.backend.health()
-            if health.status != "ready":
-                raise BackendError(health.message)
+            await _ready(found.backend)
             yield found.backend
         finally:
             await stop(folder, found.backend)
+
+
+async def _ready(backend: Backend) -> None:
+    with Busy() as busy:
+        while (health := await backend.health()).status == "loading":
+            busy.show(f"Loading the model {100 * health.progress:.0f} %")
+            await asyncio.sleep(POLL_SECONDS)
+    if health.status != "ready":
+        raise BackendError(health.message)

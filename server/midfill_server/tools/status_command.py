@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from midfill_model import seam
+from midfill_model.command_line import Busy
 from midfill_server.engines import process
 from midfill_server.engines.backend import BackendError
 from midfill_server.engines.process import find, hangs
 from midfill_server.engines.status import UNTRAINED
 
-__all__ = ["BackendError", "in_words", "state", "stop"]
+__all__ = ["BackendError", "as_text", "state", "stop"]
 
 STOPPED: dict[str, Any] = {
     "state": "stopped",
@@ -34,8 +35,10 @@ STOPPED: dict[str, Any] = {
 async def state() -> dict[str, Any]:
     """How the engine is, the same keys whether one runs or not. Raises BackendError."""
     folder = _folder()
-    if (found := await find(folder)) is None:
-        return _silent(folder)
+    with Busy() as busy:
+        busy.show("Asking the engine")
+        if (found := await find(folder)) is None:
+            return _silent(folder)
     found.backend.close()
     card, health, model = found.card, found.health, found.health.model
     return STOPPED | {
@@ -58,11 +61,13 @@ async def state() -> dict[str, Any]:
 async def stop() -> str:
     """Stop the engine and wait until it is gone; a sentence. Raises BackendError."""
     folder = _folder()
-    if (found := await find(folder)) is None:
-        if _silent(folder)["state"] == "stopped":
-            return "No engine is running."
-        raise BackendError(hangs(folder))
-    await process.stop(folder, found.backend)
+    with Busy() as busy:
+        busy.show("Stopping the engine")
+        if (found := await find(folder)) is None:
+            if _silent(folder)["state"] == "stopped":
+                return "No engine is running."
+            raise BackendError(hangs(folder))
+        await process.stop(folder, found.backend)
     return f"The engine (process {found.card.pid}) has stopped."
 
 
@@ -95,7 +100,7 @@ def _uptime(card: seam.Card) -> float | None:
     return None if card.started is None else round(max(0.0, time.time() - card.started), 1)
 
 
-def in_words(state: dict[str, Any]) -> str:
+def as_text(state: dict[str, Any]) -> str:
     if state["state"] == "stopped":
         return "No engine is running; the next completion starts one."
     if state["state"] == "starting":

@@ -2,17 +2,24 @@
 
 All but those in AT_THE_END also work on a text that is still growing, so the same tuple serves partial
 results. They only ever cut: a filter that has cut something off a growing text has seen its end, and
-decoding stops there.
+decoding stops there. What a filter may still cut off is not shown before: see `settled`.
 """
 
 from collections.abc import Callable
 
 from midfill_server.context import Window
 
-from .clean import control_tokens, has_control_token, indentation, trailing_blanks, unix_newlines
+from .clean import (
+    before_delimiter,
+    control_tokens,
+    has_control_token,
+    indentation,
+    trailing_blanks,
+    unix_newlines,
+)
 from .fits import fitting, fitting_lines, grammar
-from .repeats import circles, lines_that_stand_there
-from .rest import rest_of_line, tail_that_follows
+from .repeats import certain, circles, lines_that_stand_there
+from .rest import before_tail, rest_of_line, tail_that_follows
 from .shape import is_complete, one_line_only, one_unit, whole_lines
 
 __all__ = ["FILTERS", "grammar", "is_final", "one_line_only", "settled", "trim", "whole_lines"]
@@ -36,6 +43,22 @@ AT_THE_END: frozenset[Filter] = frozenset({tail_that_follows, fitting})
 """What needs the whole text: half an item seldom fits."""
 
 _CUTTING: tuple[Filter, ...] = (circles, lines_that_stand_there, rest_of_line)
+_WHOLE_LINES: tuple[Filter, ...] = (
+    indentation,
+    one_unit,
+    circles,
+    lines_that_stand_there,
+    rest_of_line,
+    trailing_blanks,
+)
+_FIRST_LINE: tuple[Filter, ...] = (
+    before_delimiter,
+    indentation,
+    one_unit,
+    certain,
+    rest_of_line,
+    trailing_blanks,
+)
 
 
 def trim(text: str, window: Window) -> str:
@@ -46,23 +69,24 @@ def trim(text: str, window: Window) -> str:
 
 
 def settled(text: str, window: Window) -> str:
-    """What can be shown of a text that still grows: nothing that would soon have to be taken back.
+    """What can be shown of a text that still grows: nothing that may have to be taken back.
 
+    Whatever follows, and wherever the text ends, this is a beginning of what is shown later and of the item.
     In the middle of a line that is nothing: only the whole item can be fitted to what follows. Where there is
     a grammar, it judges whole lines; elsewhere the first line may be seen growing.
     """
     if one_line_only(window) and window.line_rest.strip():
         return ""
+    text = unix_newlines(control_tokens(text, window), window)
     lines = whole_lines(text)
-    judged = grammar(window.language) is not None
-    if judged and lines == text:
+    judged, grows = grammar(window.language) is not None, lines == text
+    if judged and grows:
         return ""
-    for apply in FILTERS:
-        if judged or apply not in AT_THE_END:
-            lines = (fitting_lines if apply is fitting else apply)(lines, window)
-    rest = window.line_rest.strip()
-    overlaps = (n for n in range(min(len(rest), len(lines)), 0, -1) if lines.endswith(rest[:n]))
-    return lines[: len(lines) - next(overlaps, 0)].rstrip()
+    for apply in _FIRST_LINE if grows else _WHOLE_LINES:
+        lines = apply(lines, window)
+    if judged:
+        lines = fitting_lines(lines, window)
+    return before_tail(lines, window, whole=judged).rstrip()
 
 
 def is_final(text: str, window: Window) -> bool:

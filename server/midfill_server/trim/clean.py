@@ -5,14 +5,20 @@ import re
 from midfill_model.fim import CONTROL
 from midfill_server.context import Window
 
-_OPEN_DELIMITER = re.compile(r"<｜[^｜\n]{0,32}(?:｜)?\Z")
+_OPEN_DELIMITER = re.compile(r"<｜[^｜\n]{0,32}｜?$", re.M)
 _OPENS = re.compile(r"[:({\[,\\=>|&+-]\Z|\b(?:do|then|else|begin)\Z")
 
 
 def control_tokens(text: str, _: Window) -> str:
-    """Delimiters never reach the editor, nor the start of one at the end of a growing text."""
+    """Delimiters never reach the editor, nor the start of one at the end of a line, which may be growing."""
     cut = min((text.index(mark) for mark in CONTROL if mark in text), default=len(text))
-    return _OPEN_DELIMITER.sub("", text[:cut])
+    opened = _OPEN_DELIMITER.search(text, 0, cut)
+    return text[: opened.start() if opened else cut]
+
+
+def before_delimiter(text: str, _: Window) -> str:
+    """Without the sign at the end of a growing text that may become a delimiter."""
+    return text.removesuffix("<")
 
 
 def has_control_token(text: str) -> bool:

@@ -64,23 +64,27 @@ def fitting(text: str, window: Window) -> str:
 
     "" when all of them leave broken code.
     """
-    if not text.strip() or _fits(text, window):
-        return text
     judge = grammar(window.language) or BRACKETS
-    found = next((way for way in _ways(text, window, judge) if judge.fits(way, window)), None)
-    return fitting_lines(text, window) if found is None else found
+    for part in _beginnings(text):
+        if _fits(part, window):
+            return part
+        if (whole := _completed(part, window, judge)) is not None:
+            return whole
+    first_line = next(iter([*_beginnings(text)][-1:]), "")
+    return next((way for way in _mended(first_line, window, judge) if judge.fits(way, window)), "")
 
 
 @lru_cache(maxsize=8)  # asked with each token, and changes with each line
 def fitting_lines(text: str, window: Window) -> str:
     """The longest beginning in whole lines that fits, or would with what `fitting` adds to it at the least.
 
-    This much is certain of a text that grows.
+    This much is certain of a text that grows: `fitting` tries the same beginnings in the same order.
     """
     judge = grammar(window.language) or BRACKETS
-    return next(
-        (part for part in _beginnings(text) if _fits(part, window) or _begins(part, window, judge)), ""
-    )
+    for part in _beginnings(text):
+        if _fits(part, window) or (_completed(part, window, judge) or "").startswith(part):
+            return part
+    return ""
 
 
 def brackets_fit(text: str, window: Window, strictly: bool = False) -> bool:
@@ -105,33 +109,25 @@ def _fits(text: str, window: Window) -> bool:
     return brackets_fit(text, window, strictly=True) if verdict is None else verdict
 
 
-def _begins(text: str, window: Window, judge: Grammar) -> bool:
-    if _cut_off(text):
-        return False
-    ways = completed(text, judge.around(window), window, judge.comment)
-    return any(way.startswith(text) and judge.fits(way, window) for way in ways)
+def _completed(part: str, window: Window, judge: Grammar) -> str | None:
+    """With what it lacks at its end, if it fits then."""
+    if _cut_off(part):
+        return None
+    ways = completed(part, judge.around(window), window, judge.comment)
+    return next((way for way in ways if judge.fits(way, window)), None)
 
 
-def _ways(text: str, window: Window, judge: Grammar) -> Iterator[str]:
-    """What may be shown instead of `text`, the best first."""
+def _mended(line: str, window: Window, judge: Grammar) -> Iterator[str]:
+    """Ways to show at least a part of a line, the best first."""
     around = judge.around(window)
-    *longer, first_line = _beginnings(text)
-    for n, part in enumerate(longer):
-        if n:
+
+    def ways() -> Iterator[str]:
+        yield from completed(line, around, window, judge.comment)
+        for part in shortened(line, window):
             yield part
-        if not _cut_off(part):
             yield from completed(part, around, window, judge.comment)
-    if longer:
-        yield first_line
-    mended = _mended(first_line, around, window, judge.comment)
-    yield from islice(mended, 6 + _PARSED // (1 + sum(map(len, around))))
 
-
-def _mended(line: str, around: tuple[str, str], window: Window, comment: str) -> Iterator[str]:
-    yield from completed(line, around, window, comment)
-    for part in shortened(line, window):
-        yield part
-        yield from completed(part, around, window, comment)
+    return islice(ways() if line else (), 6 + _PARSED // (1 + sum(map(len, around))))
 
 
 def _cut_off(text: str) -> bool:

@@ -57,25 +57,25 @@ def sure_end(scored: Scored, start: int, confidence: float) -> int | None:
     return None
 
 
-def gated(scored: Scored, start: int, confidence: float) -> tuple[str, bool]:
-    """(what is worth showing of the text behind `start`, whether something was cut off)."""
-    end = sure_end(scored, start, confidence)
-    if end is None:
-        return scored.text[start:], False
-    shown = scored.text[start : whole_end(scored.text, start, end)]
-    return (shown if len(shown.strip()) >= _LEAST else ""), True
+def worth_showing(text: str, start: int, end: int) -> str:
+    """The beginning of `text` to show: up to `start`, and what is sure up to `end` if it is worth a look."""
+    end = whole_end(text, start, end)
+    return text[:end] if len(text[start:end].strip()) >= _LEAST else text[:start]
 
 
 def whole_end(text: str, start: int, end: int) -> int:
-    """The last place up to `end` where what was cut off leaves nothing half: no line of a block, no name,
-    no string, no operator without its operand."""
+    """The last place up to `end`, where the text is cut off, that leaves nothing half.
+
+    No line of a block, no name, no string, no operator without its operand. At the text's very end, where
+    it still grows, a name may go on.
+    """
     if (lines := text.rfind("\n", start, end)) >= 0 and text[start:lines].strip():
-        end = lines  # each further line has to earn its place
-    elif _in_word(text, end):
+        end = lines + 1  # each further line has to earn its place
+    elif end == len(text) or _in_word(text, end):
         end = start + len(re.sub(r"\w+\Z", "", text[start:end]))
     if (quote := _open_quote(text[start:end])) is not None:
         end = start + quote
-    while (found := _UNFINISHED.search(text, start, end)) and found.end() == end and end < len(text):
+    while found := _UNFINISHED.search(text, start, end):
         end = found.start()
     return end
 

@@ -16,19 +16,20 @@ def lines_that_stand_there(text: str, window: Window) -> str:
 
     The line above may come again as the body of a block that the item opens.
     Lines of brackets alone are often alike by right: they count where they are all that is left of the item,
-    follow below, and close more than the item opens.
+    follow below, and close more than the item has opened so far.
     """
-    above = _lines(window.prefix[: len(window.prefix) - len(window.line_start)])[-1:]
-    beneath = _lines(window.suffix.partition("\n")[2])[:_BELOW]
+    above, beneath = _above(window), _beneath(window)
     below = list(takewhile(lambda line: _indent(line) >= _indent(window.line_start), beneath))
-    again, known = ({line.rstrip(" ,") for line in place if _has_words(line)} for place in (above, beneath))
+    again, known = ({_bare(line) for line in place if _has_words(line)} for place in (above, beneath))
     lines = [line.rstrip() for line in (window.line_start + text).rstrip().split("\n")]
     first = 1 if window.line_start.strip() else 0  # of the lines that are wholly the model's
+    too_much = first_unmatched(text)
+    closes = text.count("\n", 0, too_much) if too_much < len(text) else len(lines)
     for n, line in enumerate(lines):
-        closing = n >= first and line and lines[n:] == below[: len(lines) - n]
+        closing = n >= max(first, closes) and line and lines[n:] == below[: len(lines) - n]
         opened = n > first and lines[n - 1].endswith((":", "{"))
-        stands_there = line.rstrip(" ,") in known or (line.rstrip(" ,") in again and not opened)
-        if stands_there or (closing and first_unmatched(text) < len(text)):
+        stands_there = _bare(line) in known or (_bare(line) in again and not opened)
+        if stands_there or closing:
             return _up_to(n, text)
     return text
 
@@ -37,7 +38,7 @@ def circles(text: str, window: Window) -> str:
     """Up to where it begins to go round: a line again at once, or for the third time, or a phrase thrice.
 
     An assignment is enough when it comes again behind one other line, or in a row of assignments, which may
-    have begun above the cursor.
+    have begun above the cursor. Of a first line that goes round, its beginning and one round are left.
     """
     seen: list[str] = []
     row = _row_above(window)
@@ -46,20 +47,71 @@ def circles(text: str, window: Window) -> str:
         at_once = seen[-1:] == [line] and len(line.strip()) > 2
         between = seen[-2:-1] == [line] and " = " in line
         third = seen.count(line) > 1 and _has_words(line)
-        if at_once or between or third or line in row or goes_round(line):
+        if at_once or between or third or line in row:
             return _up_to(n, text)
+        if (again := goes_round(line)) < len(line):
+            before = _up_to(n, text)
+            return before if before.strip() else text[: max(0, _start_of(n, text, window) + again)]
         seen.append(line)
         row = _row(row, line)
     return text
 
 
-def goes_round(text: str) -> bool:
-    """Whether `text` ends with the same words three times."""
+def certain(text: str, window: Window) -> str:
+    """What both filters above leave of a first line, however it goes on: nothing, if it may stand there."""
+    head = text[: text.rfind("\n") + 1]
+    if any(apply(head, window) != head for apply in (circles, lines_that_stand_there)):
+        return ""
+    *before, line = (window.line_start + text).split("\n")
+    line = line.rstrip()
+    line = _bare(line[: _second_round(line, least=1)])
+    known = [*_above(window), *_beneath(window), *_row_above(window), *before]
+    if any(it.startswith(line) for it in known):
+        return ""
+    return text[: max(0, _start_of(len(before), text, window) + len(line))]
+
+
+def goes_round(line: str) -> int:
+    """Where words begin for the second time, if `line` ends with them three times; else its length."""
+    return _second_round(line, least=2)
+
+
+def _second_round(line: str, least: int) -> int:
+    """Where `line` begins to repeat the words right before, up to its end; its length if nowhere.
+
+    `least`: 2 for two whole rounds at the least, 1 for the first character of one.
+    """
+    places = [len(line)]
     for n in _PHRASE:
-        phrase = text[-n:]
-        if text.endswith(3 * phrase) and any(map(str.isalpha, phrase)):
-            return True
-    return False
+        needed = 2 * n if least > 1 else 1
+        if not (line.endswith(line[-needed - n : -n]) and len(line) >= needed + n):
+            continue
+        begins = len(line) - _common_end(line, line[:-n])
+        if any(map(str.isalpha, line[begins - n : begins])):
+            places.append(begins)
+    return min(places)
+
+
+def _common_end(one: str, other: str) -> int:
+    """How many characters both end with."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one.endswith(other[-middle:]) else (low, middle - 1)
+    return low
+
+
+def _start_of(n: int, text: str, window: Window) -> int:
+    """Where line `n` of the cursor's line and `text` begins in `text`; of the cursor's, that is before it."""
+    return len(_up_to(n, text)) + 1 if n else -len(window.line_start)
+
+
+def _above(window: Window) -> list[str]:
+    return _lines(window.prefix[: len(window.prefix) - len(window.line_start)])[-1:]
+
+
+def _beneath(window: Window) -> list[str]:
+    return _lines(window.suffix.partition("\n")[2])[:_BELOW]
 
 
 def _row_above(window: Window) -> list[str]:
@@ -84,6 +136,10 @@ def _up_to(n: int, text: str) -> str:
 
 def _lines(text: str) -> list[str]:
     return [line.rstrip() for line in text.split("\n") if line.strip()]
+
+
+def _bare(line: str) -> str:
+    return line.rstrip().rstrip(" ,")
 
 
 def _has_words(line: str) -> bool:

@@ -39,3 +39,12 @@ def tail_that_follows(text: str, window: Window) -> str:
             if whole.endswith(rest[:n]):
                 return whole[:-n]
     return text
+
+
+def before_tail(text: str, window: Window, whole: bool) -> str:
+    """A growing text without the end that `tail_that_follows` may cut off; `whole`: without that line."""
+    rest = window.line_rest.strip()
+    if not rest or rest[0] in OPENER:
+        return text
+    common = next((n for n in range(min(len(rest), len(text)), 0, -1) if text.endswith(rest[:n])), 0)
+    return text.rpartition("\n")[0] if common and whole else text[: len(text) - common]

@@ -24,7 +24,7 @@ def is_complete(text: str, window: Window) -> bool:
 
 def whole_lines(text: str) -> str:
     """Without a last line that has no end: it still grows, or was cut. A first line is kept in any case."""
-    head = text.rpartition("\n")[0]
+    head = text[: max(text.rfind("\n"), text.rfind("\r"), 0)]
     return head if head.strip() else text
 
 
@@ -47,6 +47,8 @@ def _unit(text: str, window: Window) -> tuple[str, bool]:
         elif not line.strip():
             if something and not growing:
                 return "\n".join(lines[:n]), True
+        elif growing and _indent(line) >= base and "end".startswith(line.strip()):
+            something = True  # it may become the word that closes a block
         elif _indent(line) < base or (begun and _indent(line) == base and not _closes_block(line)):
             return "\n".join(lines[:n]), True
         elif (

@@ -22,16 +22,34 @@ class Watched:
         """(ids computed, where they start) of each step."""
         self.gate = threading.Event()
         self.fail: Callable[[int], Exception | None] = lambda _: None
+        self.lost: Exception | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._network, name)
 
     def next_id(self, ids: list[int], cache: torch.Tensor, start: int, *rest: Any) -> int:
+        self._pass(ids, start)
+        return int(self._network.next_id(ids, cache, start, *rest))
+
+    def next_ids(self, ids: list[int], cache: torch.Tensor, start: int, *rest: Any) -> Any:
+        self._pass(ids, start)
+        return self._network.next_ids(ids, cache, start, *rest)
+
+    def log_probabilities(
+        self, ids: list[int], cache: torch.Tensor, start: int, *rest: Any, **places: Any
+    ) -> Any:
+        self._pass(ids, start)
+        return self._network.log_probabilities(ids, cache, start, *rest, **places)
+
+    def synchronize(self) -> None:
+        if self.lost:
+            raise self.lost
+
+    def _pass(self, ids: list[int], start: int) -> None:
         self.gate.wait(30)
         if error := self.fail(len(ids)):
             raise error
         self.steps.append((len(ids), start))
-        return int(self._network.next_id(ids, cache, start, *rest))
 
 
 class Running:
@@ -41,9 +59,9 @@ class Running:
         self.engine = Engine(lambda _: loaded, 4, 1 << 24)
         self.engine.start()
 
-    def ask(self, slot: str, prompt: list[int], n: int) -> "queue.SimpleQueue[Any]":
+    def ask(self, slot: str, prompt: list[int], n: int, beam_width: int = 1) -> "queue.SimpleQueue[Any]":
         events: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self.engine.submit(Request(prompt, None, n, slot=slot), events.put)
+        self.engine.submit(Request(prompt, None, n, slot=slot, beam_width=beam_width), events.put)
         return events
 
 
@@ -84,7 +102,19 @@ def test_a_newer_request_of_the_document_ends_a_long_prefill(running: Running) -
     assert sum(n for n, _ in running.network.steps) < 2 * chunk
 
 
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
+def lack_of_memory() -> list[Exception]:
+    """Python's, CUDA's, and what torch says on a CPU, which has no class of its own."""
+    with pytest.raises(RuntimeError) as on_cpu:
+        torch.empty(1 << 60)
+    return [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), on_cpu.value]
+
+
+def fails_once(error: Exception) -> Callable[[int], Exception | None]:
+    errors = [error]
+    return lambda _: errors.pop() if errors else None
+
+
+@pytest.mark.parametrize("error", lack_of_memory(), ids=lambda error: type(error).__name__)
 def test_too_little_memory_is_one_sentence_and_the_next_request_works(
     running: Running, error: Exception
 ) -> None:
@@ -94,3 +124,80 @@ def test_too_little_memory_is_one_sentence_and_the_next_request_works(
     assert isinstance(failed, Failed)
     assert "not enough memory" in failed.message and "--cache-mb" in failed.message
     assert isinstance(end_of(running.ask("b", [1, 2], 2)), Done)
+
+
+@pytest.mark.parametrize("error", lack_of_memory(), ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("at_step", [0, 1, 3])
+@pytest.mark.parametrize("beam_width", [1, 4])
+def test_memory_that_idle_documents_hold_is_used_before_a_request_fails(
+    tiny: Loaded, error: Exception, at_step: int, beam_width: int
+) -> None:
+    """The step is made again, and the text is what it would have been."""
+    written = []
+    for fails in (False, True):
+        running = Running(tiny)
+        running.network.gate.set()
+        end_of(running.ask("idle", [9, 8, 7], 2))
+        steps = iter(range(99))
+        fail = fails_once(error)
+        if fails:
+            running.network.fail = lambda n, s=steps, f=fail: f(n) if next(s) >= at_step else None
+        events = running.ask("a", [1, 2, 3], 12, beam_width)
+        text = ""
+        while isinstance(event := events.get(timeout=30), Delta):
+            text += event.text
+        assert isinstance(event, Done) and event.timings.completion_tokens == 12
+        written.append(text)
+        idle = running.ask("idle", [9, 8, 7], 1)
+        ended = end_of(idle)
+        assert isinstance(ended, Done) and ended.timings.reused_tokens == (0 if fails else 2)
+        running.engine.stop(30)
+    assert written[0] == written[1]
+
+
+def test_no_slot_is_lost_to_requests_that_fail(running: Running) -> None:
+    """There are four."""
+    running.network.gate.set()
+    bad = Request([999_999], max_tokens=1)
+    running.network.fail = lambda n: ValueError("of this request") if n == 7 else None
+    for _ in range(6):
+        events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        running.engine.submit(bad, events.put)
+        assert isinstance(end_of(events), Failed)
+        assert isinstance(end_of(running.ask("", [1] * 7, 1)), Failed)
+    assert isinstance(end_of(running.ask("", [1, 2], 2)), Done)
+    assert running.engine.crash == ""
+
+
+def test_a_lost_device_ends_every_request_and_the_thread(running: Running) -> None:
+    """As after a kernel's illegal access: from then on every call fails, the one that waits, too."""
+    lost = RuntimeError("CUDA error: an illegal memory access was encountered")
+    waiting = running.ask("b", [4, 5], 2)
+    failing = running.ask("a", [1, 2, 3], 2)
+    running.network.fail = lambda _: lost
+    running.network.lost = lost
+    running.network.gate.set()
+    for events in (failing, waiting):
+        ended = end_of(events)
+        assert isinstance(ended, Failed) and "The GPU failed" in ended.message
+    assert running.engine.crash
+    running.engine.stop(30)
+    late = end_of(running.ask("c", [1], 1))
+    assert isinstance(late, Failed) and late.message == running.engine.crash
+
+
+def test_what_goes_wrong_outside_a_request_ends_the_thread(tiny: Loaded) -> None:
+    class Broken:
+        context = 100
+
+        def new_cache(self, _: int) -> torch.Tensor:
+            raise ZeroDivisionError
+
+    engine = Engine(lambda _: replace(tiny, network=Broken()), 4, 1 << 24)  # type: ignore[arg-type]
+    events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    engine.submit(Request([1], max_tokens=1), events.put)
+    engine.start()
+    ended = end_of(events)
+    assert isinstance(ended, Failed) and ended.message == engine.crash
+    assert "ZeroDivisionError" in engine.crash and "starts a new one" in engine.crash
+    assert engine.state.status == "failed"

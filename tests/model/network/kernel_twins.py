@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 LATENT_EPSILON = 1e-6
-ACTIVATION_SCALE = 1 / 64
+STORED_SCALE = 1 / 64
 
 
 # One token.
@@ -44,7 +44,7 @@ def choose(logits: Tensor, n_top: int, n_shared: int, scale: float) -> tuple[Ten
 
 def gate_up(gates: Tensor, ups: Tensor, x: Tensor, weights: Tensor) -> Tensor:
     """gates and ups [slots, I, D] of the chosen experts, x [D], weights [slots] -> [slots, I]."""
-    return F.silu(gates @ x) * (ups @ x) * weights[:, None] * ACTIVATION_SCALE
+    return F.silu(gates @ x) * (ups @ x) * weights[:, None] * STORED_SCALE
 
 
 def down(h: Tensor, w: Tensor, x: Tensor, scale: float) -> Tensor:
@@ -95,7 +95,7 @@ def attend_share(q: Tensor, latents: Tensor, rank: int) -> tuple[Tensor, Tensor,
 def combine(parts: Tensor, top: Tensor, total: Tensor) -> Tensor:
     """What `attend_share` gives for each share, stacked: [shares, H, R] and [shares, H] -> [H, R]."""
     weight = torch.exp(top - top.amax(0))
-    return (parts * weight[..., None]).sum(0) / (total * weight).sum(0)[:, None]
+    return (parts * weight[..., None]).sum(0) / (total * weight).sum(0)[:, None] * STORED_SCALE
 
 
 def values(mixed: Tensor, up: Tensor) -> Tensor:
@@ -108,7 +108,7 @@ def values(mixed: Tensor, up: Tensor) -> Tensor:
 
 def norm_rows(h: Tensor, parts: Tensor, gamma: Tensor, n_tokens: int, eps: float) -> tuple[Tensor, Tensor]:
     """h [T, D] plus parts [T, slots, D]; and its norm, zeros behind `n_tokens`."""
-    h = h + parts.float().sum(1)
+    h = h + parts.float().sum(1) / STORED_SCALE
     normed = F.rms_norm(h, gamma.shape, gamma.float(), eps)
     normed[n_tokens:] = 0
     return h, normed
@@ -129,7 +129,7 @@ def attend_rows(q: Tensor, latents: Tensor, start: int, scale: float, rank: int)
     scores = torch.einsum("thc,sc->ths", q, latents) * scale
     position = torch.arange(len(latents), device=q.device)
     unseen = position > start + torch.arange(len(q), device=q.device)[:, None, None]
-    return scores.masked_fill(unseen, -torch.inf).softmax(-1) @ latents[:, :rank]
+    return scores.masked_fill(unseen, -torch.inf).softmax(-1) @ latents[:, :rank] * STORED_SCALE
 
 
 def gather_pairs(chosen: Tensor, n_experts: int) -> list[list[int]]:
@@ -148,14 +148,14 @@ def gate_up_pairs(gates: Tensor, ups: Tensor, x: Tensor, chosen: Tensor, weights
     for expert in range(len(gates)):
         token, slot = (chosen == expert).nonzero(as_tuple=True)
         act = F.silu(x[token] @ gates[expert].T) * (x[token] @ ups[expert].T)
-        out[token, slot] = act * weights[token, slot, None] * ACTIVATION_SCALE
+        out[token, slot] = act * weights[token, slot, None] * STORED_SCALE
     return out
 
 
-def down_pairs(w: Tensor, x: Tensor, chosen: Tensor, scale: float) -> Tensor:
+def down_pairs(w: Tensor, x: Tensor, chosen: Tensor) -> Tensor:
     """w [experts, D, K], x [T, slots, K], chosen [T, slots] -> [T, slots, D]."""
     out = x.new_zeros(*chosen.shape, w.shape[1])
     for expert in range(len(w)):
         token, slot = (chosen == expert).nonzero(as_tuple=True)
-        out[token, slot] = x[token, slot] @ w[expert].T * scale
+        out[token, slot] = x[token, slot] @ w[expert].T
     return out

@@ -307,7 +307,7 @@ def test_multiply(s: Shape, room: Room, size: int, add: bool) -> None:
         in_chunks(x), stored.words, stored.scales, CODE, out, out, size, rows, K=s.hidden, ADD=add, **tile,
     )  # fmt: skip
     product = twins.multiply(x.float(), matrix.dense())
-    assert_near(out, before + product if add else product)
+    assert_near(out, before + product / twins.STORED_SCALE if add else product)
 
 
 def test_expand(s: Shape, room: Room) -> None:
@@ -324,15 +324,18 @@ def test_turn_rows(s: Shape, room: Room) -> None:
     n, start = 13, s.positions - 11
     turns, cache = room.turns(s.positions, s.rope), room.random(3, s.positions, s.rank + s.rope, dtype=HALF)
     before, gamma = cache.clone(), room.random(s.rank)
-    y = room.random(n, s.rank + s.rope + s.heads * (s.plain + s.rope), dtype=HALF)
+    y = room.random(n, s.rank + s.rope + s.heads * (s.plain + s.rope))
     state, anchor = state_of(start, n - 2, cache)
-    q = room.output(n, s.heads, s.rank + s.rope, dtype=HALF)
+    q, plain = (room.output(n, s.heads, width, dtype=HALF) for width in (s.rank + s.rope, s.plain))
     prefill_kernels.turn_rows[(n,)](
-        y, gamma, turns.real.contiguous(), turns.imag.contiguous(), state, anchor, 2, q, s.heads,
-        R=s.rank, ROPE=s.rope, PLAIN=s.plain, BH=power_of_two(s.heads), num_warps=4, **UNIT,
+        y, gamma, turns.real.contiguous(), turns.imag.contiguous(), state, anchor, 2, plain, q, s.heads,
+        R=s.rank, ROPE=s.rope, PLAIN=s.plain, BH=power_of_two(s.heads), BP=power_of_two(s.plain), num_warps=4,
+        **UNIT,
     )  # fmt: skip
     here = turns[start:]
-    rotated = y[:-2, s.rank + s.rope :].view(n - 2, s.heads, -1)[..., s.plain :]
+    queries, rotated = y[:-2, s.rank + s.rope :].view(n - 2, s.heads, -1).tensor_split((s.plain,), -1)
+    assert_near(plain[:-2], queries)
+    assert plain[-2:].isnan().all()
     assert_near(q[:-2, :, s.rank :], twins.turn(rotated, here[:, None]))
     assert q[:, :, : s.rank].isnan().all()
     assert_near(cache[2, start:], twins.latent_rows(y[:-2, : s.rank + s.rope], gamma, here))
@@ -407,7 +410,7 @@ def test_experts_of_many_tokens(s: Shape, room: Room, size: int) -> None:
     act, stored = room.output(size, s.slots, chunks, dtype=HALF), gate_up.words
     prefill_kernels.gate_up_pairs[(-(-2 * s.inner // tile["BN"]), n_tiles)](
         in_chunks(x), stored.words, stored.scales, CODE, *where, weights, act, n_pairs, s.inner,
-        twins.ACTIVATION_SCALE, E=s.routed, SLOTS=s.slots, SHARED=s.shared, K=s.hidden, **tile,
+        E=s.routed, SLOTS=s.slots, SHARED=s.shared, K=s.hidden, **tile,
     )  # fmt: skip
     wanted = twins.gate_up_pairs(gates, ups, x.float(), chosen, weights)
     assert_near(from_chunks(act, s.inner)[:-1], wanted[:-1])
@@ -416,10 +419,10 @@ def test_experts_of_many_tokens(s: Shape, room: Room, size: int) -> None:
     x = wanted.to(HALF)
     out, stored = room.output(size, s.slots, s.hidden, dtype=HALF), down.words
     prefill_kernels.down_pairs[(-(-s.hidden // tile["BN"]), n_tiles)](
-        in_chunks(x), stored.words, stored.scales, CODE, *where, out, n_pairs, s.hidden, 64.0,
+        in_chunks(x), stored.words, stored.scales, CODE, *where, out, n_pairs, s.hidden,
         E=s.routed, SHARED=s.shared, K=s.inner, **tile,
     )  # fmt: skip
-    assert_near(out[:-1], twins.down_pairs(downs, x.float(), chosen, 64.0)[:-1])
+    assert_near(out[:-1], twins.down_pairs(downs, x.float(), chosen)[:-1])
     assert out[-1].isnan().all()
 
 

@@ -19,8 +19,11 @@ import pytest
 
 from midfill_model import fim
 from midfill_model.checkpoint.shapes import tensor_shapes
+from midfill_model.generation.completion import Delta
 from midfill_model.generation.tokens import BYTE_OF
 from midfill_model.lab import synthetic
+from midfill_model.process.main import main
+from midfill_model.process.wire import Answer, sse
 
 PROMPT = {"prompt": "def add(a, b):\n    return ", "suffix": "\n", "max_tokens": 8, "slot": "a"}
 
@@ -283,6 +286,62 @@ async def test_a_bad_model_is_a_state_and_not_a_crash(tmp_path: Path) -> None:
     assert "Traceback" not in errors
 
 
+@pytest.mark.parametrize("name", ["engine.json", "engine.sock"])
+def test_an_engine_that_nobody_can_find_ends(tmp_path: Path, tiny_folder: Path, name: str) -> None:
+    """A cleaner of temporary files took its card or socket: it frees the lock for one that can be found."""
+    process = start(tmp_path, tiny_folder)
+    wait_for_card(tmp_path, process)
+    (tmp_path / name).unlink()
+    errors = process.communicate(timeout=60)[1]
+    assert (process.returncode, errors.count("\n")) == (1, 1)
+    assert f"{tmp_path / name} was removed" in errors
+    assert [path.name for path in tmp_path.iterdir()] == ["engine.lock"]
+
+
+def test_an_engine_whose_thread_dies_ends_and_says_why(tmp_path: Path, tiny_folder: Path) -> None:
+    """With its card and socket, so that the next completion starts another."""
+    code = (
+        "import sys\n"
+        "from midfill_model.generation import engine\n"
+        "from midfill_model.process.main import main\n"
+        "def broken(*_): raise ZeroDivisionError\n"
+        "engine.Slots = broken\nsys.exit(main(sys.argv[1:]))"
+    )
+    where = ("--runtime-dir", str(tmp_path), "--model", str(tiny_folder), "--threads", "1")
+    process = subprocess.run(
+        [sys.executable, "-I", "-c", code, *where], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert process.returncode == 1
+    last = process.stderr.splitlines()[-1]
+    assert last.startswith("midfill engine: The generation thread failed (ZeroDivisionError); ")
+    assert [path.name for path in tmp_path.iterdir()] == ["engine.lock"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--threads", "0"),
+        ("--threads", "-3"),
+        ("--threads", "two"),
+        ("--cache-mb", "-1"),
+        ("--port", "99999"),
+        ("--device", "tpu"),
+        ("--slots", "0"),
+        ("--idle-minutes", "-1"),
+        ("--idle-minutes", "nan"),
+        ("--idle-minutes", "soon"),
+        ("--no-such-option",),
+    ],
+)
+def test_a_bad_option_is_one_sentence(capsys: pytest.CaptureFixture[str], options: tuple[str, ...]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(list(options))
+    errors = capsys.readouterr().err
+    assert end.value.code == 2
+    assert errors.startswith("midfill engine: ") and errors.endswith(".\n") and errors.count("\n") == 1
+    assert options[0] in errors
+
+
 async def test_a_dead_engines_socket_is_replaced(tmp_path: Path, tiny_folder: Path) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / "engine.sock"))
@@ -327,3 +386,20 @@ async def test_other_files_and_the_head_stand_before_the_prefix(http: httpx.Asyn
     assert last["timings"]["context_bytes"] == 8 and last["timings"]["prefix_bytes"] == 4
     refused = await http.post("/v1/completions", json=body | {"context": "text"})
     assert refused.status_code == 400 and "context must be a list" in refused.text
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\x85", "é", "\x0b", "\r"])
+def test_no_text_ends_an_event(sign: str) -> None:
+    """Whatever a client takes for the end of a line, an event's data is one."""
+    event = sse(Answer("m").chunk(Delta(f"a{sign}b")))
+    (data,) = [line for line in event.splitlines() if line]
+    assert json.loads(data.removeprefix("data: "))["choices"][0]["text"] == f"a{sign}b"
+
+
+async def test_a_folder_whose_name_is_no_utf8(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"mod\xe9l")
+    process = start(tmp_path, folder)
+    async with client(wait_for_card(tmp_path, process)) as http:
+        assert "There is no model folder" in (await health(http, status="failed"))["message"]
+        assert (await http.post("/v1/completions", json=PROMPT)).status_code == 503
+    assert end(process)[0] == 0

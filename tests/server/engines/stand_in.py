@@ -1,7 +1,7 @@
 """A process that stands in for `midfill engine`: its lock, card, /health and completions, and ways to die.
 
-What it does is JSON in $STAND_IN: seconds `before_lock` and `before_card`; `dies`: "at once", "loading" or
-"writing"; `says`: the last line that it logs before it dies.
+What it does is JSON in $STAND_IN: seconds `before_lock` and `before_card`; `dies`: "at once", "loading",
+"writing" or "in order"; `says`: the last line that it logs before it dies.
 """
 
 import json
@@ -41,12 +41,19 @@ class Handler(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["content-length"]))
         if self.path == "/shutdown":
             self.answer("{}")
-            (Path(self.server.server_address) / ".." / seam.CARD).resolve().unlink()  # type: ignore[arg-type]
-            os._exit(0)
+            self.end()
         if DOES.get("dies") == "writing":
             die()
+        if DOES.get("dies") == "in order":  # as an engine does whose GPU is lost
+            print(DOES["says"], file=sys.stderr, flush=True)
+            self.answer('data: {"error": {"message": "the GPU is lost"}}\n\n')
+            self.end()
         choices = [{"index": 0, "text": "return a", "finish_reason": "stop"}]
         self.answer(f"data: {json.dumps({'choices': choices})}\n\ndata: [DONE]\n\n")
+
+    def end(self) -> None:
+        Path(str(self.server.server_address)).with_name(seam.CARD).unlink()
+        os._exit(0)
 
     def answer(self, text: str) -> None:
         self.send_response(200)

@@ -90,10 +90,11 @@ async def test_a_killed_engine_is_replaced_within_the_request(
     front.resident.close()
 
 
+@pytest.mark.parametrize("dies", ["writing", "in order"])
 async def test_an_engine_that_dies_in_each_generation_is_started_three_times_and_said_once(
-    front: Front, runtime: Path, stand_in: Does
+    front: Front, runtime: Path, stand_in: Does, dies: str
 ) -> None:
-    stand_in(dies="writing", says="no memory left")
+    stand_in(dies=dies, says="no memory left")
     for _ in range(20):
         with pytest.raises(BackendError):
             await front.ask()

@@ -212,7 +212,7 @@ async def answered(engine: Interrupting, language: str) -> tuple[str, list[str],
     completer = Completer(engine.stream)
     window = Window("x = ", "\n", language=language)
     text = await completer.complete(Ask("file:///a", window, debounce=0, max_tokens=64), shown.append)
-    return text, shown, completer.recent.find("file:///a", window)
+    return text, shown, completer.recent.find("file:///a", window, 0)
 
 
 async def test_what_the_engine_ended_is_no_answer_and_not_remembered() -> None:

@@ -2,6 +2,8 @@ import pytest
 
 from midfill_server.context import Window
 from midfill_server.keystroke.recent import Recent
+from midfill_server.keystroke.written import Written
+from midfill_server.trim.gate import Scored
 
 URI = "file:///a.py"
 ASKED = Window("def f():\n    ", "\n\nf()\n")
@@ -13,40 +15,40 @@ def typed(text: str) -> Window:
 
 def known(text: str = "return 1") -> Recent:
     recent = Recent()
-    recent.add(URI, ASKED, text)
+    recent.add(URI, Written(ASKED, Scored(text), whole=text))
     return recent
 
 
 def test_the_same_place_is_known() -> None:
-    assert known().find(URI, ASKED) == "return 1"
+    assert known().find(URI, ASKED, 0) == "return 1"
 
 
 def test_typing_along_leaves_the_rest() -> None:
-    assert known().find(URI, typed("ret")) == "urn 1"
+    assert known().find(URI, typed("ret"), 0) == "urn 1"
 
 
 def test_typing_something_else_is_not_known() -> None:
-    assert known().find(URI, typed("rex")) is None
+    assert known().find(URI, typed("rex"), 0) is None
 
 
 def test_what_follows_a_whole_answer_is_not_known() -> None:
-    assert known().find(URI, typed("return 1")) is None
+    assert known().find(URI, typed("return 1"), 0) is None
 
 
 def test_nothing_to_show_is_an_answer_too() -> None:
-    assert known("").find(URI, ASKED) == ""
-    assert known("").find(URI, typed("r")) is None
+    assert known("").find(URI, ASKED, 0) == ""
+    assert known("").find(URI, typed("r"), 0) is None
 
 
 def test_another_document_or_another_suffix_is_not_known() -> None:
-    assert known().find("file:///b.py", ASKED) is None
-    assert known().find(URI, Window(ASKED.prefix, "\n\ng()\n")) is None
+    assert known().find("file:///b.py", ASKED, 0) is None
+    assert known().find(URI, Window(ASKED.prefix, "\n\ng()\n"), 0) is None
 
 
 def test_the_newest_answer_wins() -> None:
     recent = known("return 1")
-    recent.add(URI, ASKED, "return 2")
-    assert recent.find(URI, ASKED) == "return 2"
+    recent.add(URI, Written(ASKED, Scored("return 2"), whole="return 2"))
+    assert recent.find(URI, ASKED, 0) == "return 2"
 
 
 @pytest.mark.parametrize(
@@ -69,21 +71,21 @@ def test_what_the_editor_closes_by_itself_leaves_the_rest(
 ) -> None:
     recent = Recent()
     asked = Window("f = g", "\n\nf()\n")
-    recent.add(URI, asked, item)
-    assert recent.find(URI, Window(asked.prefix + keys, closers + asked.suffix)) == rest
-    assert recent.find(URI, Window(asked.prefix + keys, (closers + asked.suffix)[:-1])) in (rest, None)
+    recent.add(URI, Written(asked, Scored(item), whole=item))
+    assert recent.find(URI, Window(asked.prefix + keys, closers + asked.suffix), 0) == rest
+    assert recent.find(URI, Window(asked.prefix + keys, (closers + asked.suffix)[:-1]), 0) in (rest, None)
 
 
 def test_typing_over_what_the_editor_closed_leaves_the_rest() -> None:
     recent = Recent()
     asked = Window("f = g", "\n")
-    recent.add(URI, asked, "(a).b")
-    assert recent.find(URI, Window("f = g(a", ")\n")) == ""
-    assert recent.find(URI, Window("f = g(a)", "\n")) == ".b"
+    recent.add(URI, Written(asked, Scored("(a).b"), whole="(a).b"))
+    assert recent.find(URI, Window("f = g(a", ")\n"), 0) == ""
+    assert recent.find(URI, Window("f = g(a)", "\n"), 0) == ".b"
 
 
 def test_memory_is_bounded() -> None:
     recent = Recent(size=3)
     for n in range(10):
-        recent.add(f"file:///{n}.py", ASKED, "x")
-    assert [n for n in range(10) if recent.find(f"file:///{n}.py", ASKED)] == [7, 8, 9]
+        recent.add(f"file:///{n}.py", Written(ASKED, Scored("x"), whole="x"))
+    assert [n for n in range(10) if recent.find(f"file:///{n}.py", ASKED, 0)] == [7, 8, 9]

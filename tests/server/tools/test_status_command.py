@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from midfill_server.tools.status_command import STOPPED, in_words
+from midfill_server.tools.status_command import STOPPED, as_text
 
 READY: dict[str, Any] = STOPPED | {
     "state": "ready",
@@ -19,18 +19,18 @@ READY: dict[str, Any] = STOPPED | {
 
 
 def test_the_memory_that_is_held_is_told() -> None:
-    assert in_words(READY) == (
+    assert as_text(READY) == (
         "ready: model lite in nf4, double-quantised on NVIDIA H200, process 7, up 61 s, 3 requests, "
         "10.0 GiB of GPU memory, 1.5 GiB of memory. Ready."
     )
 
 
 def test_a_model_that_was_not_trained_to_fill_in_the_middle_is_named() -> None:
-    words = in_words(READY | {"fim_trained": False})
+    words = as_text(READY | {"fim_trained": False})
     assert "was not trained to fill in the middle" in words and "`midfill download lite`" in words
 
 
 def test_an_engine_that_is_loading_or_gone() -> None:
     loading = READY | {"state": "loading", "fim_trained": None, "memory": {}, "message": "Loading the model."}
-    assert in_words(loading).endswith("3 requests. Loading the model.")
-    assert in_words(STOPPED).startswith("No engine is running")
+    assert as_text(loading).endswith("3 requests. Loading the model.")
+    assert as_text(STOPPED).startswith("No engine is running")

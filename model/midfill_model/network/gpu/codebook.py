@@ -82,6 +82,18 @@ _EIGHT = tl.constexpr(
 )
 
 
+LARGEST_IN_PAIRS = tl.constexpr(16_376.0)
+"""What a vector for `dot_words` holds at most: it adds four products up in fp16, which ends at 65,504."""
+
+
+@triton.jit
+def stored(x, ptr, LARGEST: tl.constexpr = 65_504.0):
+    """x as what `ptr` points to: fp16 holds at most LARGEST, and never an infinity."""
+    if ptr.dtype.element_ty == tl.float16:
+        x = tl.minimum(tl.maximum(x, -LARGEST), LARGEST)
+    return x.to(ptr.dtype.element_ty)
+
+
 @triton.jit
 def codes(code_ptr, FAST: tl.constexpr):
     """The table for `scaled_pairs`, as [1, 1] tensors: Triton carries no scalar through it."""

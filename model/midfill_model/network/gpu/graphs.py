@@ -33,7 +33,12 @@ class FusedDeepseekV2:
     n_guesses = 0  # sixteen ids cost as much as four alone: about what guesses would win
 
     def __init__(
-        self, config: Config, weights: FusedWeights, context: int, sizes: Mapping[int, int] = SIZES
+        self,
+        config: Config,
+        weights: FusedWeights,
+        context: int,
+        sizes: Mapping[int, int] = SIZES,
+        half: torch.dtype | None = None,
     ) -> None:
         self.config = config
         self.context = context
@@ -41,7 +46,7 @@ class FusedDeepseekV2:
         self.weights_dtype = "nf4" if weights.head.groups is None else "nf4, double-quantised"
         self.prefill_chunk = max(sizes)
         self.device = weights.embedding.device
-        self._network = prepare(config, weights, context)
+        self._network = prepare(config, weights, context, half)
         self._weights = weights
         fast = self._network.fast
         self._anchor = torch.empty(64, dtype=self._network.cache_type, device=self.device)

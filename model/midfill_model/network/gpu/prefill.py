@@ -37,7 +37,8 @@ class Prefill:
         self._expert_tiles = tiles(n_tokens, network.fast, experts=True)
         self._normed = room(n_tokens, _whole_chunks(width))
         self._plain = room(n_tokens, width, dtype=torch.float32)
-        self._inputs = room(n_tokens, c.latent_dim + heads * c.qk_head_dim)
+        self._inputs = room(n_tokens, c.latent_dim + heads * c.qk_head_dim, dtype=torch.float32)
+        self._plain_queries = room(n_tokens, heads, c.qk_nope_head_dim)
         self._key_value = room(heads, c.qk_nope_head_dim + c.v_head_dim, rank)
         self._queries = room(n_tokens, heads, c.latent_dim)
         self._mixed = room(n_tokens, heads, rank)
@@ -92,8 +93,10 @@ class Prefill:
         unit = 16 // anchor.element_size()
         self._multiply(self._normed, layer.inputs, self._inputs, add=False)
         kernels.turn_rows[(self.n_tokens,)](
-            self._inputs, layer.latent_norm, network.cos, network.sin, state, anchor, index, self._queries,
-            heads, R=rank, ROPE=rope, PLAIN=plain, BH=power_of_two(heads), UNIT=unit, num_warps=4,
+            self._inputs, layer.latent_norm, network.cos, network.sin, state, anchor, index,
+            self._plain_queries, self._queries, heads,
+            R=rank, ROPE=rope, PLAIN=plain, BH=power_of_two(heads), BP=power_of_two(plain), UNIT=unit,
+            num_warps=4,
         )  # fmt: skip
         n_rows = heads * (plain + c.v_head_dim)
         kernels.expand[(n_rows // 16, rank // 64)](
@@ -101,8 +104,7 @@ class Prefill:
             K=rank, BN=16, FAST=network.fast, num_warps=4,
         )  # fmt: skip
         keys, values = self._key_value.split_with_sizes((plain, c.v_head_dim), 1)  # [H, n, R], [H, v, R]
-        queries = self._inputs[:, c.latent_dim :].view(self.n_tokens, heads, -1)[..., :plain]
-        self._queries[..., :rank] = (queries.transpose(0, 1) @ keys).transpose(0, 1)
+        self._queries[..., :rank] = (self._plain_queries.transpose(0, 1) @ keys).transpose(0, 1)
         rows = self.n_tokens * heads
         block = self._block
         kernels.attend_rows[(-(-rows // block), self._splits)](
@@ -151,13 +153,12 @@ class Prefill:
         tile = self._expert_tiles
         kernels.gate_up_pairs[(-(-2 * e.inner // tile["BN"]), n_tiles)](
             self._normed, e.gate_up.words, e.gate_up.scales, network.code, *where, self._weights,
-            self._activations, n_pairs, e.inner, step_kernels.ACTIVATION_SCALE.value, E=e.n_routed,
+            self._activations, n_pairs, e.inner, E=e.n_routed,
             SLOTS=e.slots, SHARED=e.n_shared, K=width, **tile,
         )  # fmt: skip
         kernels.down_pairs[(-(-width // tile["BN"]), n_tiles)](
             self._activations, e.down.words, e.down.scales, network.code, *where, self._expert_out, n_pairs,
-            width, 1 / step_kernels.ACTIVATION_SCALE.value, E=e.n_routed, SHARED=e.n_shared, K=e.inner,
-            **tile,
+            width, E=e.n_routed, SHARED=e.n_shared, K=e.inner, **tile,
         )  # fmt: skip
 
 

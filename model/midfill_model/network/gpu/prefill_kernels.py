@@ -14,7 +14,8 @@ P = T * slots pairs of a token and one of its experts.
 import triton
 import triton.language as tl
 
-from .codebook import codes, eight_values, in_chunk, maxima, scaled_pairs
+from .codebook import codes, eight_values, in_chunk, maxima, scaled_pairs, stored
+from .step_kernels import STORED_SCALE
 
 
 @triton.jit
@@ -22,7 +23,8 @@ def norm_rows(
     h_ptr, parts_ptr, gamma_ptr, normed_ptr, plain_ptr, state_ptr, eps,
     SLOTS: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr, PLAIN: tl.constexpr,
 ):  # fmt: skip
-    """h [T, D] += the SLOTS parts of each token [T, SLOTS, D]; normed = norm(h) * gamma, zeros behind the last.
+    """h [T, D] += the SLOTS parts of each token [T, SLOTS, D], which are stored smaller by STORED_SCALE;
+    normed = norm(h) * gamma, zeros behind the last.
 
     With PLAIN it is also stored in the order of its columns, fp32 [T, D], for the router.
     """
@@ -31,7 +33,8 @@ def norm_rows(
     ok = column < D
     h = tl.load(h_ptr + token * D + column, mask=ok, other=0.0)
     for slot in tl.static_range(SLOTS):
-        h += tl.load(parts_ptr + (token * SLOTS + slot) * D + column, mask=ok, other=0.0).to(tl.float32)
+        part = tl.load(parts_ptr + (token * SLOTS + slot) * D + column, mask=ok, other=0.0)
+        h += part.to(tl.float32) / STORED_SCALE
     if SLOTS > 0:
         tl.store(h_ptr + token * D + column, h, mask=ok)
     gamma = tl.load(gamma_ptr + column, mask=ok, other=0.0).to(tl.float32)
@@ -50,7 +53,7 @@ def join_heads(heads_ptr, out_ptr, T, V: tl.constexpr, N: tl.constexpr, BLOCK: t
     column = tl.arange(0, BLOCK)
     ok = column < N
     value = tl.load(heads_ptr + (column // V * T + token) * V + column % V, mask=ok, other=0.0)
-    tl.store(out_ptr + token * (tl.cdiv(N, 128) * 128) + in_chunk(column), value, mask=ok)
+    tl.store(out_ptr + token * (tl.cdiv(N, 128) * 128) + in_chunk(column), stored(value, out_ptr), mask=ok)
 
 
 @triton.jit
@@ -58,7 +61,7 @@ def multiply(
     x_ptr, w_ptr, absmaxes, code_ptr, y_ptr, h_ptr, T, N,
     K: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, ADD: tl.constexpr, FAST: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
-    """y [T, N] = x [T, K] · Wᵀ; with ADD it is added to h [T, N] instead."""
+    """y [T, N] = x [T, K] · Wᵀ; with ADD h [T, N] grows by that over STORED_SCALE instead."""
     row = tl.program_id(0) * BN + tl.arange(0, BN)
     token = tl.program_id(1) * BM + tl.arange(0, BM)
     sums = _product(
@@ -68,9 +71,9 @@ def multiply(
     out = token[:, None].to(tl.int64) * N + row[None, :]
     ok = (token < T)[:, None] & (row < N)[None, :]
     if ADD:
-        tl.store(h_ptr + out, tl.load(h_ptr + out, mask=ok, other=0.0) + sums, mask=ok)
+        tl.store(h_ptr + out, tl.load(h_ptr + out, mask=ok, other=0.0) + sums / STORED_SCALE, mask=ok)
     else:
-        tl.store(y_ptr + out, sums.to(y_ptr.dtype.element_ty), mask=ok)
+        tl.store(y_ptr + out, stored(sums, y_ptr), mask=ok)
 
 
 @triton.jit
@@ -99,10 +102,18 @@ def _product(
             w = tl.load(w_at, mask=(first + word < W)[None, :], other=0)
             absmax = maxima(absmaxes, block, (first + 8 * tl.arange(0, 2) < W)[None, :])
         w0, w1, w2, w3 = scaled_pairs(w, absmax, code, BN, FAST)
-        sums = tl.dot(w0, tl.trans(tl.load(x_at, mask=ok, other=0.0)), sums, input_precision=precision)
-        sums = tl.dot(w1, tl.trans(tl.load(x_at + 32, mask=ok, other=0.0)), sums, input_precision=precision)
-        sums = tl.dot(w2, tl.trans(tl.load(x_at + 64, mask=ok, other=0.0)), sums, input_precision=precision)
-        sums = tl.dot(w3, tl.trans(tl.load(x_at + 96, mask=ok, other=0.0)), sums, input_precision=precision)
+        sums = tl.dot(
+            w0, tl.trans(tl.load(x_at, mask=ok, other=0.0).to(w0.dtype)), sums, input_precision=precision
+        )
+        sums = tl.dot(
+            w1, tl.trans(tl.load(x_at + 32, mask=ok, other=0.0).to(w1.dtype)), sums, input_precision=precision
+        )
+        sums = tl.dot(
+            w2, tl.trans(tl.load(x_at + 64, mask=ok, other=0.0).to(w2.dtype)), sums, input_precision=precision
+        )
+        sums = tl.dot(
+            w3, tl.trans(tl.load(x_at + 96, mask=ok, other=0.0).to(w3.dtype)), sums, input_precision=precision
+        )
         x_at += 128
         w_at += 16
         block += 2
@@ -126,10 +137,12 @@ def expand(w_ptr, absmaxes, code_ptr, out_ptr, K: tl.constexpr, BN: tl.constexpr
 
 @triton.jit
 def turn_rows(
-    y_ptr, gamma_ptr, cos_ptr, sin_ptr, state_ptr, cache_ptr, layer, q_ptr, H,
-    R: tl.constexpr, ROPE: tl.constexpr, PLAIN: tl.constexpr, BH: tl.constexpr, UNIT: tl.constexpr,
+    y_ptr, gamma_ptr, cos_ptr, sin_ptr, state_ptr, cache_ptr, layer, plain_ptr, q_ptr, H,
+    R: tl.constexpr, ROPE: tl.constexpr, PLAIN: tl.constexpr, BH: tl.constexpr, BP: tl.constexpr, UNIT: tl.constexpr,
 ):  # fmt: skip
-    """One token of y [T, R + r + H*(n+r)]: its latent row into the cache, its rotated queries into q [T, H, R+r]."""
+    """One token of y [T, R + r + H*(n+r)]: its latent row into the cache, its plain queries into plain [T, H, n],
+    its rotated queries into q [T, H, R+r].
+    """
     token = tl.program_id(0)
     if token < tl.load(state_ptr + 4):
         position = tl.load(state_ptr + 2) + token
@@ -138,7 +151,6 @@ def turn_rows(
         turn = tl.arange(0, ROPE // 2)
         cos = tl.load(cos_ptr + position * (ROPE // 2) + turn)
         sin = tl.load(sin_ptr + position * (ROPE // 2) + turn)
-        dtype = cache_ptr.dtype.element_ty
         row_ptr = (
             cache_ptr + tl.load(state_ptr) * UNIT + (layer * tl.load(state_ptr + 1) + position) * (R + ROPE)
         )
@@ -146,20 +158,25 @@ def turn_rows(
         latent = tl.load(y_ptr + column).to(tl.float32)
         latent *= tl.rsqrt(tl.sum(latent * latent, 0) / R + 1e-6)
         latent *= tl.load(gamma_ptr + column).to(tl.float32)
-        tl.store(row_ptr + column, latent.to(dtype))
+        tl.store(row_ptr + column, stored(latent, cache_ptr))
         even = tl.load(y_ptr + R + 2 * turn).to(tl.float32)
         odd = tl.load(y_ptr + R + 2 * turn + 1).to(tl.float32)
-        tl.store(row_ptr + R + 2 * turn, (even * cos - odd * sin).to(dtype))
-        tl.store(row_ptr + R + 2 * turn + 1, (even * sin + odd * cos).to(dtype))
+        tl.store(row_ptr + R + 2 * turn, stored(even * cos - odd * sin, cache_ptr))
+        tl.store(row_ptr + R + 2 * turn + 1, stored(even * sin + odd * cos, cache_ptr))
         head = tl.arange(0, BH)
         ok = (head < H)[:, None] & (turn >= 0)[None, :]
         at = R + ROPE + head[:, None] * (PLAIN + ROPE) + PLAIN + 2 * turn[None, :]
         even = tl.load(y_ptr + at, mask=ok, other=0.0).to(tl.float32)
         odd = tl.load(y_ptr + at + 1, mask=ok, other=0.0).to(tl.float32)
         out_ptr = q_ptr + (token.to(tl.int64) * H + head[:, None]) * (R + ROPE) + R + 2 * turn[None, :]
-        dtype = q_ptr.dtype.element_ty
-        tl.store(out_ptr, (even * cos[None, :] - odd * sin[None, :]).to(dtype), mask=ok)
-        tl.store(out_ptr + 1, (even * sin[None, :] + odd * cos[None, :]).to(dtype), mask=ok)
+        tl.store(out_ptr, stored(even * cos[None, :] - odd * sin[None, :], q_ptr), mask=ok)
+        tl.store(out_ptr + 1, stored(even * sin[None, :] + odd * cos[None, :], q_ptr), mask=ok)
+        plain = tl.arange(0, BP)
+        ok = (head < H)[:, None] & (plain < PLAIN)[None, :]
+        at = R + ROPE + head[:, None] * (PLAIN + ROPE) + plain[None, :]
+        query = tl.load(y_ptr + at, mask=ok, other=0.0)
+        out_ptr = plain_ptr + (token.to(tl.int64) * H + head[:, None]) * PLAIN + plain[None, :]
+        tl.store(out_ptr, stored(query, plain_ptr), mask=ok)
 
 
 @triton.jit
@@ -184,7 +201,7 @@ def attend_rows(
     if first_row // H < n_tokens:
         latent, rope = tl.arange(0, R), tl.arange(0, ROPE)
         at = row[:, None].to(tl.int64) * (R + ROPE)
-        q = tl.load(q_ptr + at + latent[None, :], mask=ok[:, None], other=0.0)
+        q = stored(tl.load(q_ptr + at + latent[None, :], mask=ok[:, None], other=0.0), q_ptr)
         turned = tl.load(q_ptr + at + R + rope[None, :], mask=ok[:, None], other=0.0)
         rows_ptr = cache_ptr + tl.load(state_ptr) * UNIT + layer * tl.load(state_ptr + 1) * (R + ROPE)
         top = tl.full([BM], -1e30, tl.float32)
@@ -211,7 +228,7 @@ def attend_rows(
             top = higher
         out = (split.to(tl.int64) * n_rows + row) * R
         if SPLITS == 1:
-            mixed = mixed / total[:, None]
+            mixed = mixed / total[:, None] * STORED_SCALE
         tl.store(
             part_ptr + out[:, None] + latent[None, :], mixed.to(part_ptr.dtype.element_ty), mask=ok[:, None]
         )
@@ -257,7 +274,7 @@ def lay_out_tiles(
 @triton.jit
 def gate_up_pairs(
     x_ptr, w_ptr, absmaxes, code_ptr, tile_expert_ptr, tile_first_ptr, count_ptr, pairs_ptr, weight_ptr, act_ptr,
-    P, I, act_scale, E: tl.constexpr, SLOTS: tl.constexpr, SHARED: tl.constexpr, K: tl.constexpr, BM: tl.constexpr,
+    P, I, E: tl.constexpr, SLOTS: tl.constexpr, SHARED: tl.constexpr, K: tl.constexpr, BM: tl.constexpr,
     BN: tl.constexpr, FAST: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
     """act [P, I] = silu(gate) * up * the pair's weight, for one tile of one expert's pairs.
@@ -281,21 +298,22 @@ def gate_up_pairs(
         )  # fmt: skip
         gates, ups = tl.split(tl.reshape(sums, [BM, BN // 2, 2]))
         weight = tl.load(weight_ptr + pair, mask=ok, other=0.0)
-        act = gates / (1.0 + tl.exp(-gates)) * ups * weight[:, None] * act_scale
-        if FAST:
-            act = tl.minimum(tl.maximum(act, -65504.0), 65504.0)
+        act = gates / (1.0 + tl.exp(-gates)) * ups * weight[:, None] * STORED_SCALE
         inner = first + tl.arange(0, BN // 2)
         out = pair[:, None].to(tl.int64) * (tl.cdiv(I, 128) * 128) + in_chunk(inner)[None, :]
-        tl.store(act_ptr + out, act.to(act_ptr.dtype.element_ty), mask=ok[:, None] & (inner < I)[None, :])
+        tl.store(act_ptr + out, stored(act, act_ptr), mask=ok[:, None] & (inner < I)[None, :])
 
 
 @triton.jit
 def down_pairs(
-    x_ptr, w_ptr, absmaxes, code_ptr, tile_expert_ptr, tile_first_ptr, count_ptr, pairs_ptr, out_ptr, P, D, scale,
+    x_ptr, w_ptr, absmaxes, code_ptr, tile_expert_ptr, tile_first_ptr, count_ptr, pairs_ptr, out_ptr, P, D,
     E: tl.constexpr, SHARED: tl.constexpr, K: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, FAST: tl.constexpr,
     STAGES: tl.constexpr,
 ):  # fmt: skip
-    """out [P, D] = the expert's down [D, K] applied to x [P, K], for one tile of one expert's pairs."""
+    """out [P, D] = the expert's down [D, K] applied to x [P, K], for one tile of one expert's pairs.
+
+    As x is stored smaller by STORED_SCALE, so is out.
+    """
     number = tl.program_id(1)
     expert = tl.load(tile_expert_ptr + number)
     if expert >= 0:
@@ -310,6 +328,4 @@ def down_pairs(
             block = tl.where(expert < E, expert * (D * B) + block, shared)
         sums = _product(x_ptr, pair, ok, w_ptr, absmaxes, block, code_ptr, K, BM, BN, FAST, STAGES)
         out = pair[:, None].to(tl.int64) * D + row[None, :]
-        tl.store(
-            out_ptr + out, (sums * scale).to(out_ptr.dtype.element_ty), mask=ok[:, None] & (row < D)[None, :]
-        )
+        tl.store(out_ptr + out, stored(sums, out_ptr), mask=ok[:, None] & (row < D)[None, :])

@@ -113,7 +113,7 @@ class Step:
             R=rank, PLAIN=plain, VALUE=c.v_head_dim, BN=n_rows, NH=half_blocks(rank // 64), num_warps=2,
             **self._fast, **self._pdl,
         )  # fmt: skip
-        self._add(self._attended, layer.output, layer.mlp_norm, 0, 0, 1, 1.0)
+        self._add(self._attended, layer.output, layer.mlp_norm, 0, 0, 1, 1 / kernels.STORED_SCALE.value)
 
     def _mix(self, experts: Experts, next_norm: Tensor, state: Tensor) -> None:
         network = self.network
@@ -136,7 +136,7 @@ class Step:
             network.code, self._activations, e.inner, E=e.n_routed, SHARED=e.n_shared, K=width,
             BN=n_rows, NH=half_blocks(width // 64), num_warps=n_rows, **self._fast, **self._pdl,
         )  # fmt: skip
-        scale = 1 / kernels.ACTIVATION_SCALE.value
+        scale = 1 / kernels.STORED_SCALE.value
         self._add(self._activations, e.down, next_norm, e.n_routed, e.n_chosen, e.n_shared, scale)
 
     def _add(

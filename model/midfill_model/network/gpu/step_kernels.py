@@ -8,11 +8,22 @@ Shapes: D hidden, I inner size, K columns, N rows.
 import triton
 import triton.language as tl
 
-from .codebook import codes_of_lane, dot_words, in_pairs, maxima, pairs, pairs_of_planes, places
+from .codebook import (
+    LARGEST_IN_PAIRS,
+    codes_of_lane,
+    dot_words,
+    in_pairs,
+    maxima,
+    pairs,
+    pairs_of_planes,
+    places,
+    stored,
+)
 from .overlap import launch_next, wait
 
-ACTIVATION_SCALE = tl.constexpr(1 / 64)
-"""Products of gate and up can leave the range of fp16: they are stored so much smaller, which is exact."""
+STORED_SCALE = tl.constexpr(1 / 64)
+"""What can leave the range of fp16 is stored so much smaller, which is exact: activations, the parts that experts
+give, attended values. Sums are fp32."""
 
 
 @triton.jit
@@ -167,12 +178,10 @@ def gate_up(
     launch_next(PDL)
     g_sum = tl.sum(tl.reshape(gates, [BN, NH]), 1)
     u_sum = tl.sum(tl.reshape(ups, [BN, NH]), 1)
-    act = g_sum / (1.0 + tl.exp(-g_sum)) * u_sum * weight * ACTIVATION_SCALE
-    if FAST:
-        act = tl.minimum(tl.maximum(act, -65504.0), 65504.0)
+    act = g_sum / (1.0 + tl.exp(-g_sum)) * u_sum * weight * STORED_SCALE
     inner = tl.program_id(0) * BN + tl.arange(0, BN)
     at = in_pairs(slot * I + inner, tl.num_programs(1) * I)
-    tl.store(act_ptr + at, act.to(act_ptr.dtype.element_ty), mask=inner < I)
+    tl.store(act_ptr + at, stored(act, act_ptr, LARGEST_IN_PAIRS), mask=inner < I)
 
 
 @triton.jit

@@ -68,15 +68,18 @@ class Network:
     cos: Tensor  # fp32 [context, r/2]
     sin: Tensor
     cache_type: torch.dtype
-    fast: bool  # on a GPU, in fp16; otherwise Triton's interpreter, in fp32
+    fast: bool  # on a GPU; otherwise in Triton's interpreter
 
     @property
     def device(self) -> torch.device:
         return self.embedding.device
 
 
-def prepare(config: Config, weights: FusedWeights, context: int) -> Network:
-    """Views of the fused weights, the routers in plane order, and the tables of the rotations."""
+def prepare(config: Config, weights: FusedWeights, context: int, half: torch.dtype | None = None) -> Network:
+    """Views of the fused weights, the routers in plane order, and the tables of the rotations.
+
+    `half`: what caches and vectors between kernels are stored in, if not fp16 on a GPU and fp32 elsewhere.
+    """
     device = weights.embedding.device
     turns = rotations(config, context)
     fast = device.type == "cuda"
@@ -89,7 +92,7 @@ def prepare(config: Config, weights: FusedWeights, context: int) -> Network:
         code=code_table(fast, device),
         cos=turns.real.contiguous().to(device),
         sin=turns.imag.contiguous().to(device),
-        cache_type=torch.float16 if fast else torch.float32,
+        cache_type=half or (torch.float16 if fast else torch.float32),
         fast=fast,
     )
 

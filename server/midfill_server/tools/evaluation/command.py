@@ -5,28 +5,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import platform
-import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from midfill_server import __version__
-from midfill_server.engines.backend import BackendError
+from midfill_model.command_line import Busy, Parser, UsageError, above_zero, machine, model_name, whole
 from midfill_server.settings import read_settings
-from midfill_server.tools.complete_command import UsageError
 from midfill_server.tools.evaluation import infilling, page, repository, trace
 from midfill_server.tools.evaluation.replay import Manner, replay
 from midfill_server.tools.evaluation.report import Report
+from midfill_server.tools.evaluation.repository import Progress
 from midfill_server.tools.evaluation.session import Trial
 
 
 def evaluate_main(argv: list[str]) -> int:
-    """`midfill eval`: 0, or one sentence and 2 for wrong usage, 1 for an engine that fails."""
+    """`midfill eval`: 0. Raises UsageError, BackendError and ConnectionError."""
     options = _evaluate_parser().parse_args(argv)
     if (options.data is None) == (options.repo is None):
-        return _complain("give either DATA.jsonl or --repo DIR", 2)
+        raise UsageError("give either DATA.jsonl or --repo DIR")
     return _measure("eval", options, _evaluate)
 
 
@@ -35,15 +31,15 @@ def replay_main(argv: list[str]) -> int:
     return _measure("replay", _replay_parser().parse_args(argv), _replay)
 
 
-async def _evaluate(options: argparse.Namespace, trial: Trial) -> Report:
+async def _evaluate(options: argparse.Namespace, trial: Trial, progress: Progress) -> Report:
     if options.data is not None:
-        return await infilling.evaluate(options.data, options.limit, options.seed, trial, _progress)
-    return await repository.evaluate(options.repo, options.holes, options.seed, trial, _progress)
+        return await infilling.evaluate(options.data, options.limit, options.seed, trial, progress)
+    return await repository.evaluate(options.repo, options.holes, options.seed, trial, progress)
 
 
-async def _replay(options: argparse.Namespace, trial: Trial) -> Report:
+async def _replay(options: argparse.Namespace, trial: Trial, progress: Progress) -> Report:
     manner = Manner(options.lines, options.speed, options.accept, options.seed, options.pairs)
-    traces = await replay(options.files, manner, trial, _progress)
+    traces = await replay(options.files, manner, trial, progress)
     about = {
         "data": f"{len(traces)} files, {manner.lines} lines of each, speed {manner.speed:g}",
         "tab": "pressed" if manner.accept else "counted",
@@ -54,32 +50,26 @@ async def _replay(options: argparse.Namespace, trial: Trial) -> Report:
     return Report(about, (trace.table(traces),), trace.plots(traces))
 
 
-Run = Callable[[argparse.Namespace, Trial], Coroutine[Any, Any, Report]]
+Run = Callable[[argparse.Namespace, Trial, Progress], Coroutine[Any, Any, Report]]
 
 
 def _measure(command: str, options: argparse.Namespace, run: Run) -> int:
-    try:
-        settings = _settings(options.set)
-        if getattr(options, "context", None) is not None:
-            settings["context"] = options.context == "on"
-        trial = Trial(options.model, settings)
-        found = asyncio.run(run(options, trial))
-        about = {"command": command, "settings": dict(trial.settings or {}), "machine": _machine()}
-        report = Report({**about, **found.about}, found.tables, found.plots)
-        if options.html is not None:
-            _write(options.html, page.html(report))
-    except UsageError as error:
-        return _complain(str(error), 2)
-    except BackendError as error:
-        return _complain(str(error), 1)
-    except ConnectionError:
-        return _complain("the language server stopped; `midfill serve` on its own shows why", 1)
+    settings = _settings(options.set)
+    if getattr(options, "context", None) is not None:
+        settings["context"] = options.context == "on"
+    trial = Trial(options.model, settings)
+    with Busy() as busy:
+        found = asyncio.run(run(options, trial, lambda done, total: busy.show(f"{done} of {total}")))
+    about = {"command": command, "settings": dict(trial.settings or {}), "machine": machine()}
+    report = Report({**about, **found.about}, found.tables, found.plots)
+    if options.html is not None:
+        _write(options.html, page.html(report))
     print(json.dumps(report.as_json()) if options.json else report.as_text())
     return 0
 
 
 def _settings(pairs: list[str]) -> dict[str, Any]:
-    """From KEY=VALUE, values as in JSON; what is no JSON is a text. Raises UsageError."""
+    """From KEY=VALUE. A value is JSON; anything else is taken as a string. Raises UsageError."""
     settings: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -101,70 +91,51 @@ def _write(path: Path, text: str) -> None:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _progress(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{done} of {total} ", end="" if done < total else "\n", file=sys.stderr, flush=True)
-
-
-def _machine() -> str:
-    return (
-        f"Midfill {__version__}, Python {platform.python_version()}, {platform.machine()}, "
-        f"{os.cpu_count()} CPUs"
-    )
-
-
-def _complain(message: str, code: int) -> int:
-    print(f"midfill: {message}", file=sys.stderr)
-    return code
-
-
-def _evaluate_parser() -> argparse.ArgumentParser:
-    it = argparse.ArgumentParser("midfill eval", description="Measure how good completions are.")
+def _evaluate_parser() -> Parser:
+    it = Parser("midfill eval", description="Measure how good completions are.")
     it.add_argument(
         "data",
         nargs="?",
         type=Path,
         metavar="DATA.jsonl",
-        help="tasks in HumanEval-infilling's format, or gzipped; RUNS what the model writes, limited but not "
-        "in a sandbox",
+        help="tasks in HumanEval-infilling's format, plain or gzipped; RUNS the code that the model writes, "
+        "limited in time and memory but not in a sandbox",
     )
-    it.add_argument("--limit", type=_positive, help="only so many tasks, drawn by the seed")
-    it.add_argument("--repo", type=Path, metavar="DIR", help="holes in the code of a folder instead")
-    it.add_argument("--holes", type=_positive, default=100, help="holes of each level (%(default)s)")
-    it.add_argument("--context", choices=("on", "off"), help="with or without what other files say")
+    it.add_argument("--limit", type=whole(1), help="run only this many tasks, drawn by the seed")
+    it.add_argument("--repo", type=Path, metavar="DIR", help="make holes in the code of this folder instead")
+    it.add_argument("--holes", type=whole(1), default=100, help="how many holes of each kind (%(default)s)")
+    it.add_argument("--context", choices=("on", "off"), help="send other files as context, or not")
     return _shared(it)
 
 
-def _replay_parser() -> argparse.ArgumentParser:
-    it = argparse.ArgumentParser("midfill replay", description="Type real files, and see what that shows.")
+def _replay_parser() -> Parser:
+    it = Parser("midfill replay", description="Type real files, and measure what is shown.")
     it.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    it.add_argument("--lines", type=_positive, default=30, help="how many are typed (%(default)s)")
-    it.add_argument("--speed", type=_factor, default=1.0, help="2: pauses of half the length (%(default)s)")
-    it.add_argument("--accept", action="store_true", help="press Tab for what is right; else only count it")
     it.add_argument(
-        "--pairs", action="store_true", help="the editor closes brackets and quotes itself, as VS Code does"
+        "--lines", type=whole(1), default=30, help="how many lines of each file are typed (%(default)s)"
     )
+    it.add_argument("--speed", type=above_zero(1000), default=1.0, help="2 halves the pauses (%(default)s)")
+    it.add_argument(
+        "--accept",
+        action="store_true",
+        help="press Tab when the suggestion is right, instead of only counting it",
+    )
+    it.add_argument("--pairs", action="store_true", help="close brackets and quotes as VS Code does")
     return _shared(it)
 
 
-def _shared(it: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    it.add_argument("--seed", type=int, default=1, help="another one draws others (%(default)s)")
-    it.add_argument("--model", default="demo", help="demo, lite, or a model folder (%(default)s)")
+def _shared(it: Parser) -> Parser:
+    it.add_argument("--seed", type=int, default=1, help="seed of the random choices (%(default)s)")
     it.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, such as maxTokens=32"
+        "--model", type=model_name, default="demo", help="demo, lite, a folder or a hub id (%(default)s)"
     )
-    it.add_argument("--json", action="store_true", help="one JSON object instead of tables")
+    it.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a setting, such as maxTokens=32",
+    )
+    it.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     it.add_argument("--html", type=Path, metavar="FILE", help="also write a page with plots")
     return it
-
-
-def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise ValueError
-    return number
-
-
-def _factor(text: str) -> float:
-    if not 0 < (number := float(text)) <= 1000:
-        raise ValueError
-    return number

@@ -9,36 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-LANGUAGES = {
-    ".c": "c",
-    ".cc": "cpp",
-    ".cpp": "cpp",
-    ".cs": "csharp",
-    ".go": "go",
-    ".h": "c",
-    ".hpp": "cpp",
-    ".java": "java",
-    ".js": "javascript",
-    ".jsx": "javascriptreact",
-    ".kt": "kotlin",
-    ".lua": "lua",
-    ".php": "php",
-    ".py": "python",
-    ".pyi": "python",
-    ".rb": "ruby",
-    ".rs": "rust",
-    ".scala": "scala",
-    ".sh": "shellscript",
-    ".swift": "swift",
-    ".ts": "typescript",
-    ".tsx": "typescriptreact",
-}
-"""Extension -> LSP's name of the language; files with other extensions are passed over."""
+from midfill_server.context.files import SKIPPED
+from midfill_server.languages.names import language_of
 
-SKIPPED = frozenset(
-    {"__pycache__", "_vendor", "build", "dist", "env", "node_modules", "site-packages", "target"}
-    | {"third_party", "vendor", "venv"}
+EXTENSIONS = frozenset(
+    {".c", ".cc", ".cpp", ".cs", ".go", ".h", ".hpp", ".java", ".js", ".jsx", ".kt", ".lua", ".php", ".py"}
+    | {".pyi", ".rb", ".rs", ".scala", ".sh", ".swift", ".ts", ".tsx"}
 )
+"""Files with other extensions are passed over."""
+
 LARGEST, SMALLEST = 400_000, 400  # bytes: above is data, below hardly anything to hide
 LONGEST_BLOCK = 12  # lines
 SPAN = 40  # characters, on average
@@ -54,7 +33,7 @@ class File:
 
     @property
     def language(self) -> str:
-        return LANGUAGES.get(self.path.suffix, "")
+        return language_of(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +63,7 @@ def source_files(root: Path) -> list[File]:
     found = []
     for folder, names, files in os.walk(root):
         names[:] = sorted(n for n in names if not n.startswith(".") and n not in SKIPPED)
-        paths = [Path(folder, name) for name in sorted(files) if Path(name).suffix in LANGUAGES]
+        paths = [Path(folder, name) for name in sorted(files) if Path(name).suffix in EXTENSIONS]
         found += [file for path in paths if (file := read(path)) is not None]
     return found
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from midfill_server.tools.complete_command import UsageError
+from midfill_model.command_line import UsageError
 from midfill_server.tools.evaluation import judge
 from midfill_server.tools.evaluation.holes import File, Hole
 from midfill_server.tools.evaluation.outcome import Outcome, mean, outcome, quality, speed

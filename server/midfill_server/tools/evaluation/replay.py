@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from midfill_server.tools.complete_command import UsageError
+from midfill_model.command_line import UsageError
 from midfill_server.tools.evaluation.holes import LARGEST, SMALLEST, File, read
 from midfill_server.tools.evaluation.repository import Progress
 from midfill_server.tools.evaluation.screen import Screen, next_word, useful

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from midfill_server.tools.complete_command import UsageError
-from midfill_server.tools.evaluation.holes import LANGUAGES, Hole, holes, source_files
+from midfill_model.command_line import UsageError
+from midfill_server.tools.evaluation.holes import EXTENSIONS, Hole, holes, source_files
 from midfill_server.tools.evaluation.outcome import STAGES, Outcome, outcome, quality, speed
 from midfill_server.tools.evaluation.report import Curves, Report
 from midfill_server.tools.evaluation.session import Trial, session
@@ -35,7 +35,9 @@ def find(root: Path, n: int, seed: int) -> tuple[Path, list[Hole]]:
         raise UsageError(f"{root} is not a folder; give one that holds code")
     found = list(holes(source_files(root), n, seed))
     if not found:
-        raise UsageError(f"no holes found in {root}; it needs a file of code ({', '.join(LANGUAGES)})")
+        raise UsageError(
+            f"no holes found in {root}; it needs a file of code ({', '.join(sorted(EXTENSIONS))})"
+        )
     return root.resolve(), found
 
 

@@ -1,0 +1,113 @@
+"""How every command speaks on a terminal: errors, bad values, what it is busy with. Loads nothing heavy."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn
+
+INTERRUPTED, CLOSED_PIPE = 130, 141  # as shells tell that SIGINT or SIGPIPE ended a program
+
+
+def complain(message: str, code: int = 1) -> int:
+    """Print one sentence as every command's errors are printed; the exit code."""
+    print(f"midfill: {message}", file=sys.stderr)
+    return code
+
+
+class UsageError(Exception):
+    """What the user asked for makes no sense; the message says what would."""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but wrong usage is one sentence: it may end in a log, and from there in an editor."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(complain(f"{message.removesuffix('.')}; see `{self.prog} --help`", 2))
+
+
+def whole(lowest: int, highest: int | None = None) -> Callable[[str], int]:
+    """The type of an option that takes a whole number."""
+    range_ = f"from {lowest} to {highest}" if highest is not None else f"of {lowest} or more"
+
+    def read(text: str) -> int:
+        fits = text.isascii() and text.isdecimal() and len(text) < 20
+        if not fits or int(text) < lowest or (highest is not None and int(text) > highest):
+            raise argparse.ArgumentTypeError(f"give a whole number {range_}, not {text!r}")
+        return int(text)
+
+    return read
+
+
+def above_zero(highest: float) -> Callable[[str], float]:
+    """The type of an option that takes a number above 0."""
+
+    def read(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = 0.0
+        if not 0 < number <= highest:
+            raise argparse.ArgumentTypeError(f"give a number above 0, at most {highest:g}, not {text!r}")
+        return number
+
+    return read
+
+
+def model_name(text: str) -> str:
+    """The type of --model: a folder becomes an absolute path, for the engine runs in another folder."""
+    folder = Path(text).expanduser()
+    return text if text in ("auto", "demo", "lite") or not folder.is_dir() else str(folder.resolve())
+
+
+def machine(told: Mapping[str, str] | None = None) -> str:
+    """Which machine figures come from, in one line; `told` has what the engine adds: device, versions."""
+    import platform  # these two cost `midfill serve` 20 ms of its start
+    from importlib.metadata import version
+
+    parts = {"Midfill": version("midfill"), "Python": platform.python_version()} | dict(told or {})
+    date, device = parts.pop("date", time.strftime("%Y-%m-%d")), parts.pop("device", "")
+    processor = f"{_processor() or platform.machine()}, {_n_cpus()} CPUs"
+    named = [date, *([device] if device not in ("", "cpu") else []), processor]
+    return " · ".join([*named, platform.system(), *(f"{name} {value}" for name, value in parts.items())])
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "")
+
+
+def _n_cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Busy:
+    """What a command is doing: one line on stderr that replaces itself. Silent where that is no terminal."""
+
+    def __init__(self) -> None:
+        self._shown = 0
+
+    def show(self, text: str) -> None:
+        """Replace the line; "" takes it away."""
+        if text or self._shown:
+            if not sys.stderr.isatty():
+                return
+            width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+            text = text[: width - 1]
+            print(f"\r{text:<{self._shown}}\r{text}", end="", file=sys.stderr, flush=True)
+            self._shown = len(text)
+
+    def __enter__(self) -> Busy:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self.show("")

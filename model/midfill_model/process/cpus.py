@@ -1,0 +1,53 @@
+"""How many CPUs this process may keep busy, by its affinity and a container's quota."""
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+
+def usable() -> int:
+    """At least 1. More threads than this wait for each other."""
+    n_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(n_cpus, quota())))
+
+
+def quota(memberships: Path = Path("/proc/self/cgroup"), mount: Path = Path("/sys/fs/cgroup")) -> float:
+    """CPUs' worth of time that this process's control groups, and those above them, allow; or inf.
+
+    Version 2 has `cpu.max` ("200000 100000" or "max 100000"), version 1 `cpu.cfs_quota_us` and
+    `cpu.cfs_period_us` (https://docs.kernel.org/admin-guide/cgroup-v2.html, .../scheduler/sched-bwc.html).
+    """
+    return min((_share(group) for group in _groups(memberships, mount)), default=math.inf)
+
+
+def _groups(memberships: Path, mount: Path) -> Iterator[Path]:
+    """Folders of the groups that this process is in. A container may see its own as the mount itself."""
+    try:
+        lines = memberships.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, _, named = line.partition(":")
+        controllers, _, path = named.partition(":")
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        for top in (
+            [mount / name for name in (controllers, "cpu")] if controllers else [mount, mount / "unified"]
+        ):
+            own = PurePosixPath(path.lstrip("/"))
+            yield from (top / group for group in (own, *own.parents))
+
+
+def _share(group: Path) -> float:
+    """What one group allows; inf where it says nothing."""
+    try:
+        if (group / "cpu.max").exists():
+            limit, period = (group / "cpu.max").read_text("ascii").split()
+        else:
+            limit = (group / "cpu.cfs_quota_us").read_text("ascii").strip()
+            period = (group / "cpu.cfs_period_us").read_text("ascii").strip()
+        share = math.inf if limit in ("max", "-1") else int(limit) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return math.inf
+    return share if share > 0 else math.inf

@@ -1,0 +1,58 @@
+"""What one generation has written, and what of it is shown where the user is now. Pure."""
+
+from dataclasses import dataclass, field, replace
+
+from midfill_server.context import Window
+from midfill_server.keystroke.typed import rest_of, typed_since
+from midfill_server.trim import settled, trim, whole_lines
+from midfill_server.trim.gate import Scored, sure_end, whole_end, worth_showing
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    text: str
+    final: bool
+    """Whether no more of it will be shown, unless the user types on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """`window`: where it was asked for. `whole`: the item, once all is written."""
+
+    window: Window
+    scored: Scored = field(default_factory=Scored)
+    whole: str | None = None
+
+    def then(self, text: str, tokens: tuple[tuple[int, float], ...]) -> "Written":
+        return replace(self, scored=self.scored.then(text, tokens))
+
+    def ended(self, cut: bool) -> "Written":
+        """All is written; `cut`: by its budget, so the last line may lack its end."""
+        text = self.scored.text
+        return replace(self, whole=trim(whole_lines(text) if cut else text, self.window))
+
+    def agrees(self, now: Window) -> bool:
+        """Whether the user has so far typed what is being written, perhaps faster than it is written."""
+        typed, text = typed_since(self.window, now), self.scored.text
+        return typed is not None and (text.startswith(typed) or typed.startswith(text))
+
+    def shown_at(self, now: Window, confidence: float) -> Shown | None:
+        """What to show now; None where the two part, or all of the item was typed.
+
+        What is shown ends where the model stops being sure. What it wrote behind that comes as soon as the
+        user has typed up to there, and agrees, if it is then probable enough.
+        """
+        typed = typed_since(self.window, now)
+        if typed is None or (self.whole is None and not self.agrees(now)):
+            return None
+        text, start = self.scored.text, len(typed)
+        end = sure_end(self.scored, start, confidence) if text.startswith(typed) else None
+        if end is not None:
+            item = trim(worth_showing(text, start, end), self.window)
+            return Shown(rest_of(item, self.window, now) or "", final=True)
+        if self.whole is None:
+            gated = confidence > 0 and self.scored.ends
+            sure = text[: whole_end(text, start, len(text))] if gated else text
+            return Shown(rest_of(settled(sure, self.window), self.window, now, settled) or "", final=False)
+        rest = rest_of(self.whole, self.window, now)
+        return None if rest is None else Shown(rest, final=True)

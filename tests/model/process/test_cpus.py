@@ -1,0 +1,50 @@
+"""A container's CPU quota, as the kernel tells it in both versions of control groups."""
+
+import math
+import os
+from pathlib import Path
+
+import pytest
+
+from midfill_model.process import cpus
+
+V1 = "12:memory:/docker/ab\n4:cpu,cpuacct:/docker/ab\n1:name=systemd:/docker/ab\n0::/\n"
+
+
+@pytest.mark.parametrize(
+    ("memberships", "files", "wanted"),
+    [
+        ("0::/\n", {"cpu.max": "200000 100000\n"}, 2.0),
+        ("0::/\n", {"cpu.max": "max 100000\n"}, math.inf),
+        ("0::/\n", {}, math.inf),
+        ("0::/a/b\n", {"a/b/cpu.max": "max 100000", "a/cpu.max": "150000 100000"}, 1.5),
+        ("0::/a/b\n", {"a/b/cpu.max": "50000 100000", "a/cpu.max": "150000 100000"}, 0.5),
+        ("0::/../outside\n", {"cpu.max": "300000 100000"}, 3.0),
+        (V1, {"cpu/docker/ab/cpu.cfs_quota_us": "150000", "cpu/docker/ab/cpu.cfs_period_us": "50000"}, 3.0),
+        (V1, {"cpu,cpuacct/cpu.cfs_quota_us": "100000", "cpu,cpuacct/cpu.cfs_period_us": "50000"}, 2.0),
+        (V1, {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, math.inf),
+        ("0::/\n", {"cpu.max": "garbage"}, math.inf),
+        ("0::/\n", {"cpu.max": "0 0"}, math.inf),
+    ],
+)
+def test_the_quota(tmp_path: Path, memberships: str, files: dict[str, str], wanted: float) -> None:
+    groups, mount = tmp_path / "cgroup", tmp_path / "mount"
+    groups.write_text(memberships)
+    for name, text in files.items():
+        path = mount / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert cpus.quota(groups, mount) == wanted
+
+
+def test_other_systems_have_none(tmp_path: Path) -> None:
+    assert cpus.quota(tmp_path / "none", tmp_path) == math.inf
+
+
+@pytest.mark.parametrize(("quota", "wanted"), [(0.2, 1), (1.5, 2), (math.inf, None), (10_000, None)])
+def test_threads_are_as_many_as_the_quota_keeps_busy(
+    monkeypatch: pytest.MonkeyPatch, quota: float, wanted: int | None
+) -> None:
+    n_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    monkeypatch.setattr(cpus, "quota", lambda: quota)
+    assert cpus.usable() == min(n_cpus, wanted or n_cpus)
