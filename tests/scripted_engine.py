@@ -25,6 +25,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 
@@ -34,7 +35,7 @@ from starlette.responses import JSONResponse, Response
 
 from midfill_model import seam
 from midfill_model.generation.engine import Engine, State
-from midfill_model.process import wire
+from midfill_model.process import sockets, wire
 from midfill_model.process.main import _card
 from midfill_model.process.routes import Api
 
@@ -173,17 +174,18 @@ class ScriptedEngine:
         try:
             with seam.engine_lock(self.folder):
                 self._serve()
-        except (seam.AlreadyRunning, seam.RuntimeFolderError) as error:
+        except (seam.Locked, seam.RuntimeFolderError) as error:
             self._trouble = error
 
     def _serve(self) -> None:
-        with seam.unix_socket(self.folder) if self.token is None else seam.tcp_socket(0) as listener:
+        with sockets.unix_socket(self.folder) if self.token is None else sockets.tcp_socket(0) as listener:
             app = _Api(self, self._generation).app()
             silent: Json = {"log_config": None, "access_log": False}
             config = uvicorn.Config(app, lifespan="off", timeout_graceful_shutdown=2, **silent)
-            card = _card(self.model, self.folder, listener, self.token) | self.card
-            self.url = str(card["url"])
-            with seam.address_card(self.folder, card):
+            card = _card(self.model, self.folder, listener, self.token)
+            self.url = card.url
+            with seam.card_in(self.folder, card):
+                (self.folder / seam.CARD).write_text(json.dumps(asdict(card) | self.card))
                 self._server = uvicorn.Server(config)
                 self._server.run(sockets=[listener])
 

@@ -97,6 +97,10 @@ class Generation:
     def busy(self) -> bool:
         return bool(self._under_way)
 
+    @property
+    def n_unfinished(self) -> int:
+        return len(self._under_way)
+
     def resting_seconds(self) -> float:
         return 0.0 if self.busy else time.monotonic() - self._resting_since
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
 from lsprotocol import types as lsp
 from pygls.capabilities import ServerCapabilitiesBuilder
 
+from midfill_model import seam
 from midfill_server import __version__
 from midfill_server.context import MAX_DOCUMENT, Unsuitable, Window, window_at
 from midfill_server.context.outline import head
@@ -24,17 +24,14 @@ from midfill_server.editor.documents import Document, Documents
 from midfill_server.editor.ghost_text import GhostText, menu_item, rest_of_selection
 from midfill_server.editor.offers import Offers
 from midfill_server.editor.protocol import InlineCompletionParams, LanguageServer, log_without_text
-from midfill_server.engines.backend import Backend, BackendError, Chunk, Order, remote
-from midfill_server.engines.resident import Resident, State, Status
+from midfill_server.engines.backend import BackendError, Chunk, Order
+from midfill_server.engines.choice import Choice
 from midfill_server.keystroke.complete import Completer
 from midfill_server.keystroke.flight import Ask
 from midfill_server.keystroke.typed import cursors_after
 from midfill_server.settings import Settings, read_settings
 from midfill_server.statistics import Statistics
 from midfill_server.trim import grammar
-
-# What is sent unless the user says otherwise; the engine cuts further.
-PREFIX_TOKENS, SUFFIX_TOKENS, CONTEXT_TOKENS = 3072, 512, 1024
 
 WRITE_SECONDS = 60.0  # how often the statistics are written
 
@@ -70,7 +67,7 @@ def did_open(ls: Server, params: lsp.DidOpenTextDocumentParams) -> None:
     ls.completer.changed(params.text_document.uri, ())
     # off the way of keys: a language's first file may cost 20 ms
     asyncio.get_running_loop().run_in_executor(None, grammar, params.text_document.language_id)
-    ls.warm_up()
+    ls.engine.warm_up()
 
 
 def did_change(ls: Server, params: lsp.DidChangeTextDocumentParams) -> None:
@@ -125,6 +122,7 @@ async def did_change_configuration(ls: Server, params: lsp.DidChangeConfiguratio
 
 def shutdown(ls: Server, _: None) -> None:
     ls.completer.forget()
+    ls.engine.close()
     ls.statistics.write(ls.statistics.take())
 
 
@@ -137,16 +135,13 @@ class Server(LanguageServer):
         self.settings = Settings()
         self.initial_settings = Settings()
         """As the initialization options had them: what a later change says nothing of stays so."""
-        self.paused = False
         self.statistics = Statistics()
         self.offers = Offers(self.statistics.count, self._text_of)
         self.announce = Announcer(self)
-        self.resident = Resident(self.announce.status)
+        self.engine = Choice(self.announce.status)
         self.surroundings = Surroundings()
         self.completer = Completer(self._stream, self.statistics.time)
         self._complaints: list[str] = []
-        self._remote: Backend | None = None
-        self._warming: asyncio.Task[None] | None = None
         self._writing: asyncio.Task[None] | None = None
         for method, handler, options in FEATURES:
             self.feature(method, options)(handler)
@@ -170,7 +165,7 @@ class Server(LanguageServer):
         Neovim would put a "\r" into the line.
         """
         document = self.documents.get(uri)
-        if not self.settings.enabled or self.paused:
+        if not self.engine.answers:
             return ""
         if document is None:
             self.announce.note_once(f"No completion in {uri}: the editor has not opened it")
@@ -185,8 +180,8 @@ class Server(LanguageServer):
             return text and chosen + text
         except Unsuitable as reason:
             self.announce.note_once(f"No completion in {uri}: it is {reason}")
-        except BackendError as error:
-            self.announce.status(Status(State.FAILED, str(error)))
+        except BackendError:
+            pass  # the user has been told
         return ""
 
     def window(self, document: Document, place: tuple[int, int]) -> Window:
@@ -197,8 +192,8 @@ class Server(LanguageServer):
         return window_at(
             document.lines,
             *place,
-            PREFIX_TOKENS if settings.prefix_tokens is None else settings.prefix_tokens,
-            SUFFIX_TOKENS if settings.suffix_tokens is None else settings.suffix_tokens,
+            seam.LARGE.prefix if settings.prefix_tokens is None else settings.prefix_tokens,
+            seam.LARGE.suffix if settings.suffix_tokens is None else settings.suffix_tokens,
             settings.multiline,
             document.language,
         )
@@ -217,29 +212,14 @@ class Server(LanguageServer):
         logging.getLogger("midfill_server").setLevel(settings.log_level.upper())
         if settings == self.settings:
             return
-        before, self.settings = self.settings, settings
+        self.settings = settings
         self.completer.forget()
-        self.resident.use(settings.model)
-        key = os.environ.get(settings.api_key_env) if settings.api_key_env else None
-        self._remote = remote(settings.url, settings.model, key, settings.dialect) if settings.url else None
-        if not settings.enabled:
-            self.announce.status(Status(State.OFF))
-        elif settings.url:
-            self.announce.status(Status(State.READY, model=settings.model))
-        elif before.url or not before.enabled:
-            self.announce.status(Status(State.STARTING))
-            self.warm_up()
+        self.engine.use(settings)
 
     def complain(self) -> None:
         """One message for everything that is wrong in the settings."""
         if self._complaints:
             self.announce.warn_once("; ".join(self._complaints) + " (the default is used)")
-
-    def warm_up(self) -> None:
-        """Start the engine while the user still reads the file that was opened."""
-        idle = self._warming is None or self._warming.done()
-        if idle and self.settings.enabled and not self.paused and self._remote is None:
-            self._warming = asyncio.create_task(self._warm_up())
 
     def keep_statistics(self) -> None:
         """Write them from time to time, from now on."""
@@ -254,41 +234,22 @@ class Server(LanguageServer):
         document = self.documents.get(uri)
         return None if document is None else document.text.replace("\r\n", "\n").replace("\r", "\n")
 
-    async def _warm_up(self) -> None:
-        with suppress(BackendError):  # Resident has told the user
-            await self.resident.backend()
-
     def pause(self, paused: bool) -> None:
         """Offer nothing in this window until it is resumed; what is under way is dropped."""
-        self.paused = paused
-        self.announce.pause(paused)
+        self.engine.pause(paused)
         if paused:
             self.completer.forget()
-        else:
-            self.warm_up()
 
     async def restart(self) -> None:
         """Stop the engine, for all windows, and start one with this window's settings."""
         self.completer.forget()
-        if self._remote is None and self.settings.enabled:
-            with suppress(BackendError):  # Resident has told the user
-                await self.resident.restart()
+        await self.engine.restart()
 
     def _look_around(self, uri: str, line: int, window: Window) -> None:
         """Let other files be looked at while the debounce runs."""
-        if self.settings.context and (budgets := self._budgets()) is not None:
+        if self.settings.context and (budgets := self.engine.budgets) is not None:
             documents = {name: document.lines for name, document in self.documents.items()}
             self.surroundings.prepare(uri, line, (window.prefix, window.suffix), budgets, documents)
-
-    def _budgets(self) -> tuple[int, int, int] | None:
-        """Tokens of prefix, suffix and context; None as long as the model is not known."""
-        of_model = (PREFIX_TOKENS, SUFFIX_TOKENS, CONTEXT_TOKENS) if self._remote else self.resident.budgets
-        it = self.settings
-        wanted = (it.prefix_tokens, it.suffix_tokens, it.context_tokens)
-        if of_model is None:
-            return None
-        prefix, suffix, context = (m if w is None else w for w, m in zip(wanted, of_model, strict=True))
-        return prefix, suffix, context
 
     async def _stream(self, order: Order) -> AsyncGenerator[Chunk]:
         """What the engine writes, asked with what the rest of the file and other files say."""
@@ -297,8 +258,7 @@ class Server(LanguageServer):
         if self.settings.context:
             context = await self.surroundings.of(order.uri)
             order = replace(order, context=context, context_tokens=self.settings.context_tokens)
-        engine = self.resident if self._remote is None else self._remote
-        async with aclosing(engine.stream(order)) as chunks:
+        async with aclosing(self.engine.stream(order)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -311,7 +271,7 @@ class Server(LanguageServer):
     def _prefetches(self) -> bool:
         """By itself only on a GPU of this machine: on a CPU it costs heat, from a server perhaps money."""
         if self.settings.prefetch == "auto":
-            return self._remote is None and self.announce.device not in (None, "cpu")
+            return self.engine.on_gpu
         return self.settings.prefetch == "on"
 
 

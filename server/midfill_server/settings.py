@@ -106,7 +106,7 @@ def _between(low: int, high: int, *, null: bool = False) -> Rule:
 
 
 def _address_fault(url: str) -> str | None:
-    """Finds now what httpx, or the system's resolver, would refuse only when a key is pressed."""
+    """Finds now what the HTTP client, or the system's resolver, would refuse only when a key is pressed."""
     if not url:  # an empty field in an editor's settings: the same as null
         return None
     example = "such as http://localhost:8000/v1"

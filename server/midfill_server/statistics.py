@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import math
 import os
-import sys
-import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from midfill_model import seam
 
 FILE, LOCK = "statistics.json", "statistics.lock"
 EVENTS = ("offered", "shown", "accepted", "partlyAccepted", "kept", "changed")
@@ -95,10 +95,10 @@ class Statistics:
         """
         if not (new and self.on):
             return
-        with suppress(OSError):
+        with suppress(OSError, seam.Locked):
             folder = state_folder()
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with _locked(folder):
+            with seam.locked(folder / LOCK, LOCK_SECONDS):
                 if self._in_file and not (folder / FILE).exists():
                     self._in_file = False
                     return
@@ -127,10 +127,12 @@ def forget() -> bool:
     try:
         if not folder.exists():
             return False
-        with _locked(folder):
+        with seam.locked(folder / LOCK, LOCK_SECONDS):
             found = (folder / FILE).exists()
             (folder / FILE).unlink(missing_ok=True)
             return found
+    except seam.Locked:
+        raise StatisticsError(f"Another process writes {folder / FILE} right now; try again") from None
     except OSError as error:
         raise StatisticsError(f"Cannot delete {folder / FILE}: {error.strerror}") from error
 
@@ -208,27 +210,3 @@ def _replace(path: Path, text: str) -> None:
     except OSError:
         new.unlink(missing_ok=True)
         raise
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Of two windows that add at once, one waits, but not for ever: then it raises OSError.
-
-    Windows' locks are left out: two that add at the same moment there may lose a count.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
-    with open(folder / LOCK, "wb") as lock:
-        deadline = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.002)
-        yield

@@ -11,11 +11,11 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from midfill_server.engines.resident import LOG, find, registered
+from midfill_model import seam
+from midfill_server.engines.process import LOG, find
 from midfill_server.tools.lsp_client import Editor, Pending
 
 from ..known_model import write_known
@@ -53,24 +53,22 @@ class Engine:
 
     @property
     def pid(self) -> int | None:
-        record = registered(self.folder)
-        return record["pid"] if record else None
+        card = seam.read_card(self.folder)
+        return card.pid if card else None
 
-    async def health(self) -> dict[str, Any]:
-        backend = await find(self.folder)
-        assert backend is not None, "no engine is running"
-        try:
-            return await backend.health()
-        finally:
-            await backend.close()
+    async def health(self) -> seam.Health:
+        found = await find(self.folder)
+        assert found is not None, "no engine is running"
+        found.backend.close()
+        return found.health
 
     async def generations(self) -> int:
-        return int((await self.health())["requests"])
+        return (await self.health()).requests
 
     async def idle(self) -> None:
         """Wait until nothing is being decoded."""
         async with asyncio.timeout(PATIENCE):
-            while (await self.health())["busy"]:  # noqa: ASYNC110 - another process sets no event
+            while (await self.health()).busy:  # noqa: ASYNC110 - another process sets no event
                 await asyncio.sleep(0.01)
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from midfill_model import seam
 from midfill_model.fim import FIM_BEGIN, FIM_END, FIM_HOLE
-from midfill_server.engines.resident import registered
 from midfill_server.tools.lsp_client import Editor
 
 from ..scripted_engine import ScriptedEngine
@@ -45,7 +45,7 @@ async def test_it_completes_without_an_engine_of_its_own(
         assert call.body["prompt"] == FIM_BEGIN + PROGRAM + FIM_HOLE + after + FIM_END
         assert "suffix" not in call.body
     assert (call.body["model"], call.body["stream"]) == ("theirs", True)
-    assert registered(own_folder) is None
+    assert seam.read_card(own_folder) is None
 
 
 async def test_a_wrong_key_is_one_message(server: ScriptedEngine, own_folder: Path) -> None:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from midfill_server.engines.backend import Address, Backend, BackendError, Chunk, Order
-from midfill_server.engines.resident import find
+from midfill_server.engines.backend import Backend, BackendError, Chunk, Interrupted, Order
+from midfill_server.engines.connection import Address
+from midfill_server.engines.process import find
 from midfill_server.tools.lsp_client import AnswerError, Editor
 
 from ..scripted_engine import ScriptedEngine
@@ -52,13 +53,15 @@ async def test_a_cancel_is_seen_as_a_hang_up_and_connections_are_counted(own_fol
 
 async def test_chunks_finishes_and_errors(own_folder: Path) -> None:
     with ScriptedEngine(own_folder) as engine:
-        backend = await find(own_folder)
-        assert backend is not None
+        found = await find(own_folder)
+        assert found is not None
+        backend = found.backend
         assert [(it.text, it.finish) for it in await chunks(backend)] == [("", "stop")]
         engine.says("a", "b")
         assert [it.text for it in await chunks(backend)] == ["a", "b", ""]
         engine.says("a", "b", finish="cancelled")
-        assert (await chunks(backend))[-1].finish == "cancelled"
+        with pytest.raises(Interrupted):
+            await chunks(backend)
         for script, sentence in (
             ({"fails": "Broken."}, "^Broken"),
             ({"fails": "Too long.", "blame": "request"}, "400.*Too long"),
@@ -72,21 +75,22 @@ async def test_chunks_finishes_and_errors(own_folder: Path) -> None:
             await chunks(backend)
         engine.says("return", after=ORDER.prefix)
         assert (await chunks(backend, Order(ORDER.prefix + "ret", "", max_tokens=9)))[0].text == "urn"
-        await backend.close()
+        backend.close()
 
 
 async def test_one_that_vanishes_breaks_the_stream_and_its_lock_is_free(own_folder: Path) -> None:
     with ScriptedEngine(own_folder) as engine:
         engine.says("a", "b", steps=1)
-        backend = await find(own_folder)
-        assert backend is not None
+        found = await find(own_folder)
+        assert found is not None
+        backend = found.backend
         stream = backend.stream(ORDER)
         assert (await anext(stream)).text == "a"
         engine.vanish()
         with pytest.raises(BackendError) as broken:
             await anext(stream)
         assert broken.value.gone
-        await backend.close()
+        backend.close()
         assert await find(own_folder) is None
         with ScriptedEngine(own_folder) as another:
             assert another.running and not engine.running
@@ -95,18 +99,19 @@ async def test_one_that_vanishes_breaks_the_stream_and_its_lock_is_free(own_fold
 async def test_loading_failed_and_ready_as_the_real_one(own_folder: Path) -> None:
     with ScriptedEngine(own_folder, health={"protocol": 99}) as engine:
         engine.loading(0.25)
-        backend = await find(own_folder)
-        assert backend is not None
+        found = await find(own_folder)
+        assert found is not None
+        backend = found.backend
         health = await backend.health()
-        assert (health["status"], health["progress"], health["protocol"]) == ("loading", 0.25, 99)
+        assert (health.status, health.progress, health.protocol) == ("loading", 0.25, 99)
         engine.failed("No model.")
         with pytest.raises(BackendError, match=r"^No model\.$"):
             await chunks(backend)
         engine.ready()
-        assert (await backend.health())["model"]["budgets"] == {"prefix": 1024, "suffix": 128, "context": 512}
+        assert (await backend.health()).model.budgets == (1024, 128, 512)
         await backend.shutdown()
         await engine.until(lambda: not engine.running)
-        await backend.close()
+        backend.close()
 
 
 async def test_over_tcp_with_a_token(own_folder: Path) -> None:
@@ -115,8 +120,8 @@ async def test_over_tcp_with_a_token(own_folder: Path) -> None:
         backend = Backend(Address(engine.url, token=engine.token), "scripted", "rendered")
         assert [it.text for it in await chunks(backend)] == ["return a", ""]
         assert engine.calls[0].before == ORDER.prefix
-        await backend.close()
+        backend.close()
         stranger = Backend(Address(engine.url, token="wrong"), "scripted", "rendered")
         with pytest.raises(BackendError, match="401"):
             await chunks(stranger)
-        await stranger.close()
+        stranger.close()

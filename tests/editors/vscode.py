@@ -18,7 +18,7 @@ from urllib.parse import quote
 import httpx
 from playwright.sync_api import Browser, Page, Route
 
-from midfill_server.engines.resident import registered
+from midfill_model import seam
 
 from .terminal import PATIENCE
 
@@ -99,10 +99,10 @@ class VSCode:
             process.wait(PATIENCE)
 
     def engine_is_busy(self) -> bool:
-        record = registered(Path(self._environment["MIDFILL_RUNTIME_DIR"]))
-        assert record, "no engine is running"
-        with httpx.Client(transport=httpx.HTTPTransport(uds=record["socket"]), timeout=PATIENCE) as client:
-            return bool(client.get(f"{record['url']}/health").json()["busy"])
+        card = seam.read_card(Path(self._environment["MIDFILL_RUNTIME_DIR"]))
+        assert card, "no engine is running"
+        with httpx.Client(transport=httpx.HTTPTransport(uds=card.socket), timeout=PATIENCE) as client:
+            return bool(client.get(f"{card.url}/health").json()["busy"])
 
     def _answers(self) -> bool:
         try:

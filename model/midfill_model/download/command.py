@@ -223,7 +223,7 @@ def _alone(name: HubName) -> Iterator[None]:
     try:
         with seam.locked(locks / "midfill.lock"):
             yield
-    except seam.AlreadyRunning:
+    except seam.Locked:
         raise DownloadError(
             f"Another process downloads {name.repo} already; wait until it is done."
         ) from None

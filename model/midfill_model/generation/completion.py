@@ -29,6 +29,7 @@ class Loaded:
     prefix_tokens: int  # default budgets of a fill-in-the-middle prompt
     suffix_tokens: int
     context_tokens: int = 0
+    reason: str = ""  # why `auto` took the small model, in one sentence
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,11 @@ class Engine:
         """How long there has been nothing to do."""
         return 0.0 if self.busy else time.monotonic() - self._resting_since
 
+    @property
+    def n_unfinished(self) -> int:
+        """Requests that wait or are being written."""
+        return len(self._unfinished)
+
     def submit(self, request: Request, emit: Emit) -> Ticket:
         """Queue a request; an older one of the same slot is cancelled. One Done or Failed will come.
 

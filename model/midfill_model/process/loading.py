@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from midfill_model import seam
 from midfill_model.checkpoint import hub, weights
 from midfill_model.checkpoint.config import Config, ModelError, read_config
 from midfill_model.generation.completion import Loaded
@@ -38,7 +39,7 @@ def load_model(model: str, n_threads: int, device: Device = "auto", double: bool
     def load(progress: Callable[[float], None]) -> Loaded:
         if device == "cuda" and (lack := gpu_lack()):
             raise ModelError(f"--device cuda: {lack}; use --device cpu.")
-        folder = _folder(model, device)
+        folder, reason = _folder(model, device)
         config, tokenizer = read_settings(folder)
         context = min(config.max_position_embeddings, _LONGEST_CONTEXT)
         on_gpu = device == "cuda" or (device == "auto" and _large(folder) and not gpu_lack())
@@ -47,11 +48,11 @@ def load_model(model: str, n_threads: int, device: Device = "auto", double: bool
         else:
             network = _on_cpu(folder, config, context, n_threads, progress)
         network.warm_up()
-        budgets = (3072, 512, 2048) if context >= _LONG_PROMPTS_FROM else (1024, 128, 512)
+        budgets = seam.LARGE if context >= _LONG_PROMPTS_FROM else seam.SMALL
         name = short_name(model)
         if model == "auto" and folder != hub.resolve("demo"):
             name = "lite"
-        return Loaded(name, folder, network, tokenizer, *budgets)
+        return Loaded(name, folder, network, tokenizer, *budgets, reason=reason)
 
     return load
 
@@ -103,18 +104,23 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def _folder(model: str, device: Device) -> Path:
-    """`auto` is lite where it is on this machine and a GPU has room for it; otherwise the embedded model."""
-    if model != "auto" or device == "cpu" or gpu_lack():
-        return hub.resolve(model)
+def _folder(model: str, device: Device) -> tuple[Path, str]:
+    """The model's folder, and for `auto` why it is the small model's, if it is.
+
+    `auto` is lite where it is on this machine and a GPU has room for it; otherwise the embedded model.
+    """
+    if model != "auto" or device == "cpu":
+        return hub.resolve(model), ""
+    if lack := gpu_lack():
+        return hub.resolve("demo"), f"The small model runs, because lite needs a GPU: {lack}."
     from midfill_model.checkpoint.fused.store import fits_only_double, free_memory
 
     try:
         folder = hub.resolve("lite")
         fits_only_double(folder, read_config(folder), free_memory(torch.device("cuda")))
-    except ModelError:
-        return hub.resolve("demo")
-    return folder
+    except ModelError as error:
+        return hub.resolve("demo"), f"The small model runs, because lite cannot: {error}"
+    return folder, ""
 
 
 def _large(folder: Path) -> bool:

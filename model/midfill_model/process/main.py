@@ -14,7 +14,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 from socket import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from midfill_model import seam
 from midfill_model.command_line import INTERRUPTED, Busy, Parser, above_zero, complain, whole
@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
         folder = seam.runtime_folder(options.runtime_dir)
         with seam.engine_lock(folder):
             why = _serve(options, folder)
-    except seam.AlreadyRunning:
+    except seam.Locked:
         print("The engine already runs.", file=sys.stderr)
         return 0
     except seam.RuntimeFolderError as error:
@@ -55,13 +55,14 @@ def _serve(options: argparse.Namespace, folder: Path) -> str:
     from midfill_model.generation.engine import Engine
     from midfill_model.process.loading import load_model, short_name
 
+    from . import sockets
     from .routes import Api
     from .server import Server
 
     over_tcp = options.port is not None or sys.platform == "win32"
     token = secrets.token_urlsafe(32) if over_tcp else None
     name = short_name(options.model)
-    with seam.tcp_socket(options.port or 0) if over_tcp else seam.unix_socket(folder) as listener:
+    with sockets.tcp_socket(options.port or 0) if over_tcp else sockets.unix_socket(folder) as listener:
         load = load_model(options.model, options.threads, options.device, options.double_quant)
         engine = Engine(load, options.slots, options.cache_mb << 20)
 
@@ -75,7 +76,7 @@ def _serve(options: argparse.Namespace, folder: Path) -> str:
         api = Api(engine, name, token, stop=lambda: server.stop())
         server = Server(api.app(), before_shutdown=engine.cancel_all, is_over=is_over)
         engine.start()
-        with Busy() as busy, seam.address_card(folder, _card(name, folder, listener, token)):
+        with Busy() as busy, seam.card_in(folder, _card(name, folder, listener, token)):
             server.run(sockets=[listener])
             ended = why()
         engine.stop(timeout=5)
@@ -112,16 +113,17 @@ def _tame_waiting_threads() -> None:
     os.environ.setdefault("KMP_BLOCKTIME", "0")  # LLVM's, on macOS; milliseconds
 
 
-def _card(name: str, folder: Path, listener: socket, token: str | None) -> dict[str, Any]:
-    return {
-        "pid": os.getpid(),
-        "model": name,
-        "url": f"http://127.0.0.1:{listener.getsockname()[1]}" if token else "http://localhost",
-        "socket": None if token else str(folder / seam.SOCKET),
-        "token": token,
-        "started": time.time(),
-        "version": version("midfill"),
-    }
+def _card(name: str, folder: Path, listener: socket, token: str | None) -> seam.Card:
+    return seam.Card(
+        pid=os.getpid(),
+        url=f"http://127.0.0.1:{listener.getsockname()[1]}" if token else "http://localhost",
+        socket=None if token else str(folder / seam.SOCKET),
+        token=token,
+        model=name,
+        started=time.time(),
+        version=version("midfill"),
+        protocol=seam.PROTOCOL,
+    )
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:

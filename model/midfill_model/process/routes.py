@@ -16,7 +16,8 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from midfill_model.generation.completion import Delta, Event, Failed, Ticket
+from midfill_model import seam
+from midfill_model.generation.completion import Delta, Event, Failed, Loaded, Ticket
 from midfill_model.generation.engine import Engine
 from midfill_model.generation.tokens import Shown
 from midfill_model.process.loading import device_name, fim_trained
@@ -74,40 +75,23 @@ class Api:
         return Json({"object": "list", "data": [model]})
 
     async def health(self, _: HttpRequest) -> Response:
-        state = self._engine.state
-        loaded = state.loaded
-        details = (
-            {}
-            if loaded is None
-            else {
-                "path": str(loaded.folder),
-                "fim": loaded.tokenizer.fim_ids is not None,
-                "fim_trained": fim_trained(loaded.folder, loaded.network.config, loaded.tokenizer),
-                "parameters": loaded.network.n_parameters,
-                "dtype": loaded.network.weights_dtype,
-                "device": device_name(loaded.network.device),
-                "context": loaded.network.context,
-                "budgets": {
-                    "prefix": loaded.prefix_tokens,
-                    "suffix": loaded.suffix_tokens,
-                    "context": loaded.context_tokens,
-                },
-            }
+        engine, state = self._engine, self._engine.state
+        health = seam.Health(
+            status=state.status,
+            progress=round(state.progress, 3),
+            message=state.message,
+            reason=state.loaded.reason if state.loaded else "",
+            model=_model(state.loaded) if state.loaded else seam.Model(self._wanted),
+            memory=memory.held(state.loaded.network.device) if state.loaded else {},
+            pid=os.getpid(),
+            version=version("midfill"),
+            protocol=seam.PROTOCOL,
+            busy=engine.busy,
+            running=engine.n_unfinished,
+            requests=engine.n_requests,
+            resting_seconds=engine.resting_seconds(),
         )
-        return Json(
-            {
-                "status": state.status,
-                "progress": round(state.progress, 3),
-                "message": state.message,
-                "model": {"id": self._name(), **details},
-                "memory": {} if loaded is None else memory.held(loaded.network.device),
-                "pid": os.getpid(),
-                "version": version("midfill"),
-                "busy": self._engine.busy,
-                "resting_seconds": self._engine.resting_seconds(),
-                "requests": self._engine.n_requests,
-            }
-        )
+        return Json(health.as_json())
 
     async def shutdown(self, _: HttpRequest) -> Response:
         self._stop()
@@ -127,6 +111,20 @@ class Api:
             return await endpoint(http)
 
         return guarded
+
+
+def _model(loaded: Loaded) -> seam.Model:
+    return seam.Model(
+        id=loaded.name,
+        path=str(loaded.folder),
+        fim=loaded.tokenizer.fim_ids is not None,
+        fim_trained=fim_trained(loaded.folder, loaded.network.config, loaded.tokenizer),
+        parameters=loaded.network.n_parameters,
+        dtype=loaded.network.weights_dtype,
+        device=device_name(loaded.network.device),
+        context=loaded.network.context,
+        budgets=seam.Budgets(loaded.prefix_tokens, loaded.suffix_tokens, loaded.context_tokens),
+    )
 
 
 async def _events(

@@ -10,7 +10,7 @@ from typing import Any
 from lsprotocol import types as lsp
 
 from midfill_server.editor.protocol import LanguageServer
-from midfill_server.engines.resident import State, Status
+from midfill_server.engines.status import State, Status
 
 STATUS_CHANGED = "midfill/statusChanged"
 
@@ -22,51 +22,38 @@ class Announcer:
         self._ls = ls
         self._open = False
         self._status = Status(State.STARTING)
-        self._paused = False
+        self._failures: set[str] = set()  # told since the engine was last well
         self._noted: set[str] = set()
         self._progress: _Progress | None = None
-        self.mirror: Callable[[Status, bool], None] = lambda status, paused: None
-        """Hears of every status too, and whether completions are paused: for clients of another server."""
-
-    @property
-    def device(self) -> str | None:
-        """What the engine runs on, once that is known: cpu, or a GPU's name."""
-        return self._status.device
+        self.mirror: Callable[[Status], None] = lambda status: None
+        """Hears of every status too: for clients of another server."""
 
     def begin(self, shows_progress: bool) -> None:
         """The client is initialized: from now on it may be spoken to."""
         self._open = True
         self._progress = _Progress(self._ls) if shows_progress else None
         self._send(self._status)
+        self._show(self._status)
 
     def status(self, status: Status) -> None:
-        """The engine's state; a failure is also shown to the user, the same one only once."""
+        """The engine's state; a failure is also shown to the user, and again only after it was over."""
         if status == self._status:
             return
         self._status = status
         if status.state is State.READY:
-            self._noted.clear()  # a failure after this one is a new failure
+            self._failures.clear()
         if self._open:
             self._send(status)
-            if status.state is State.FAILED:
-                self.warn_once(status.message, lsp.MessageType.Error)
-            elif status.warning:
-                self.warn_once(status.warning)
-
-    def pause(self, paused: bool) -> None:
-        """Whether this window's completions are paused, which is no state of the engine."""
-        if paused != self._paused:
-            self._paused = paused
-            self._send(self._status)
+            self._show(status)
 
     def as_json(self) -> dict[str, object]:
         """The status as `midfill/status` answers it."""
         status = self._status
         return {
             "state": status.state.value,
-            "paused": self._paused,
+            "paused": status.paused,
             "model": status.model,
-            "message": status.message,
+            "message": f"{status.message} {status.reason}".strip(),
             "progress": status.progress,
             "warning": status.warning,
         }
@@ -77,14 +64,28 @@ class Announcer:
             self._noted.add(message)
             self._ls.protocol.notify(STATUS_CHANGED, self.as_json() | {"message": message})
 
-    def warn_once(self, message: str, kind: lsp.MessageType = lsp.MessageType.Warning) -> None:
+    def warn_once(self, message: str) -> None:
         if message not in self._noted:
             self._noted.add(message)
-            self._ls.window_show_message(lsp.ShowMessageParams(kind, f"Midfill: {message}"))
+            self._message(message, lsp.MessageType.Warning)
+
+    def _show(self, status: Status) -> None:
+        if status.state is State.FAILED and status.message not in self._failures:
+            self._failures.add(status.message)
+            self._message(status.message, lsp.MessageType.Error)
+        elif status.warning:
+            self.warn_once(status.warning)
+        if status.reason and status.reason not in self._noted:  # worth knowing, and no pop-up
+            self._noted.add(status.reason)
+            params = lsp.LogMessageParams(lsp.MessageType.Info, f"Midfill: {status.reason}")
+            self._ls.window_log_message(params)
+
+    def _message(self, message: str, kind: lsp.MessageType) -> None:
+        self._ls.window_show_message(lsp.ShowMessageParams(kind, f"Midfill: {message}"))
 
     def _send(self, status: Status) -> None:
         self._ls.protocol.notify(STATUS_CHANGED, self.as_json())
-        self.mirror(status, self._paused)
+        self.mirror(status)
         if self._progress is not None:
             self._progress.show(status)
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from midfill_server.editor.announce import Announcer
 from midfill_server.editor.offers import Offers
+from midfill_server.engines.choice import Choice
 
 ACCEPTED = "midfill/didAcceptCompletionItem"
 """The command of every item; its argument is the offer's id."""
@@ -24,7 +25,8 @@ class Front(Protocol):
 
     def pause(self, paused: bool) -> None: ...
     async def restart(self) -> None: ...
-    def warm_up(self) -> None: ...
+
+    engine: Choice
 
 
 def status(ls: Front, *_: Any) -> dict[str, object]:
@@ -62,7 +64,7 @@ def did_partially_accept(ls: Front, params: Any) -> None:
 
 
 def did_focus(ls: Front, _: Any) -> None:
-    ls.warm_up()
+    ls.engine.warm_up()
 
 
 def offer_of(params: Any) -> object:

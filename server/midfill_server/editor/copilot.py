@@ -16,7 +16,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 from midfill_server import __version__
 from midfill_server.editor import commands as requests
 from midfill_server.editor.protocol import Protocol
-from midfill_server.engines.resident import State, Status
+from midfill_server.engines.status import State, Status
 
 USER = "local"
 """Who is signed in: nobody but who sits there."""
@@ -44,17 +44,15 @@ def welcome(ls: Front) -> None:
     Nobody else hears of it: VS Code would take it for a second Copilot.
     """
     ls.command(ACCEPTED)(requests.accepted)
-    ls.announce.mirror = lambda status, paused: ls.protocol.notify(
-        "didChangeStatus", status_in_its_words(status, paused)
-    )
+    ls.announce.mirror = lambda status: ls.protocol.notify("didChangeStatus", status_in_its_words(status))
 
 
-def status_in_its_words(status: Status, paused: bool) -> dict[str, object]:
+def status_in_its_words(status: Status) -> dict[str, object]:
     """kind: Normal, Warning, Error, or Inactive, when no completions are to be expected."""
     kind = "Normal"
     if status.state is State.FAILED:
         kind = "Error"
-    elif paused or status.state is State.OFF:
+    elif status.paused or status.state is State.OFF:
         kind = "Inactive"
     elif status.warning:
         kind = "Warning"

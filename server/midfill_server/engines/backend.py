@@ -1,7 +1,6 @@
 """One streaming client for every engine: ours on its socket, or any OpenAI-compatible server.
 
 Two dialects: "suffix" sends prompt and suffix as two fields, "rendered" one prompt with the delimiters in it.
-httpx is imported when the first request is made: it costs more than the rest of the server's start.
 """
 
 from __future__ import annotations
@@ -10,16 +9,15 @@ import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from midfill_model import fim
-
-if TYPE_CHECKING:
-    import httpx
+from midfill_model import fim, seam
+from midfill_server.engines.connection import CONNECT_SECONDS, Address, Answer, ConnectionLost, Connections
+from midfill_server.engines.sse import Events
 
 BEAM_WIDTH = 4  # at most; the engine knows what its network can follow for little
-CONNECT_SECONDS = 5.0
-SILENCE_SECONDS = 300.0  # between two chunks: the resident engine makes a request wait while it loads
+MALFORMED = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)
+ENDED_BY_THE_ENGINE = (seam.CANCELLED, "abort")  # finish reasons; the second is vLLM's and SGLang's
 
 
 class BackendError(Exception):
@@ -31,16 +29,7 @@ class BackendError(Exception):
 
 
 class Interrupted(BackendError):
-    """The engine ended a generation before it was whole: what it wrote is no answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where an engine is: `url` alone, or an http URL spoken over a Unix socket."""
-
-    url: str
-    socket: str | None = None
-    token: str | None = field(default=None, repr=False)
+    """The engine ended a generation before its end, or died in it: what came of it so far is no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,43 +63,56 @@ class Chunk:
 
 
 class Backend:
-    """A client for one address. Closing a stream closes the connection, which stops the decoding."""
+    """A client for one address. Leaving a stream closes its connection, which stops the decoding."""
 
     def __init__(self, address: Address, model: str, dialect: Literal["ours", "suffix", "rendered"]) -> None:
         self.address, self.model, self.dialect = address, model, dialect
-        self._client: httpx.AsyncClient | None = None
+        self._connections = Connections(address, keep=dialect != "ours")
 
     async def stream(self, order: Order) -> AsyncGenerator[Chunk]:
-        """The completion as it is written. Raises BackendError."""
-        import httpx
-
+        """The completion as it is written: an answer if it ends without BackendError."""
+        heard = begun = ended = False
         try:
-            body = await self._body(order)
-            async with self._http().stream("POST", self._path("completions"), json=body) as response:
-                if response.status_code != 200:
-                    raise refusal(response.status_code, await response.aread())
-                async with aclosing(_events(response)) as events:
-                    async for event in events:
-                        yield _chunk(event)
-        except httpx.HTTPError as error:
-            raise BackendError(f"No answer from the engine at {self._place()}", gone=True) from error
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-            raise BackendError(f"{self._place()} does not answer as an OpenAI-compatible server") from error
+            body = json.dumps(await self._body(order)).encode()
+            async with self._connections.request("POST", self._path("completions"), body) as answer:
+                if answer.status != 200:
+                    raise refusal(answer.status, await answer.whole())
+                async with aclosing(_events(answer)) as events:
+                    async for data in events:
+                        heard = True
+                        if data == "[DONE]":
+                            ended = ended or self.dialect != "ours"  # ours tells a reason, always
+                            continue
+                        chunk = _chunk(json.loads(data))
+                        if chunk.finish in ENDED_BY_THE_ENGINE:
+                            raise Interrupted("The engine ended the completion before its end")
+                        begun, ended = begun or bool(chunk.text), ended or chunk.finish is not None
+                        yield chunk
+        except ConnectionLost as error:
+            if not ended:
+                raise (Interrupted if begun else BackendError)(self._lost(error), gone=True) from error
+        except MALFORMED as error:
+            raise BackendError(self._no_sense()) from error
+        if not ended:
+            raise (
+                Interrupted("The engine broke the completion off")
+                if heard
+                else BackendError(self._no_sense())
+            )
 
-    async def health(self) -> dict[str, Any]:
+    async def health(self) -> seam.Health:
         """The resident engine's state. Raises BackendError."""
-        return await self._get("/health")
+        return seam.read_health(await self._get("/health"))
 
     async def shutdown(self) -> None:
         """Ask our engine to stop; one that does not answer has stopped already."""
-        import httpx
+        with suppress(ConnectionLost, ValueError):
+            async with self._connections.request("POST", "/shutdown", seconds=CONNECT_SECONDS) as answer:
+                await answer.whole()
 
-        with suppress(httpx.HTTPError):
-            await self._http().post("/shutdown", timeout=CONNECT_SECONDS)
-
-    async def close(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
+    def close(self) -> None:
+        """Hang up on all streams. Nothing can be asked of it any more."""
+        self._connections.close()
 
     async def _body(self, order: Order) -> dict[str, Any]:
         body: dict[str, Any] = {"max_tokens": order.max_tokens, "temperature": 0, "stream": True}
@@ -122,47 +124,25 @@ class Backend:
         if order.stop:
             body["stop"] = list(order.stop)
         if self.dialect == "ours":
-            extra = {
-                "slot": order.slot,
-                "heal": True,
-                "beam_width": BEAM_WIDTH,
-                "prefix_tokens": order.prefix_tokens,
-                "suffix_tokens": order.suffix_tokens,
-                "background": order.background or None,
-                "head": order.head or None,
-                "context": list(order.context) or None,
-                "context_tokens": order.context_tokens,
-            }
-            return body | {key: value for key, value in extra.items() if value is not None}
+            return body | {key: value for key, value in _extras(order).items() if value not in (None, [], "")}
         if self.model == "auto":
             self.model = (await self._get(self._path("models")))["data"][0]["id"]
         return body | {"model": self.model}
 
     async def _get(self, path: str) -> dict[str, Any]:
-        import httpx
-
         try:
-            response = await self._http().get(path, timeout=CONNECT_SECONDS)
-            answer = response.json() if response.status_code == 200 else None
-        except (httpx.HTTPError, ValueError) as error:
-            raise BackendError(f"No answer from the engine at {self._place()}", gone=True) from error
-        if not isinstance(answer, dict):
-            raise refusal(response.status_code, response.content)
-        return answer
-
-    def _http(self) -> httpx.AsyncClient:
-        import httpx
-
-        if self._client is None:
-            transport = httpx.AsyncHTTPTransport(uds=self.address.socket) if self.address.socket else None
-            self._client = httpx.AsyncClient(
-                base_url=self.address.url,
-                transport=transport,
-                headers={"Authorization": f"Bearer {self.address.token}"} if self.address.token else None,
-                timeout=httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS),
-                trust_env=self.address.socket is None and self.dialect != "ours",
-            )
-        return self._client
+            async with self._connections.request("GET", path, seconds=CONNECT_SECONDS) as answer:
+                content = await answer.whole()
+                if answer.status != 200:
+                    raise refusal(answer.status, content)
+                told = json.loads(content)
+        except ConnectionLost as error:
+            raise BackendError(self._lost(error), gone=True) from error
+        except MALFORMED as error:
+            raise BackendError(self._no_sense()) from error
+        if not isinstance(told, dict):
+            raise BackendError(self._no_sense())
+        return told
 
     def _path(self, name: str) -> str:
         """A user's URL may end in /v1 (or DeepSeek's /beta), as these servers document it, or not."""
@@ -171,6 +151,12 @@ class Backend:
 
     def _place(self) -> str:
         return self.address.socket or self.address.url
+
+    def _lost(self, error: ConnectionLost) -> str:
+        return f"No answer from the engine at {self._place()} ({error})"
+
+    def _no_sense(self) -> str:
+        return f"{self._place()} does not answer as an OpenAI-compatible server"
 
 
 def remote(url: str, model: str, key: str | None, dialect: str) -> Backend:
@@ -200,16 +186,37 @@ def refusal(status: int, body: bytes) -> BackendError:
     return BackendError(f"The engine refused the request ({status}): {message[:300]}")
 
 
-async def _events(response: httpx.Response) -> AsyncGenerator[dict[str, Any]]:
-    async for line in response.aiter_lines():
-        if line.startswith("data:") and (data := line[5:].strip()) != "[DONE]":
-            yield json.loads(data)
+def _extras(order: Order) -> seam.Extras:
+    extras: seam.Extras = {
+        "slot": order.slot,
+        "heal": True,
+        "beam_width": BEAM_WIDTH,
+        "prefix_tokens": order.prefix_tokens,
+        "suffix_tokens": order.suffix_tokens,
+        "context_tokens": order.context_tokens,
+        "head": order.head,
+        "context": list(order.context),
+    }
+    return extras | {"background": True} if order.background else extras
+
+
+async def _events(answer: Answer) -> AsyncGenerator[str]:
+    events = Events()
+    while (part := await answer.part()) is not None:
+        for data in events.feed(part):
+            yield data
+    for data in events.end():
+        yield data
 
 
 def _chunk(event: dict[str, Any]) -> Chunk:
+    """What is no chunk raises one of MALFORMED."""
     if "error" in event:
         raise BackendError(f"The engine failed: {event['error']['message']}")
     if not event["choices"]:  # OpenAI's last chunk may hold only the usage
         return Chunk("")
     choice = event["choices"][0]
-    return Chunk(choice.get("text") or "", choice.get("finish_reason"), timings=event.get("timings") or {})
+    text, finish = choice.get("text") or "", choice.get("finish_reason")
+    if not isinstance(text, str) or not isinstance(finish, str | None):
+        raise TypeError(event)
+    return Chunk(text, finish, timings=event.get("timings") or {})

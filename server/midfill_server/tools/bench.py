@@ -92,7 +92,7 @@ async def _measure(model: str, runs: int, busy: Busy) -> tuple[dict[str, list[fl
         samples |= await _editor(model, backend, runs)
         busy.show("Measuring the server alone")
         samples["front_ms"] = await _front(runs)
-        on_gpu = "gpu_allocated" in (await backend.health())["memory"]
+        on_gpu = "gpu_allocated" in (await backend.health()).memory
     return samples, on_gpu
 
 
@@ -182,7 +182,7 @@ async def _cancel(editor: Editor, backend: Backend, uri: str, prefix: str) -> tu
     except AnswerError:
         answered = _since(started)
         await asyncio.sleep(0.5)  # asking again and again would slow down the very step that is waited for
-        idle = _since(started) - 1000 * (await backend.health())["resting_seconds"]
+        idle = _since(started) - 1000 * (await backend.health()).resting_seconds
         return answered, max(idle, 0.0)
     return None
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from midfill_model.command_line import Busy
 from midfill_server.engines.backend import Backend, BackendError
-from midfill_server.engines.resident import POLL_SECONDS, Resident, find, last_words, stop
+from midfill_server.engines.process import POLL_SECONDS, find, last_words, stop
+from midfill_server.engines.resident import Resident
 
 
 @asynccontextmanager
@@ -25,20 +26,20 @@ async def private_engine(model: str) -> AsyncGenerator[Backend]:
         with Busy() as busy:
             busy.show("Starting the engine")
             await resident.backend()
-            await resident.close()  # it would start another engine when this one fails
-            if (backend := await find(folder)) is None:
+            resident.close()  # it would start another engine when this one fails
+            if (found := await find(folder)) is None:
                 raise BackendError(f"The engine stopped while loading: {last_words(folder)}")
         try:
-            await _ready(backend)
-            yield backend
+            await _ready(found.backend)
+            yield found.backend
         finally:
-            await stop(folder, backend)
+            await stop(folder, found.backend)
 
 
 async def _ready(backend: Backend) -> None:
     with Busy() as busy:
-        while (health := await backend.health())["status"] == "loading":
-            busy.show(f"Loading the model {100 * health.get('progress', 0):.0f} %")
+        while (health := await backend.health()).status == "loading":
+            busy.show(f"Loading the model {100 * health.progress:.0f} %")
             await asyncio.sleep(POLL_SECONDS)
-    if health["status"] != "ready":
-        raise BackendError(health["message"])
+    if health.status != "ready":
+        raise BackendError(health.message)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
+from midfill_model import seam
 from midfill_model.command_line import Busy
-from midfill_server.engines import resident
+from midfill_server.engines import process
 from midfill_server.engines.backend import BackendError
-from midfill_server.engines.resident import find, registered, runtime_folder
+from midfill_server.engines.process import find, hangs
+from midfill_server.engines.status import UNTRAINED
 
 __all__ = ["BackendError", "as_text", "state", "stop"]
 
@@ -31,55 +34,85 @@ STOPPED: dict[str, Any] = {
 
 async def state() -> dict[str, Any]:
     """How the engine is, the same keys whether one runs or not. Raises BackendError."""
-    folder = runtime_folder()
+    folder = _folder()
     with Busy() as busy:
         busy.show("Asking the engine")
-        backend = await find(folder)
-        record = registered(folder)
-        if backend is None or record is None:
-            return STOPPED
-        try:
-            health = await backend.health()
-        finally:
-            await backend.close()
-    model = health.get("model") or {}
+        if (found := await find(folder)) is None:
+            return _silent(folder)
+    found.backend.close()
+    card, health, model = found.card, found.health, found.health.model
     return STOPPED | {
-        "state": health.get("status"),
-        "pid": record["pid"],
-        "model": model.get("id") or record.get("model"),
-        "fim_trained": model.get("fim_trained"),
-        "device": model.get("device"),
-        "weights": model.get("dtype"),
-        "memory": health.get("memory"),
-        "socket": record.get("socket"),
-        "url": record["url"],
-        "uptime_s": round(time.time() - record.get("started", time.time()), 1),
-        "version": record.get("version"),
-        "requests": health.get("requests"),
-        "message": health.get("message") or "",
+        "state": health.status,
+        "pid": card.pid,
+        "model": model.id or card.model,
+        "fim_trained": model.fim_trained,
+        "device": model.device,
+        "weights": model.dtype,
+        "memory": dict(health.memory),
+        "socket": card.socket,
+        "url": card.url,
+        "uptime_s": _uptime(card),
+        "version": card.version,
+        "requests": health.requests,
+        "message": f"{health.message} {health.reason}".strip(),
     }
 
 
 async def stop() -> str:
     """Stop the engine and wait until it is gone; a sentence. Raises BackendError."""
-    folder = runtime_folder()
+    folder = _folder()
     with Busy() as busy:
         busy.show("Stopping the engine")
-        backend, record = await find(folder), registered(folder)
-        if backend is None or record is None:
-            return "No engine is running."
-        await resident.stop(folder, backend)
-    return f"The engine (process {record['pid']}) has stopped."
+        if (found := await find(folder)) is None:
+            if _silent(folder)["state"] == "stopped":
+                return "No engine is running."
+            raise BackendError(hangs(folder))
+        await process.stop(folder, found.backend)
+    return f"The engine (process {found.card.pid}) has stopped."
+
+
+def _folder() -> Path:
+    try:
+        return seam.runtime_folder()
+    except seam.RuntimeFolderError as error:
+        raise BackendError(str(error)) from None
+
+
+def _silent(folder: Path) -> dict[str, Any]:
+    """No engine answers: there is none, or it is starting, or it hangs."""
+    if not seam.engine_lives(folder):
+        return STOPPED
+    if (card := seam.read_card(folder)) is None:
+        return STOPPED | {"state": "starting"}
+    return STOPPED | {
+        "state": "hangs",
+        "pid": card.pid,
+        "model": card.model,
+        "socket": card.socket,
+        "url": card.url,
+        "uptime_s": _uptime(card),
+        "version": card.version,
+        "message": hangs(folder),
+    }
+
+
+def _uptime(card: seam.Card) -> float | None:
+    return None if card.started is None else round(max(0.0, time.time() - card.started), 1)
 
 
 def as_text(state: dict[str, Any]) -> str:
     if state["state"] == "stopped":
         return "No engine is running; the next completion starts one."
+    if state["state"] == "starting":
+        return "The engine is starting."
+    if state["state"] == "hangs":
+        return f"{state['message']}."
     weights = f" in {state['weights']}" if state["weights"] else ""
     words = f"{state['state']}: model {state['model']}{weights} on {state['device']}, process {state['pid']}"
-    words += f", up {state['uptime_s']:.0f} s, {state['requests']} requests{_held(state['memory'] or {})}."
+    up = "" if state["uptime_s"] is None else f", up {state['uptime_s']:.0f} s"
+    words += f"{up}, {state['requests']} requests{_held(state['memory'] or {})}."
     if state["fim_trained"] is False:
-        words += f" {resident.UNTRAINED}."
+        words += f" {UNTRAINED}."
     return f"{words} {state['message']}".strip()
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from midfill_model import seam
 from midfill_server.engines.backend import BackendError
-from midfill_server.engines.resident import registered, runtime_folder
 from midfill_server.tools.evaluation.tap import Exchange, Tap, tap
 from midfill_server.tools.lsp_client import Editor
 from midfill_server.tools.private_engine import private_engine
@@ -87,15 +87,15 @@ class Session:
 async def session(trial: Trial, root: Path | None = None) -> AsyncGenerator[Session]:
     """A new engine, a tap, a server and an editor with the workspace `root`. Raises BackendError."""
     async with private_engine(trial.model):
-        folder = runtime_folder()
-        record = registered(folder)
-        if record is None:
+        folder = seam.runtime_folder()
+        card = seam.read_card(folder)
+        if card is None:
             raise BackendError("The engine was ready and is gone")
         behind = {"MIDFILL_RUNTIME_DIR": str(folder / "tap")}
-        async with tap(record, folder / "tap") as it, Editor(environment=behind) as editor:
+        async with tap(card, folder / "tap") as it, Editor(environment=behind) as editor:
             options = {"model": trial.model, "statistics": False} | dict(trial.settings or {})
             await editor.initialize(options, root=root)
-            yield Session(editor, it, str(record.get("model")))
+            yield Session(editor, it, card.model or "")
 
 
 def position(text: str, offset: int) -> tuple[int, int]:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import urlsplit
+
+from midfill_model import seam
 
 Tell = Callable[[bytes], None]
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -59,7 +60,7 @@ class Exchange:
 class Tap:
     """All generations that passed, oldest first."""
 
-    def __init__(self, engine: dict[str, Any]) -> None:
+    def __init__(self, engine: seam.Card) -> None:
         self.exchanges: list[Exchange] = []
         self.engine_gone = asyncio.Event()
         self._engine = engine
@@ -88,26 +89,26 @@ class Tap:
 
 
 @asynccontextmanager
-async def tap(engine: dict[str, Any], folder: Path) -> AsyncGenerator[Tap]:
-    """Stand in for `engine` (what it wrote about itself) in the new runtime folder `folder`.
+async def tap(engine: seam.Card, folder: Path) -> AsyncGenerator[Tap]:
+    """Stand in for `engine` in the new runtime folder `folder`.
 
     Its lock is held, so that no server starts an engine there that nobody would listen to, or stop.
     """
-    it, record = Tap(engine), dict(engine)
+    it = Tap(engine)
     os.mkdir(folder, mode=0o700)
-    lock = _lock(folder)
-    if engine.get("socket"):
-        record["socket"] = str(folder / "tap.sock")
-        server = await asyncio.start_unix_server(it.carry, record["socket"])
-    else:
-        server = await asyncio.start_server(it.carry, "127.0.0.1", 0)
-        record["url"] = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    (folder / "engine.json").write_text(json.dumps(record), "utf-8")
-    try:
-        yield it
-    finally:
-        server.close()
-        lock.close()
+    with seam.engine_lock(folder):
+        if engine.socket is not None:
+            card = replace(engine, socket=str(folder / "tap.sock"))
+            server = await asyncio.start_unix_server(it.carry, card.socket)
+        else:
+            server = await asyncio.start_server(it.carry, "127.0.0.1", 0)
+            port = server.sockets[0].getsockname()[1]
+            card = replace(engine, url=f"http://127.0.0.1:{port}")
+        seam.write_card(folder, card)
+        try:
+            yield it
+        finally:
+            server.close()
 
 
 class Listener:
@@ -151,20 +152,10 @@ class Listener:
         exchange.timings = json.loads(data).get("timings") or exchange.timings
 
 
-def _lock(folder: Path) -> BinaryIO:
-    """Held until it is closed; as the engine does it."""
-    lock = open(folder / "engine.lock", "wb")  # noqa: SIM115  the caller closes it
-    if sys.platform != "win32":
-        import fcntl
-
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return lock
-
-
-async def _connect(engine: dict[str, Any]) -> Connection:
-    if engine.get("socket"):
-        return await asyncio.open_unix_connection(engine["socket"])
-    address = urlsplit(engine["url"])
+async def _connect(engine: seam.Card) -> Connection:
+    if engine.socket is not None:
+        return await asyncio.open_unix_connection(engine.socket)
+    address = urlsplit(engine.url)
     return await asyncio.open_connection(address.hostname, address.port)
 
 

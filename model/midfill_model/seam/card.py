@@ -1,0 +1,102 @@
+"""The card, `engine.json`: how a front finds the engine, and which it is."""
+
+import contextlib
+import json
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from midfill_model.seam.health import number, text, whole
+
+CARD, SOCKET = "engine.json", "engine.sock"
+
+_LONGEST = 1 << 16  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What an engine writes about itself once it listens."""
+
+    pid: int
+    url: str
+    """http://127.0.0.1:PORT, or any http URL where there is a socket."""
+    socket: str | None = None
+    """The path of the Unix socket."""
+    token: str | None = field(default=None, repr=False)
+    """What its HTTP wants as a bearer token."""
+    model: str | None = None
+    started: float | None = None
+    """As of time.time."""
+    version: str | None = None
+    protocol: int | None = None
+
+
+def read_card(folder: Path) -> Card | None:
+    """The card of a runtime folder; None when there is none, half of one, or one that leads nowhere."""
+    try:
+        raw = json.loads(_read(folder / CARD))
+        return _card(raw)
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def write_card(folder: Path, card: Card) -> None:
+    """Readable by the user alone (0600), and whole at any moment."""
+    file, temporary = tempfile.mkstemp(dir=folder, prefix=".engine.", suffix=".json")
+    with os.fdopen(file, "w", encoding="utf-8") as stream:
+        json.dump(asdict(card), stream)
+    os.replace(temporary, folder / CARD)
+
+
+@contextmanager
+def card_in(folder: Path, card: Card) -> Iterator[None]:
+    """The card is there exactly while the engine listens; its socket goes with it."""
+    write_card(folder, card)
+    try:
+        yield
+    finally:
+        for left in (folder / CARD, folder / SOCKET):
+            with contextlib.suppress(OSError):
+                left.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> bytes:
+    """OSError for what is no ordinary file: reading a pipe would wait for ever."""
+    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(f"{path} is not a file")
+        return file.read(_LONGEST)
+
+
+def _card(raw: Any) -> Card | None:
+    if not isinstance(raw, dict):
+        return None
+    pid, url = whole(raw.get("pid")), text(raw.get("url"))
+    socket, token = raw.get("socket"), raw.get("token")
+    if not pid or pid < 0 or not url or not _is_http(url):
+        return None
+    if not (socket is None or (isinstance(socket, str) and socket and "\0" not in socket)):
+        return None
+    if not (token is None or (isinstance(token, str) and token.isascii() and token.isprintable())):
+        return None
+    return Card(
+        pid,
+        url,
+        socket,
+        token,
+        model=text(raw.get("model")),
+        started=number(raw.get("started")),
+        version=text(raw.get("version")),
+        protocol=whole(raw.get("protocol")),
+    )
+
+
+def _is_http(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "http" and bool(parts.hostname) and parts.port != 0  # ValueError: no port at all

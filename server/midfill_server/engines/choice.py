@@ -1,0 +1,165 @@
+"""Which engine is current, and how it is: our own, the server behind `url`, or none (switched off, paused).
+
+The only place from which the user hears of engines. Whatever an engine says that is not current is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
+from dataclasses import replace
+
+from midfill_model import seam
+from midfill_server.engines.backend import Backend, BackendError, Chunk, Interrupted, Order, remote
+from midfill_server.engines.resident import Resident
+from midfill_server.engines.status import State, Status
+from midfill_server.settings import Settings
+
+OF_A_SERVER = seam.LARGE._replace(context=1024)  # whose other files cost time, and perhaps money
+
+
+class Choice:
+    """The engine that completions come from. `report` hears of each change of its status, once."""
+
+    def __init__(self, report: Callable[[Status], None]) -> None:
+        self.status = Status(State.STARTING)
+        self._report = report
+        self._settings = Settings()
+        self._paused = False
+        self._resident = Resident(self._hear)
+        self._remote: Backend | None = None
+        self._well = self.status  # the last that was no failure
+        self._wanted = False  # somebody has a file open
+        self._warming: asyncio.Task[None] | None = None
+
+    @property
+    def answers(self) -> bool:
+        """Whether anything may be asked."""
+        return self._settings.enabled and not self._paused
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the engine of this machine is current, and has a GPU."""
+        return self._is_own and self.status.device not in (None, "cpu")
+
+    @property
+    def budgets(self) -> seam.Budgets | None:
+        """Tokens of a prompt's parts, as set or as the model is made for; None while that is not known."""
+        of_model = OF_A_SERVER if self._remote is not None else self._resident.budgets
+        it = self._settings
+        if of_model is None:
+            return None
+        wanted = (it.prefix_tokens, it.suffix_tokens, it.context_tokens)
+        return seam.Budgets(*(m if w is None else w for w, m in zip(wanted, of_model, strict=True)))
+
+    def use(self, settings: Settings) -> None:
+        """Take over the user's settings."""
+        before, self._settings = self._settings, settings
+        if _of_engine(before) == _of_engine(settings):
+            return
+        if self._remote is not None:
+            self._remote.close()
+            self._remote = None
+        if settings.enabled and settings.url:
+            key = os.environ.get(settings.api_key_env) if settings.api_key_env else None
+            self._remote = remote(settings.url, settings.model, key, settings.dialect)
+        if not settings.enabled:
+            self._resident.rest()
+            self._tell(Status(State.OFF))
+        elif settings.url:
+            self._resident.rest()
+            self._tell(Status(State.READY, model=settings.model))
+        else:
+            self._tell(Status(State.STARTING))
+            self._resident.use(settings.model, settings.engine_options)  # it tells how a running engine is
+            if self._wanted:
+                self.warm_up()
+
+    def pause(self, paused: bool) -> None:
+        """Offer nothing in this window until it is resumed."""
+        self._paused = paused
+        self._tell(self.status)
+        if not paused:
+            self.warm_up()
+
+    def warm_up(self) -> None:
+        """Start the engine while the user still reads the file that was opened."""
+        self._wanted = True
+        idle = self._warming is None or self._warming.done()
+        if idle and self._is_own and self.answers:
+            self._warming = asyncio.create_task(self._warm_up())
+
+    async def restart(self) -> None:
+        """Stop the engine of this machine, for all windows, and start one with this window's settings."""
+        if self._is_own:
+            with suppress(BackendError):  # it was told
+                await self._resident.restart()
+
+    async def stream(self, order: Order) -> AsyncGenerator[Chunk]:
+        """A completion as it is written; one that ends without an error is whole.
+
+        Raises Interrupted when the engine ended it: what came is no answer, and the user hears nothing of it.
+        Any other BackendError has been told.
+        """
+        settings, begun = self._settings, False
+        engine = self._remote or self._resident
+        if not self.answers:
+            raise Interrupted("Completions are switched off, or paused")
+        try:
+            async with aclosing(engine.stream(order)) as chunks:
+                async for chunk in chunks:
+                    if not begun and chunk.text:
+                        begun = True
+                        self._recover(settings)
+                    yield chunk
+            self._recover(settings)
+        except Interrupted:
+            raise
+        except BackendError as error:
+            if settings is self._settings:
+                self._tell(Status(State.FAILED, str(error)))
+            raise
+
+    def close(self) -> None:
+        """Hang up. Our engine goes on, for other windows."""
+        if self._warming is not None:
+            self._warming.cancel()
+        self._resident.close()
+        if self._remote is not None:
+            self._remote.close()
+
+    @property
+    def _is_own(self) -> bool:
+        return self._settings.enabled and not self._settings.url
+
+    async def _warm_up(self) -> None:
+        with suppress(BackendError):  # it was told
+            await self._resident.backend()
+
+    def _hear(self, status: Status) -> None:
+        """What our own engine says of itself."""
+        if self._is_own:
+            self._tell(status)
+
+    def _recover(self, asked_with: Settings) -> None:
+        """A completion that succeeds ends a failure."""
+        if self.status.state is State.FAILED and asked_with is self._settings:
+            self._tell(self._well)
+
+    def _tell(self, status: Status) -> None:
+        status = replace(status, paused=self._paused)
+        if status.state is State.READY:
+            self._well = status
+        elif status.state is not State.FAILED:
+            self._well = Status(State.READY)
+        if status != self.status:
+            self.status = status
+            self._report(status)
+
+
+def _of_engine(settings: Settings) -> tuple[object, ...]:
+    """Those that tell which engine is current."""
+    it = settings
+    return it.enabled, it.url, it.model, it.api_key_env, it.dialect, it.engine_options

@@ -1,0 +1,121 @@
+"""What counts as an answer, on both dialects; what is sent; what is said of servers that are none."""
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from midfill_model import seam
+from midfill_model.process import wire
+from midfill_server.engines.backend import Backend, BackendError, Interrupted, Order, remote
+from midfill_server.engines.sse import Events
+
+from .server import Peer, event, serving
+
+ORDER = Order("def add(a, b):\n    ", "\n", max_tokens=16)
+SEPARATORS = "a\u2028b\u2029c\x85d\x0be\x0cf\x1cg"
+
+
+async def read(backend: Backend, order: Order = ORDER) -> str:
+    with closing(backend):
+        return "".join([chunk.text async for chunk in backend.stream(order)])
+
+
+@given(st.lists(st.text(st.characters(blacklist_categories=["Cs"]))), st.data())
+def test_events_are_whole_however_the_bytes_are_cut(texts: list[str], data: st.DataObject) -> None:
+    body = b"".join(event(text) for text in texts)
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(body)))))
+    events, found = Events(), []
+    for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True):
+        found += events.feed(body[start:end])
+    assert [json.loads(it)["choices"][0]["text"] for it in found + events.end()] == texts
+
+
+async def test_every_line_separator_of_unicode_arrives(tmp_path: Path) -> None:
+    async def answer(peer: Peer) -> None:
+        await peer.request()
+        await peer.completion("x", SEPARATORS, "y")
+
+    async with serving(answer, tmp_path) as server:
+        assert await read(Backend(server.address, "demo", "ours")) == f"x{SEPARATORS}y"
+
+
+@pytest.mark.parametrize(
+    ("finish", "done", "ours", "theirs"),
+    [
+        ("stop", True, True, True),
+        ("length", False, True, True),
+        (None, True, False, True),  # OpenAI's own end of a stream
+        (None, False, False, False),
+        ("cancelled", True, False, False),
+        ("abort", True, False, False),
+    ],
+)
+async def test_what_the_engine_ended_is_no_answer(
+    finish: str | None, done: bool, ours: bool, theirs: bool
+) -> None:
+    async def answer(peer: Peer) -> None:
+        await peer.request()
+        await peer.completion("return ", finish=finish, done=done)
+
+    async with serving(answer) as server:
+        for is_answer, backend in (
+            (ours, Backend(server.address, "demo", "ours")),
+            (theirs, remote(server.address.url, "m", None, "auto")),
+        ):
+            if is_answer:
+                assert await read(backend) == "return "
+            else:
+                with pytest.raises(Interrupted):
+                    await read(backend)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"data: {\n\n", b'data: {"choices": 5}\n\n', b"data: []\n\n", b"data: \xff\n\n"]
+)
+async def test_no_server_of_completions_is_one_sentence(body: bytes) -> None:
+    async def answer(peer: Peer) -> None:
+        await peer.request()
+        await peer.head()
+        if body:
+            await peer.part(body)
+        await peer.end()
+
+    async with serving(answer) as server:
+        with pytest.raises(BackendError, match="does not answer as an OpenAI-compatible server"):
+            await read(remote(server.address.url, "m", None, "auto"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://localhost:abc", "http://[::1", "localhost:8000", "http://", "http://localhost:0", "ftp://x"],
+)
+async def test_an_address_that_is_none_is_one_sentence(url: str) -> None:
+    with pytest.raises(BackendError):
+        await read(remote(url, "m", None, "rendered"))
+
+
+async def test_a_key_that_no_header_can_hold_is_one_sentence() -> None:
+    with pytest.raises(BackendError):
+        await read(remote("http://localhost:9", "m", "a\nb", "rendered"))
+
+
+async def test_the_engine_reads_what_is_sent(tmp_path: Path) -> None:
+    bodies: list[bytes] = []
+
+    async def answer(peer: Peer) -> None:
+        bodies.append((await peer.request())[2])
+        await peer.completion("a")
+
+    order = Order("p", "s", 7, ("x",), "slot", 11, 12, True, "file:///a", "head", ("one", "two"), 13)
+    async with serving(answer, tmp_path) as server:
+        await read(Backend(server.address, "demo", "ours"), order)
+    assert set(json.loads(bodies[0])) >= set(seam.Extras.__annotations__)
+    request = wire.read_order(bodies[0]).request
+    assert (request.prompt, request.suffix, request.max_tokens, request.stop) == ("p", "s", 7, ("x",))
+    assert (request.prefix_tokens, request.suffix_tokens, request.context_tokens) == (11, 12, 13)
+    assert (request.slot, request.head, request.context) == ("slot", "head", ("one", "two"))
+    assert request.heal and request.background and request.beam_width > 1

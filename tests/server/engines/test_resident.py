@@ -1,0 +1,283 @@
+"""The engine of this user: started once, however many ask; healed, but not for ever; never silently gone."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from midfill_model import seam
+from midfill_server.engines import launcher, resident
+from midfill_server.engines.backend import BackendError, Interrupted, Order
+from midfill_server.engines.process import LOG
+from midfill_server.engines.resident import Resident
+from midfill_server.engines.status import State, Status
+
+from .conftest import pid_of, started
+from .server import Peer, engine_at, event
+
+ORDER = Order("def add(a, b):\n    ", "\n", max_tokens=16)
+Does = Callable[..., None]
+
+pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+
+
+class Front:
+    """One server's engine, and what its user is told."""
+
+    def __init__(self) -> None:
+        self.told: list[Status] = []
+        self.resident = Resident(self.told.append)
+
+    async def ask(self, order: Order = ORDER) -> str:
+        return "".join([chunk.text async for chunk in self.resident.stream(order)])
+
+    async def until(self, state: State) -> Status:
+        async with asyncio.timeout(30):
+            while not self.told or self.told[-1].state is not state:  # noqa: ASYNC110  it is told by a task
+                await asyncio.sleep(0.01)
+        return self.told[-1]
+
+    @property
+    def failures(self) -> list[str]:
+        return [it.message for it in self.told if it.state is State.FAILED]
+
+
+@pytest.fixture
+async def front(runtime: Path) -> Front:
+    return Front()
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resident, "PAUSES", (0.01, 0.02))
+
+
+async def test_windows_restored_together_start_one_engine(runtime: Path, stand_in: Does) -> None:
+    stand_in(before_lock=0.3, before_card=0.5)
+    fronts = [Front() for _ in range(6)]
+    assert await asyncio.gather(*(front.ask() for front in fronts)) == ["return a"] * 6
+    assert len(started(runtime)) == 1
+    for front in fronts:
+        front.resident.close()
+
+
+async def test_a_start_goes_on_when_the_request_for_it_is_cancelled(front: Front, stand_in: Does) -> None:
+    stand_in(before_lock=0.2)
+    for _ in range(3):
+        request = asyncio.create_task(front.ask())
+        await front.until(State.STARTING)
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+    await front.until(State.READY)
+    assert await front.ask() == "return a"
+    front.resident.close()
+
+
+async def test_a_killed_engine_is_replaced_within_the_request(
+    front: Front, runtime: Path, stand_in: Does
+) -> None:
+    assert await front.ask() == "return a"
+    first = pid_of(runtime)
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    assert await front.ask() == "return a"
+    assert pid_of(runtime) != first and not front.failures
+    front.resident.close()
+
+
+@pytest.mark.parametrize("dies", ["writing", "in order"])
+async def test_an_engine_that_dies_in_each_generation_is_started_three_times_and_said_once(
+    front: Front, runtime: Path, stand_in: Does, dies: str
+) -> None:
+    stand_in(dies=dies, says="no memory left")
+    for _ in range(20):
+        with pytest.raises(BackendError):
+            await front.ask()
+    assert len(started(runtime)) == 3
+    (told,) = set(front.failures)
+    assert "3 times" in told and "no memory left" in told
+    stand_in()
+    front.resident.use("demo")  # settings changed: it may be mended
+    assert await front.ask() == "return a"
+    front.resident.close()
+
+
+@pytest.mark.parametrize("dies", ["at once", "loading"])
+async def test_the_last_words_are_those_of_this_start(
+    front: Front, runtime: Path, stand_in: Does, dies: str
+) -> None:
+    (runtime / LOG).write_text("ERROR: yesterday's reason\n")
+    stand_in(dies=dies)
+    front.resident.use("demo")
+    with pytest.raises(BackendError):
+        await front.ask()
+    (told,) = set(front.failures) or {(await front.until(State.FAILED)).message}
+    assert "it said nothing" in told and "yesterday" not in told
+    front.resident.close()
+
+
+async def test_a_generation_that_the_engine_ended_is_asked_for_once_more(front: Front, runtime: Path) -> None:
+    async def ends(peer: Peer) -> None:
+        finish = "stop" if engine.asked == 2 else "cancelled"
+        await peer.completion(*(["return a"] if finish == "stop" else []), finish=finish)
+
+    async with engine_at(runtime, ends) as engine:
+        assert await front.ask() == "return a"
+        engine.asked = 2
+        with pytest.raises(Interrupted):  # twice ended
+            await front.ask()
+        assert engine.asked == 4
+        with pytest.raises(Interrupted):  # what is in the background is not asked for again
+            await front.ask(Order("a", "b", 4, background=True))
+        assert engine.asked == 5
+        assert not front.failures
+        front.resident.close()
+
+
+async def test_text_on_screen_is_not_asked_for_again(front: Front, runtime: Path) -> None:
+    async def ends(peer: Peer) -> None:
+        await peer.completion("return ", finish="cancelled")
+
+    async with engine_at(runtime, ends) as engine:
+        with pytest.raises(Interrupted):
+            await front.ask()
+        assert engine.asked == 1
+        front.resident.close()
+
+
+async def test_an_engine_that_is_silent_for_a_while_is_neither_given_up_nor_doubled(
+    front: Front, runtime: Path, stand_in: Does, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("midfill_server.engines.backend.CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(resident, "SILENT_SECONDS", 0.3)
+    monkeypatch.setattr(launcher, "SILENT_SECONDS", 0.3)
+    assert await front.ask() == "return a"
+    await front.until(State.READY)
+    pid = pid_of(runtime)
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    front.resident.use("demo")
+    hangs = await front.until(State.FAILED)
+    assert f"process {pid}" in hangs.message and "hangs" in hangs.message
+    other = Front()
+    with pytest.raises(BackendError, match=f"process {pid}"):
+        await other.ask()
+    os.kill(pid, signal.SIGCONT)
+    await front.until(State.READY)
+    assert await front.ask() == "return a"
+    assert started(runtime) == [pid]
+    front.resident.close()
+    other.resident.close()
+
+
+@pytest.mark.parametrize(
+    "told", [{"version": "0.0.1"}, {"version": "0.0.1", "protocol": None}, {"protocol": 0}]
+)
+async def test_an_older_engine_is_replaced_when_nobody_uses_it(
+    front: Front, runtime: Path, stand_in: Does, told: dict[str, object]
+) -> None:
+    async def never(peer: Peer) -> None:
+        raise AssertionError("it was asked")
+
+    async with engine_at(runtime, never, **told) as engine:
+        assert await front.ask() == "return a"
+        assert engine.stopped.is_set()
+    front.resident.close()
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"version": "0.0.1", "running": 1}, "and in use"),
+        ({"version": "9999.1"}, "newer than this"),
+    ],
+)
+async def test_another_version_that_stays_is_used_and_said(
+    front: Front, runtime: Path, told: dict[str, object], said: str
+) -> None:
+    async def says(peer: Peer) -> None:
+        await peer.completion("return a")
+
+    async with engine_at(runtime, says, **told) as engine:
+        assert await front.ask() == "return a"
+        assert said in (await front.until(State.READY)).warning
+        assert not engine.stopped.is_set()
+        front.resident.close()
+
+
+@pytest.mark.parametrize("told", [{"protocol": 99}, {"protocol": 0, "running": 1}])
+async def test_another_protocol_that_stays_is_not_used_and_said(
+    front: Front, runtime: Path, told: dict[str, object]
+) -> None:
+    async def never(peer: Peer) -> None:
+        raise AssertionError("it was asked")
+
+    async with engine_at(runtime, never, **told):
+        with pytest.raises(BackendError, match=version("midfill")):
+            await front.ask()
+        assert len(set(front.failures)) == 1
+        front.resident.close()
+
+
+@pytest.mark.parametrize("model", [None, 5, {}, {"budgets": 3}, {"budgets": {"prefix": "x"}, "id": ["a"]}])
+async def test_fields_that_miss_or_make_no_sense_break_no_front(
+    front: Front, runtime: Path, model: object
+) -> None:
+    async def says(peer: Peer) -> None:
+        await peer.completion("return a")
+
+    strange = {"progress": "x", "memory": 3, "message": None, "protocol": None, "version": ["1"]}
+    async with engine_at(runtime, says, model=model, **strange):
+        assert await front.ask() == "return a"
+        await front.until(State.READY)
+        front.resident.close()
+
+
+async def test_an_engine_that_stops_in_order_is_no_failure(
+    front: Front, runtime: Path, stand_in: Does
+) -> None:
+    for n in range(5):
+        assert await front.ask() == "return a"
+        backend = await front.resident.backend()
+        await backend.shutdown()
+        assert len(started(runtime)) == n + 1
+    assert not front.failures
+    front.resident.close()
+
+
+async def test_a_restart_replaces_the_engine(front: Front, runtime: Path, stand_in: Does) -> None:
+    assert await front.ask() == "return a"
+    first = pid_of(runtime)
+    await front.resident.restart()
+    assert await front.ask() == "return a"
+    assert pid_of(runtime) != first and seam.read_card(runtime) is not None
+    front.resident.close()
+
+
+async def test_a_stream_under_way_survives_what_another_one_meets(front: Front, runtime: Path) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def answer(peer: Peer) -> None:
+        if engine.asked == 1:
+            await peer.head()
+            await peer.part(event("one "))
+            begun.set()
+            await go_on.wait()
+            await peer.part(event("two", "stop"))
+            await peer.end()
+        else:
+            await peer.completion(finish="cancelled")
+
+    async with engine_at(runtime, answer) as engine:
+        first = asyncio.create_task(front.ask())
+        await begun.wait()
+        with pytest.raises(Interrupted):
+            await front.ask()
+        go_on.set()
+        assert await first == "one two"
+        front.resident.close()
