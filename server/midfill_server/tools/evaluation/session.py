@@ -65,7 +65,7 @@ class Session:
     def check(self) -> None:
         """Raises BackendError when the engine is gone, or the server has said that it fails."""
         if self.tap.engine_gone.is_set():
-            raise BackendError("The engine stopped during the measurement; run it again")
+            raise BackendError("The engine stopped while it was measured; what it measured so far is lost")
         states = [it["params"] for it in self.editor.notifications if it["method"] == "midfill/statusChanged"]
         if states and states[-1]["state"] == "failed":
             raise BackendError(states[-1]["message"])
@@ -90,7 +90,7 @@ async def session(trial: Trial, root: Path | None = None) -> AsyncGenerator[Sess
         folder = runtime_folder()
         record = registered(folder)
         if record is None:
-            raise BackendError("The engine stopped as soon as it was ready; run it again")
+            raise BackendError("The engine was ready and is gone")
         behind = {"MIDFILL_RUNTIME_DIR": str(folder / "tap")}
         async with tap(record, folder / "tap") as it, Editor(environment=behind) as editor:
             options = {"model": trial.model, "statistics": False} | dict(trial.settings or {})
