@@ -95,6 +95,31 @@ def test_what_the_editor_has_counts_not_the_disk(root: Path) -> None:
         *(".env", ".env.local", "prod.env", "server.pem", "tls.key", "id_rsa", "id_ed25519.pub", ".npmrc"),
         *(
             "Secrets.yml",
+            *(".envrc", ".s3cfg", ".my.cnf", ".pgpass", ".netrc", ".pypirc", "prod.tfvars.json", ".htpasswd"),
+            *("local_settings.py", "local.settings.json", "appsettings.Production.json", "database.yml"),
+            *(
+                "kubeconfig",
+                ".dockercfg",
+                ".docker/config.json",
+                "wp-config.php",
+                "home.ovpn",
+                "my_secret.py",
+            ),
+            *(
+                "terraform.rc",
+                "my-service-account-1.json",
+                ".vault-token",
+                ".bash_history",
+                ".dockerconfigjson",
+            ),
+            *(
+                "a.jks",
+                "a.kdbx",
+                "a.p12",
+                "gcp_credentials.json",
+                ".git-credentials",
+                "application-local.yml",
+            ),
             ".ssh/config.py",
             "a/secrets/b.py",
             "credentials.json",
@@ -108,7 +133,17 @@ def test_names_of_secrets(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["environment.py", "keys.py", "monkey.py", "secrets_test.py", "a/env/b.py", "pem.c"]
+    "name",
+    [
+        "environment.py",
+        "keys.py",
+        "monkey.py",
+        "tokenizer.py",
+        "a/env/b.py",
+        "pem.c",
+        "vault.py",
+        "authors.py",
+    ],
 )
 def test_names_that_are_none(name: str) -> None:
     assert not secret_name(PurePath(name))
@@ -125,7 +160,53 @@ SECRETS = [
     "sk_live_" + "a" * 24,
     "eyJ" + "a" * 12 + ".eyJ" + "b" * 12 + "." + "c" * 12,
     "postgres://me:" + "pass-word@db.example.org/x",
+    "redis://:" + "pass-word@cache.local/0",
+    "https://hooks.slack.com/services/T000/B000/" + "a1" * 12,
+    "DefaultEndpointsProtocol=https;AccountKey=" + "aB3+" * 12 + "==",
+    "PuTTY-User-Key-File-3: ssh-ed25519",
+    "AGE-SECRET-KEY-1" + "QX" * 20,
+    "Bearer " + "a1b2c3d4" * 4,
+    "$ANSIBLE_VAULT;1.1;AES256",
 ]
+
+GIVEN = [
+    'PASSWORD = "hunter2hunter2"',
+    "db_password: 'pa$$word-9!'",
+    '{"client_secret": "q8Zr1-Yw03vM"}',
+    "settings['api_key'] = 'f3b1c9aa02d7'",
+    "const apiToken = `a81bc81b-dead-4e5d`;",
+    'password := "S3cr3t-Horse"',
+    "export AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCY",
+    "DB_PASSWORD=hunter2hunter2",
+    "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG+bPxRfi",
+    "mysqldump --password=hunter2hunter2",
+    "ALTER USER a IDENTIFIED BY 'hunter22'",
+    "curl -u admin:hunter2hunter2 https://a.b",
+]
+NOT_GIVEN = [
+    "password = config.password",
+    "token = next(tokens)",
+    'password = input("Password: ")',
+    'token_type = "bearer"',
+    'secret_name = "database/password"',
+    'PASSWORD = "your-password-1"',
+    'api_key = "xxxxxxxxxxxx1"',
+    "def check(password: str, token: str = 'none') -> None:",
+    'raise ValueError("no password1 given")',
+    "self.token = token",
+    'api_key = os.environ["API_KEY_2"]',
+    "tokens = ['a', 'b']",
+]
+
+
+@pytest.mark.parametrize("line", GIVEN)
+def test_what_is_given_to_a_name_that_says_secret(line: str) -> None:
+    assert secret_text(f"a = 1\n{line}\nb = 2\n")
+
+
+@pytest.mark.parametrize("line", NOT_GIVEN)
+def test_what_only_speaks_of_secrets(line: str) -> None:
+    assert not secret_text(f"a = 1\n{line}\nb = 2\n")
 
 
 @pytest.mark.parametrize("secret", SECRETS)
