@@ -121,6 +121,11 @@ class Surroundings:
         state.wanted = place, spot
         self._collect_next()
 
+    def known(self, uri: str) -> bool:
+        """Whether something was collected for a document, and nothing is being collected for it."""
+        state = self._states.get(uri)
+        return state is not None and state.blocks is not None and not (state.wanted or state.collecting)
+
     async def of(self, uri: str) -> tuple[str, ...]:
         """The blocks of text for a document, in the order of the prompt."""
         state = self._states.get(uri)
