@@ -114,6 +114,7 @@ _EXAMPLE = re.compile(
     r"(?i)example|changeme|change[-_]me|your|placeholder|dummy|sample|redact|foobar|x{4}|\*{3}|\.\.\."
 )
 _WORDS = re.compile(r"(?:[A-Za-z]++[_.:/-]?)*+\d?\Z")
+RANDOM = 4.6  # bits a character: more than long names have, even without a digit
 _SIGNS = frozenset("!@#$%^&*+/=")
 
 
@@ -161,9 +162,10 @@ def _is_real(value: str, least: float) -> bool:
 
     `least`: bits a character, as often as each occurs.
     """
+    bits = -sum(n / len(value) * log2(n / len(value)) for n in Counter(value).values())
+    if bits >= RANDOM:
+        return True
     if _EXAMPLE.search(value) or _WORDS.match(value):
         return False
-    counts = Counter(value)
-    bits = -sum(n / len(value) * log2(n / len(value)) for n in counts.values())
     letters, digits = (any(map(it, value)) for it in (str.isalpha, str.isdigit))
     return bits >= least and letters and (digits or not _SIGNS.isdisjoint(value))

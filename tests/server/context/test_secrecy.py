@@ -169,6 +169,42 @@ SECRETS = [
     "$ANSIBLE_VAULT;1.1;AES256",
 ]
 
+OPEN = {
+    ".env": "database_password=%s",
+    ".envrc": "export api_token=%s",
+    ".vault-token": "api_token %s",
+    ".bash_history": "export database_password=%s",
+    ".my.cnf": "[client]\npassword=%s",
+    ".s3cfg": "secret_key = %s",
+    "aws.txt": "AWS_SECRET_ACCESS_KEY=%s",
+    ".dockerconfigjson": '{"auths":{"x":{"auth":"%s"}}}',
+    "local.settings.json": '{"Values":{"client_secret":"%s"}}',
+    "prod.tfvars.json": '{"database_password":"%s"}',
+    "rclone.conf": "pass = %s",
+    "notebook.ipynb": '{"outputs":["database_password %s"]}',
+    "hook.js": "const token='https://hooks.slack.com/services/T000/B000/%s'",
+    "azure.cs": 'var s = "DefaultEndpointsProtocol=https;AccountKey=%s==";',
+    "k8s.yml": "kind: Secret\ndata:\n  database_password: %s",
+    "config.py": "DATABASE_PASSWORD = '%s1'",
+    "deploy.sh": "export API_TOKEN=%s1",
+    "settings/local_settings.py": "x = '%s'",
+    "node_modules/a.js": "x = '%s'",
+    ".hidden/a.py": "x = '%s'",
+}
+CANARY = "CANARYabcdefghijklmnopqrstuvwxyzABCDEFGH"
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_what_is_open_in_the_editor_passes_the_same_gate(root: Path, name: str) -> None:
+    path = root / name
+    path.parent.mkdir(exist_ok=True)
+    text = OPEN[name].replace("%s", CANARY) + "\nclass Account:\n    def withdraw(self): ...\n"
+    path.write_text(text)
+    assert CANARY not in told(root, {path: text.splitlines(keepends=True)})
+    spot = Spot(root / "main.py", [ASKING], ASKING, "", (0, 1), 500, {path: [text]}, edited=((path, 0),))
+    assert CANARY not in "".join(collect(spot, Files((root,))).values())
+
+
 GIVEN = [
     'PASSWORD = "hunter2hunter2"',
     "db_password: 'pa$$word-9!'",
