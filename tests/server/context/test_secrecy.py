@@ -95,6 +95,31 @@ def test_what_the_editor_has_counts_not_the_disk(root: Path) -> None:
         *(".env", ".env.local", "prod.env", "server.pem", "tls.key", "id_rsa", "id_ed25519.pub", ".npmrc"),
         *(
             "Secrets.yml",
+            *(".envrc", ".s3cfg", ".my.cnf", ".pgpass", ".netrc", ".pypirc", "prod.tfvars.json", ".htpasswd"),
+            *("local_settings.py", "local.settings.json", "appsettings.Production.json", "database.yml"),
+            *(
+                "kubeconfig",
+                ".dockercfg",
+                ".docker/config.json",
+                "wp-config.php",
+                "home.ovpn",
+                "my_secret.py",
+            ),
+            *(
+                "terraform.rc",
+                "my-service-account-1.json",
+                ".vault-token",
+                ".bash_history",
+                ".dockerconfigjson",
+            ),
+            *(
+                "a.jks",
+                "a.kdbx",
+                "a.p12",
+                "gcp_credentials.json",
+                ".git-credentials",
+                "application-local.yml",
+            ),
             ".ssh/config.py",
             "a/secrets/b.py",
             "credentials.json",
@@ -108,7 +133,17 @@ def test_names_of_secrets(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["environment.py", "keys.py", "monkey.py", "secrets_test.py", "a/env/b.py", "pem.c"]
+    "name",
+    [
+        "environment.py",
+        "keys.py",
+        "monkey.py",
+        "tokenizer.py",
+        "a/env/b.py",
+        "pem.c",
+        "vault.py",
+        "authors.py",
+    ],
 )
 def test_names_that_are_none(name: str) -> None:
     assert not secret_name(PurePath(name))
@@ -125,7 +160,89 @@ SECRETS = [
     "sk_live_" + "a" * 24,
     "eyJ" + "a" * 12 + ".eyJ" + "b" * 12 + "." + "c" * 12,
     "postgres://me:" + "pass-word@db.example.org/x",
+    "redis://:" + "pass-word@cache.local/0",
+    "https://hooks.slack.com/services/T000/B000/" + "a1" * 12,
+    "DefaultEndpointsProtocol=https;AccountKey=" + "aB3+" * 12 + "==",
+    "PuTTY-User-Key-File-3: ssh-ed25519",
+    "AGE-SECRET-KEY-1" + "QX" * 20,
+    "Bearer " + "a1b2c3d4" * 4,
+    "$ANSIBLE_VAULT;1.1;AES256",
 ]
+
+OPEN = {
+    ".env": "database_password=%s",
+    ".envrc": "export api_token=%s",
+    ".vault-token": "api_token %s",
+    ".bash_history": "export database_password=%s",
+    ".my.cnf": "[client]\npassword=%s",
+    ".s3cfg": "secret_key = %s",
+    "aws.txt": "AWS_SECRET_ACCESS_KEY=%s",
+    ".dockerconfigjson": '{"auths":{"x":{"auth":"%s"}}}',
+    "local.settings.json": '{"Values":{"client_secret":"%s"}}',
+    "prod.tfvars.json": '{"database_password":"%s"}',
+    "rclone.conf": "pass = %s",
+    "notebook.ipynb": '{"outputs":["database_password %s"]}',
+    "hook.js": "const token='https://hooks.slack.com/services/T000/B000/%s'",
+    "azure.cs": 'var s = "DefaultEndpointsProtocol=https;AccountKey=%s==";',
+    "k8s.yml": "kind: Secret\ndata:\n  database_password: %s",
+    "config.py": "DATABASE_PASSWORD = '%s1'",
+    "deploy.sh": "export API_TOKEN=%s1",
+    "settings/local_settings.py": "x = '%s'",
+    "node_modules/a.js": "x = '%s'",
+    ".hidden/a.py": "x = '%s'",
+}
+CANARY = "CANARYabcdefghijklmnopqrstuvwxyzABCDEFGH"
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_what_is_open_in_the_editor_passes_the_same_gate(root: Path, name: str) -> None:
+    path = root / name
+    path.parent.mkdir(exist_ok=True)
+    text = OPEN[name].replace("%s", CANARY) + "\nclass Account:\n    def withdraw(self): ...\n"
+    path.write_text(text)
+    assert CANARY not in told(root, {path: text.splitlines(keepends=True)})
+    spot = Spot(root / "main.py", [ASKING], ASKING, "", (0, 1), 500, {path: [text]}, edited=((path, 0),))
+    assert CANARY not in "".join(collect(spot, Files((root,))).values())
+
+
+GIVEN = [
+    'PASSWORD = "hunter2hunter2"',
+    "db_password: 'pa$$word-9!'",
+    '{"client_secret": "q8Zr1-Yw03vM"}',
+    "settings['api_key'] = 'f3b1c9aa02d7'",
+    "const apiToken = `a81bc81b-dead-4e5d`;",
+    'password := "S3cr3t-Horse"',
+    "export AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCY",
+    "DB_PASSWORD=hunter2hunter2",
+    "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG+bPxRfi",
+    "mysqldump --password=hunter2hunter2",
+    "ALTER USER a IDENTIFIED BY 'hunter22'",
+    "curl -u admin:hunter2hunter2 https://a.b",
+]
+NOT_GIVEN = [
+    "password = config.password",
+    "token = next(tokens)",
+    'password = input("Password: ")',
+    'token_type = "bearer"',
+    'secret_name = "database/password"',
+    'PASSWORD = "your-password-1"',
+    'api_key = "xxxxxxxxxxxx1"',
+    "def check(password: str, token: str = 'none') -> None:",
+    'raise ValueError("no password1 given")',
+    "self.token = token",
+    'api_key = os.environ["API_KEY_2"]',
+    "tokens = ['a', 'b']",
+]
+
+
+@pytest.mark.parametrize("line", GIVEN)
+def test_what_is_given_to_a_name_that_says_secret(line: str) -> None:
+    assert secret_text(f"a = 1\n{line}\nb = 2\n")
+
+
+@pytest.mark.parametrize("line", NOT_GIVEN)
+def test_what_only_speaks_of_secrets(line: str) -> None:
+    assert not secret_text(f"a = 1\n{line}\nb = 2\n")
 
 
 @pytest.mark.parametrize("secret", SECRETS)
