@@ -2,7 +2,7 @@
 PYTHON ?= python3
 TORCH ?= 2.13.0
 VENV := .venv
-BIN := $(VENV)/bin
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
 # The end of a file that is not finished; any FILE:LINE:COL will do.
 AT ?= editors/examples/unfinished.py:28:1

@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from midfill_training.corpus import END_OF_FILE
-from midfill_training.neighbours import Other
 from midfill_training.pieces import Piece, place_of
 
 COMMON = 0.5
@@ -49,7 +48,7 @@ def disguise(piece: Piece, words: Words, share: float, chance: random.Random) ->
         text=changed(piece.text),
         path=changed(piece.path),
         head=changed(piece.head),
-        others=tuple(Other(changed(it.path), changed(it.text)) for it in piece.others),
+        others=tuple(replace(it, path=changed(it.path), text=changed(it.text)) for it in piece.others),
     )
 
 

@@ -65,8 +65,8 @@ def completer(folder: Path) -> Callable[[str, str], str]:
         prompt = fim_prompt(tokenizer, parts, Budgets(PREFIX, SUFFIX)).ids
         slot, detokenizer = Slot(network.new_cache, network.context), Detokenizer(tokenizer)
         text = ""
-        for id_ in generate(network, slot, Task(prompt, LONGEST, tokenizer.size, tokenizer.control_ids)):
-            text += detokenizer.push(id_) if id_ is not None else ""
+        for token in generate(network, slot, Task(prompt, LONGEST, tokenizer.size, tokenizer.control_ids)):
+            text += detokenizer.push(token.id) if token is not None else ""
             if "\n" in text:
                 break
         return text

@@ -1,112 +1,44 @@
 """What other files say, as the language server sends it: blocks of signatures and passages before the prompt.
 
-The layout is that of `midfill_server.context`, the choice a lighter one: thousands are made a second. Pieces
-are ranked by the names that they share with the cursor's surroundings; the rarer and the nearer count most.
+The choice is the server's own, made by its own code; which files there are, the corpus says.
 """
 
 from __future__ import annotations
 
 import random
-import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import exp, log, sqrt
+from pathlib import PurePosixPath
 
-PASSAGE = 6  # lines
-LEAD = 3  # lines before a passage, whose names count
+from midfill_server.context import pack
+from midfill_server.context.comments import comment
+from midfill_server.context.outline import NAME, outline
+from midfill_server.context.rank import Piece, pieces_of, ranked
+
+LANGUAGES = frozenset({"python", "shell", "config", "javascript", "typescript", "c"})
+"""Those of the corpus whose prompts have other files."""
 LOOKED_AT = 6_000  # characters of one file
-NEAR = 2_000  # characters before the cursor whose names count, and half as many after it
-FADES = 500  # characters in which a name's weight falls to a third
-HEAD = 1_500  # characters of import statements
-ELSEWHERE = ", elsewhere in this file"
-COMMENTS = {"python": "#", "shell": "#", "config": "#", "javascript": "//", "typescript": "//", "c": "//"}
-_NAME = re.compile(r"[^\W\d]\w+")
-_DEFINITION = re.compile(
-    r"[ \t]*(?:(?:async |export |default |static )*(?:def|class|function|interface|struct) +(\w+))"
-)
-_IMPORT = re.compile(r"^(?:(?:from[ ]+[\w.]+[ ]+import|import|#include)\b(?:[^\n(]|\([^()]*\))*)", re.M)
 
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """A part of a file, and the path that it is shown under."""
+    """A part of a file, the path that it is shown under, and whether the cursor's file imports it."""
 
     path: str
     text: str
+    is_imported: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    path: str
-    line: int
-    text: str
-    names: frozenset[str]
-    defines: str
-    """The name that its signature gives to something; a passage has none."""
+def blocks(path: str, head: str, others: Sequence[Other], around: Mapping[str, float], budget: int) -> str:
+    """At most about `budget` characters of `others`, then the name of the cursor's file: its text follows.
 
-
-def blocks(path: str, language: str, others: Sequence[Other], near: dict[str, float], budget: int) -> str:
-    """At most about `budget` characters of `others`, the ones that share names with `near` first.
-
-    Then the name of the cursor's own file, whose text follows; "" when nothing is worth it.
+    "" when nothing is worth it. `head` are that file's import statements. It may be among `others`, too, with
+    what the window does not hold of it.
     """
-    mark, own = COMMENTS[language], f"{path}{ELSEWHERE}"
-    pieces = [piece for other in others for piece in _pieces(other)]
-    counts = Counter(name for piece in pieces for name in piece.names)
-    most = log(1 + max(counts.values(), default=1))
-
-    def score(piece: _Piece) -> float:
-        shared = sum(near[name] * (1 - 0.9 * log(counts[name]) / most) for name in piece.names & near.keys())
-        worth = 0.8 if piece.path == own else 0.5 if piece.defines else 0.2
-        return (worth + 0.8 * shared + 1.5 * near.get(piece.defines, 0.0)) / sqrt(len(piece.text) + 30)
-
-    chosen: dict[str, dict[int, str]] = {}
-    taken: set[tuple[str, int]] = set()
-    for piece in sorted(pieces, key=score, reverse=True):
-        cost = len(piece.text) + 1 + (0 if piece.path in chosen else len(piece.path) + 4)
-        if cost > budget or (piece.path, piece.line) in taken:
-            continue
-        budget -= cost
-        lines = chosen.setdefault(piece.path, {})
-        lines[piece.line] = piece.text
-        taken.add((piece.path, piece.line))
-        for n in range(piece.line + 1, 0 if piece.defines else piece.line + PASSAGE):
-            taken.add((piece.path, n))
-            lines.pop(n, None)  # its passage holds it
-        if budget < 60:
-            break
-    text = "".join(
-        "\n".join([f"{mark} {it}", *(lines[n] for n in sorted(lines))]) + "\n\n"
-        for it, lines in sorted(chosen.items(), key=lambda block: block[0] == own)
-    )
-    return f"{text}{mark} {path}\n" if text else ""
-
-
-def names_near(prefix: str, suffix: str) -> dict[str, float]:
-    """The names around a cursor; the nearer the more they weigh."""
-    before, after = prefix[-NEAR:], suffix[: NEAR // 2]
-    names = {
-        found[0]: 0.2 + 0.8 * exp((found.end() - len(before)) / FADES) for found in _NAME.finditer(before)
-    }
-    for found in _NAME.finditer(after):
-        worth = 0.2 + 0.6 * exp(-found.start() / (0.6 * FADES))
-        names[found[0]] = max(names.get(found[0], 0.0), worth)
-    return names
-
-
-def names_in(text: str) -> set[str]:
-    return set(_NAME.findall(text))
-
-
-def imports(text: str) -> str:
-    """The import statements of a file as they stand, at most HEAD characters."""
-    kept = ""
-    for found in _IMPORT.finditer(text):
-        if len(kept) + len(found[0]) >= HEAD:
-            break
-        kept += found[0] + "\n"
-    return kept
+    taken = frozenset(NAME.findall(head))
+    pieces = [piece for other in others for piece in _pieces(other, path, taken)]
+    packed = pack.blocks(pack.choose(ranked(pieces, around), budget), (), path)
+    return "".join(packed.values()) + comment(path, path) + "\n" if packed else ""
 
 
 def part(text: str, chance: random.Random) -> str:
@@ -117,15 +49,11 @@ def part(text: str, chance: random.Random) -> str:
     return text[start : start + LOOKED_AT]
 
 
-def _pieces(other: Other) -> Iterator[_Piece]:
-    lines = other.text.split("\n")
-    for first in range(0, len(lines), PASSAGE):
-        passage = "\n".join(lines[first : first + PASSAGE]).rstrip()
-        if passage.strip():
-            names = _NAME.findall("\n".join(lines[max(0, first - LEAD) : first + PASSAGE]))
-            yield _Piece(other.path, first, passage, frozenset(names), "")
-    for n, line in enumerate(lines):
-        found = _DEFINITION.match(line)
-        if found and line.rstrip().endswith((":", "{")):
-            text = line.rstrip() + (" ..." if line.rstrip().endswith(":") else " ... }")
-            yield _Piece(other.path, n, text, frozenset(_NAME.findall(text)), found[1])
+def _pieces(other: Other, own: str, taken: frozenset[str]) -> Iterator[Piece]:
+    found = outline(other.text, PurePosixPath(other.path).suffix)
+    if other.path == own:
+        yield from (Piece(own, it, "own") for it in found.definitions)
+        yield from (Piece(own, it, "own passage") for it in found.passages)
+    else:
+        names = taken if other.is_imported else frozenset()
+        yield from pieces_of(other.path, found, names, "imported" if other.is_imported else "beside")

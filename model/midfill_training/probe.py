@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from midfill_server.context.collect import CHARACTERS_OF_CONTEXT
+from midfill_server.context.rank import near
 from midfill_training import neighbours
 from midfill_training.network import Network, Packed
 from midfill_training.pieces import Corpus
@@ -49,7 +51,7 @@ def holes(split: Path, tokenizer: Path) -> tuple[list[list[int]], list[list[int]
     middles: list[list[int]] = []
     while len(prompts) < HOLES:
         piece = corpus.piece(chance.randrange(len(corpus)), chance)
-        if piece.language not in neighbours.COMMENTS:
+        if piece.language not in neighbours.LANGUAGES:
             continue
         text = piece.text
         start, end = token_to_line_end(text, encode, chance)
@@ -57,8 +59,8 @@ def holes(split: Path, tokenizer: Path) -> tuple[list[list[int]], list[list[int]
         if not text[start:end].strip() or len(middle) >= LONGEST_LINE:
             continue
         prefix, suffix = encode(text[:start])[-PREFIX:], encode(text[end : end + 1000])[:SUFFIX]
-        near = neighbours.names_near(text[:start], text[end:])
-        others = neighbours.blocks(piece.path, piece.language, piece.others, near, int(3.2 * OTHERS))
+        around, n_characters = near(text[:start], text[end:]), int(CHARACTERS_OF_CONTEXT * OTHERS)
+        others = neighbours.blocks(piece.path, piece.head, piece.others, around, n_characters)
         prompts.append([BOS, BEGIN, *encode(others)[:OTHERS], *prefix, HOLE, *suffix, END])
         middles.append(middle)
     return prompts, middles

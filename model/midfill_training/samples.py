@@ -15,6 +15,9 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from midfill_server.context.collect import CHARACTERS_OF_CONTEXT
+from midfill_server.context.outline import NAME
+from midfill_server.context.rank import near
 from midfill_training import neighbours
 from midfill_training.disguise import Words, disguise
 from midfill_training.neighbours import Other
@@ -114,13 +117,14 @@ def others_of(piece: Piece, start: int, end: int, room: int, chance: random.Rand
     if room < ROOM_FOR_OTHERS or not piece.others or chance.random() >= WITH_OTHERS:
         return ""
     text, tokens = piece.text, chance.uniform(0.15, 0.45) * room
-    near = neighbours.names_near(text[:start], text[end:])
+    around = near(text[:start], text[end:])
     if chance.random() < TOLD:
-        near |= dict.fromkeys(neighbours.names_in(text[start:end]), 1.5)
+        around |= dict.fromkeys(NAME.findall(text[start:end]), 1.5)
     # What the window will not hold of the file itself, by about four characters a token.
     own = text[: max(0, start - 5 * room)].rpartition("\n")[0], text[end + 1600 :].partition("\n")[2]
-    elsewhere = Other(f"{piece.path}{neighbours.ELSEWHERE}", neighbours.part("\n".join(own), chance))
-    return neighbours.blocks(piece.path, piece.language, (*piece.others, elsewhere), near, int(3.2 * tokens))
+    elsewhere = Other(piece.path, neighbours.part("\n".join(own), chance))
+    others = (*piece.others, elsewhere)
+    return neighbours.blocks(piece.path, piece.head, others, around, int(CHARACTERS_OF_CONTEXT * tokens))
 
 
 def hole(text: str, budget: int, chance: random.Random) -> tuple[int, int]:

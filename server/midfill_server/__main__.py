@@ -55,7 +55,11 @@ def _known_failure(error: Exception) -> str | None:
 
 def serve(_: Namespace) -> int:
     import logging
+    import signal
 
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # pygls would swallow it, and wait for its thread that reads stdin: until the editor's next message
+        signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     from midfill_server.editor.startup import load_lsp_types
 
     load_lsp_types()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from midfill_model.network.protocol import Branching, Network
+from midfill_model.network.protocol import Branching, Network, Token
 
 from .cache import Slot, Slots
 from .generate import generate
@@ -15,7 +15,7 @@ from .heal import Beginning, typed_part
 from .prompt import Budgets, Parts, Prompt, fim_prompt
 from .search import search
 from .task import Finish, Steps, Task
-from .tokens import Detokenizer, StopStrings, Tokenizer
+from .tokens import Shown, Tokenizer, Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,7 @@ class Delta:
 
     text: str
     timings: Timings | None = None
+    tokens: tuple[Shown, ...] = ()  # that the text is made of
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +134,7 @@ class Completion:
         self._has_tried_again = False
         self._emitted = False
         self._first_token = 0.0
-        self._text = Detokenizer(loaded.tokenizer)
-        self._typed = len(typed)  # characters at the start of the model's text that the prompt had already
-        self._stops = StopStrings(request.stop)
+        self._writer = Writer(loaded.tokenizer, len(typed), request.stop)
         self._slots = slots
         self._slot = slots.lend(request.slot, prompt.ids)
         self._n_reused = self._slot.keep(prompt.ids)
@@ -144,11 +143,11 @@ class Completion:
     def step(self) -> Done | None:
         """Run the network once at most and emit the text that came of it; Done when that was the end."""
         try:
-            id_ = next(self._steps)
+            token = next(self._steps)
         except StopIteration as end:
-            self._emit(self._stops.finish())
+            self._emit(self._writer.finish())
             return Done(end.value, self._timings())
-        return None if id_ is None else self._push(id_)
+        return None if token is None else self._push(token)
 
     def try_again(self) -> bool:
         """After a step that lacked memory: free that of idle slots, begin anew what is left; only once."""
@@ -164,19 +163,16 @@ class Completion:
         self._steps.close()
         self._slots.give_back(self._slot)
 
-    def _push(self, id_: int) -> Done | None:
+    def _push(self, token: Token) -> Done | None:
         self._first_token = self._first_token or time.perf_counter()
-        self._ids.append(id_)
-        text = self._text.push(id_)
-        n_typed = min(self._typed, len(text))
-        self._typed -= n_typed
-        text, stopped = self._stops.push(text[n_typed:])
-        self._emit(text)
-        return Done("stop", self._timings()) if stopped else None
+        self._ids.append(token.id)
+        shown, is_stopped = self._writer.push(token.id, token.log_probability)
+        self._emit(shown)
+        return Done("stop", self._timings()) if is_stopped else None
 
-    def _emit(self, text: str) -> None:
-        if text:
-            self.ticket.emit(Delta(text, None if self._emitted else self._timings()))
+    def _emit(self, tokens: list[Shown]) -> None:
+        if text := "".join(token.text for token in tokens):
+            self.ticket.emit(Delta(text, None if self._emitted else self._timings(), tuple(tokens)))
             self._emitted = True
 
     def _timings(self) -> Timings:

@@ -6,7 +6,7 @@ last ids when they stood before is checked in the same step. Every id is still t
 
 from collections.abc import Generator, Sequence
 
-from midfill_model.network.protocol import Cancelled, Network
+from midfill_model.network.protocol import Cancelled, Network, Token
 
 from .cache import Slot
 from .task import Steps, Task
@@ -31,11 +31,12 @@ def generate(network: Network, slot: Slot, task: Task) -> Steps:
             chosen = _advance(network, slot, pending, task, guess)
             if beginning is not None:
                 chosen = [network.best_of(beginning.among())]
-                beginning = beginning.after(chosen[0])
-            for id_, guessed in zip(chosen, [*guess, None], strict=True):
+                beginning = beginning.after(chosen[0].id)
+            for token, guessed in zip(chosen, [*guess, None], strict=True):
+                id_ = token.id
                 if id_ in task.stops:
                     return "stop"
-                yield id_
+                yield token
                 n_left -= 1
                 pending = [id_]
                 if guesses is not None:
@@ -85,8 +86,8 @@ class Guesses:
 
 def _advance(
     network: Network, slot: Slot, ids: list[int], task: Task, guess: Sequence[int] = ()
-) -> list[int]:
-    """Compute `ids` and `guess` after what the slot holds; the next id after the last of ids and each guess.
+) -> list[Token]:
+    """Compute `ids` and `guess` after what the slot holds; the next one after the last of ids and each guess.
 
     The slot then holds `ids`; what was computed of the guesses lies behind. After Cancelled it holds none.
     """
@@ -95,8 +96,8 @@ def _advance(
     start = len(slot.tokens)
     slot.reserve(start + len(ids) + len(guess))
     if guess:
-        best = network.next_ids([*ids, *guess], slot.latents, start, task.vocabulary)[len(ids) - 1 :]
+        best = network.next_tokens([*ids, *guess], slot.latents, start, task.vocabulary)[len(ids) - 1 :]
     else:
-        best = [network.next_id(ids, slot.latents, start, task.vocabulary, task.cancelled)]
+        best = [network.next_token(ids, slot.latents, start, task.vocabulary, task.cancelled)]
     slot.tokens += ids
     return best

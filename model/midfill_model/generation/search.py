@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from midfill_model.network.protocol import Branching, Cancelled, Places
+from midfill_model.network.protocol import Branching, Cancelled, Places, Token
 
 from .cache import Slot
 from .generate import Guesses, prefill
@@ -33,6 +33,8 @@ class Branch:
     rows: tuple[int, ...] = ()
     score: float = 0.0
     """Log-probability of the ids."""
+    tokens: tuple[Token, ...] = ()
+    """The ids, as they are told."""
 
 
 def search(network: Branching, slot: Slot, task: Task) -> Steps:
@@ -59,10 +61,11 @@ def search(network: Branching, slot: Slot, task: Task) -> Steps:
                 leaves = tree.likeliest(tree.continued(Branch(beginning), score))
                 best = yield from _decide(tree, leaves, ends)
                 tree.keep(best)
-                for id_ in best.ids:
+                for token in best.tokens:
+                    id_ = token.id
                     if id_ in task.stops:
                         return "stop"
-                    yield id_
+                    yield token
                     n_left -= 1
                     written.append(id_)
                     guesses.push(id_)
@@ -115,13 +118,21 @@ class Tree:
 
     def continued(self, branch: Branch, scores: Tensor) -> list[Branch]:
         """`branch` with each of its likeliest next ids, by their log-probabilities `scores` [V]."""
-        beginning = branch.beginning
-        among = None if beginning is None else beginning.among()
-        scores = scores if among is None else scores[among]
+        beginning, among, all_of_them = branch.beginning, None, 0.0
+        if beginning is not None:
+            among = beginning.among()
+            scores = scores[among]
+            all_of_them = float(scores.logsumexp(0))
         values, at = scores.topk(min(self._width, len(scores)))
         ids = at.tolist() if among is None else [among[i] for i in at.tolist()]
         return [
-            Branch(beginning and beginning.after(id_), (*branch.ids, id_), branch.rows, branch.score + value)
+            Branch(
+                beginning and beginning.after(id_),
+                (*branch.ids, id_),
+                branch.rows,
+                branch.score + value,
+                (*branch.tokens, Token(id_, value - all_of_them)),
+            )
             for id_, value in zip(ids, values.tolist(), strict=True)
             if id_ == ids[0] or id_ not in self._task.stops
         ]

@@ -4,13 +4,17 @@ from collections.abc import Callable, Container, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from midfill_model.network.protocol import never
+from midfill_model.network.protocol import Token, never
 
 from .heal import Beginning
 
 Finish = Literal["stop", "length", "cancelled"]
-Steps = Generator[int | None, None, Finish]
-"""A task under way: None after a step that decides nothing yet, else an id; then why it ended.
+Steps = Generator[Token | None, None, Finish]
+"""A task under way: None after a step that decides nothing yet, else a token; then why it ended.
+
+A token's log-probability is given those before it. Where the text has to begin with something, it is that
+among the ids that agree. So the product over the tokens that are shown is how likely the network takes their
+text to be, given what was typed; other ways to cut the same text into tokens are not counted.
 
 Between two of them at most one step of the network runs, so a caller may serve several tasks in turn.
 """

@@ -6,6 +6,7 @@ import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,60 @@ class StopStrings:
     def finish(self) -> str:
         """What was held back and did not become a stop string."""
         return self._held
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A token as it is shown: its text, and the log-probability of all of it."""
+
+    text: str
+    log_probability: float
+
+
+class Writer:
+    """A completion's tokens -> what is shown of each: the text but for its first `n_typed` characters.
+
+    A token waits, and those after it, for the rest of a character or as long as it may begin a stop string.
+    The last one may be cut by such a string. All that is shown belongs to some token.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, n_typed: int, stops: tuple[str, ...]) -> None:
+        self._text, self._stops = Detokenizer(tokenizer), StopStrings(stops)
+        self._n_typed = n_typed
+        self._waiting: list[Shown] = []
+        self._n_safe = 0  # characters of those that may be shown
+
+    def push(self, id_: int, log_probability: float) -> tuple[list[Shown], bool]:
+        """What is to be shown now, and whether a stop string was met (nothing may follow then)."""
+        text, n_typed = self._text.push(id_), self._n_typed
+        self._n_typed -= min(n_typed, len(text))
+        if n_typed and n_typed >= len(text):
+            return [], False
+        self._waiting.append(Shown(text[n_typed:], log_probability))
+        safe, is_stopped = self._stops.push(text[n_typed:])
+        self._n_safe += len(safe)
+        return self._shown(cut=is_stopped), is_stopped
+
+    def finish(self) -> list[Shown]:
+        """What waited and did not become a stop string."""
+        self._n_safe += len(self._stops.finish())
+        return self._shown(cut=True)
+
+    def _shown(self, cut: bool) -> list[Shown]:
+        """The waiting tokens whose whole text is safe; with `cut` the safe part of the next one, too."""
+        n_shown = n_characters = 0
+        for n, token in enumerate(self._waiting, 1):
+            if cut and n_characters < self._n_safe < n_characters + len(token.text):
+                token = replace(token, text=token.text[: self._n_safe - n_characters])
+                self._waiting[n - 1] = token
+            n_characters += len(token.text)
+            if n_characters > self._n_safe:
+                break
+            if token.text:  # those without text wait for the one that completes their character
+                n_shown = n
+        shown, self._waiting = self._waiting[:n_shown], self._waiting[n_shown:]
+        self._n_safe -= sum(len(token.text) for token in shown)
+        return shown
 
 
 def _overlap(text: str, stop: str) -> int:

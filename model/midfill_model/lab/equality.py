@@ -77,7 +77,7 @@ def choices_of(network: Network, vocabulary: int) -> Choices:
         parts += [[id_] for id_ in written.ids[:-1]]
         start, chosen = 0, []
         for part in parts:
-            chosen.append(network.next_id(part, cache, start, vocabulary))
+            chosen.append(network.next_token(part, cache, start, vocabulary).id)
             start += len(part)
         return chosen[-len(written.ids) :]
 

@@ -116,10 +116,10 @@ def _decode(network: Network, depth: int) -> float:
     """Tokens a second behind `depth` tokens. What they were changes nothing: the cache holds noise."""
     cache = network.new_cache(depth + _STEPS + 1)
     cache.normal_(0, 0.5)
-    network.next_id([1], cache, depth, network.config.vocab_size)
+    network.next_token([1], cache, depth, network.config.vocab_size)
     started = time.perf_counter()
     for step in range(_STEPS):
-        network.next_id([1], cache, depth + step, network.config.vocab_size)
+        network.next_token([1], cache, depth + step, network.config.vocab_size)
     return round(_STEPS / (time.perf_counter() - started), 1)
 
 

@@ -99,7 +99,7 @@ def _their_run(model: Any, ids: list[int], n_new: int) -> None:
 def _our_run(network: DeepseekV2, ids: list[int], n_new: int) -> None:
     slot = Slot(network.new_cache, network.context)
     written = list(generate(network, slot, Task(ids, n_new, network.config.vocab_size)))
-    assert sum(id_ is not None for id_ in written) == n_new
+    assert sum(token is not None for token in written) == n_new
 
 
 def _seconds(run: Callable[[list[int], int], None], ids: list[int], n_new: int) -> float:

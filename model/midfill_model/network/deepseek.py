@@ -15,8 +15,10 @@ from torch import Tensor
 
 from midfill_model.checkpoint.config import Config
 
+from .choice import best_of, likeliest
 from .linear import Linear, pack
-from .protocol import Cancelled, Places, never
+from .protocol import Cancelled, Places, Token, never
+from .rotations import rotations
 
 Fetch = Callable[..., Tensor]  # (name in the checkpoint, *shape) -> the weight
 
@@ -77,7 +79,7 @@ class DeepseekV2:
         tied = c.tie_word_embeddings
         self.head = pack(self.embedding if tied else counted("lm_head.weight", c.vocab_size, c.hidden_size))
         self.rotations = rotations(c, context).to(self.embedding.device)  # [context, r/2]
-        self._logits = self.embedding.new_empty(0)  # [V], of the last call of next_id
+        self._logits = self.embedding.new_empty(0)  # [V], of the last call of next_token
 
     def new_cache(self, length: int) -> Tensor:
         """Room for `length` tokens: [layers, length, R + r]."""
@@ -87,27 +89,25 @@ class DeepseekV2:
     def device(self) -> torch.device:
         return self.embedding.device
 
-    def next_id(
+    def next_token(
         self,
         ids: Sequence[int],
         cache: Tensor,
         start: int,
         vocabulary: int,
         cancelled: Callable[[], bool] = never,
-    ) -> int:
-        """Compute `ids` after the `start` tokens that `cache` holds; the best next id below `vocabulary`."""
-        tokens = torch.tensor(ids, device=self.device)
-        self._logits = self.forward(tokens, cache, start, cancelled=cancelled)
-        return int(self._logits[:vocabulary].argmax())
+    ) -> Token:
+        """Compute `ids` after the `start` tokens that `cache` holds; the best next one below `vocabulary`."""
+        self._logits = self.forward(torch.tensor(ids, device=self.device), cache, start, cancelled=cancelled)
+        return likeliest(self._logits[None, :vocabulary])[0]
 
-    def next_ids(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> list[int]:
-        """The best next id after each of `ids`."""
+    def next_tokens(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> list[Token]:
+        """The best next one after each of `ids`."""
         logits = self.forward(torch.tensor(ids, device=self.device), cache, start, every_logit=True)
-        best: list[int] = logits[:, :vocabulary].argmax(1).tolist()
-        return best
+        return likeliest(logits[:, :vocabulary])
 
-    def best_of(self, ids: Sequence[int]) -> int:
-        """Of these the best next id, after what the last call of next_id has computed."""
+    def best_of(self, ids: Sequence[int]) -> Token:
+        """Of these the best, after what the last call of next_token has computed."""
         return best_of(self._logits, ids)
 
     def log_probabilities(
@@ -135,7 +135,7 @@ class DeepseekV2:
         """The first run of each path sets up kernels and threads."""
         cache = self.new_cache(64)
         for n in (64, 1):
-            self.next_id([0] * n, cache, 0, 1)
+            self.next_token([0] * n, cache, 0, 1)
 
     @torch.inference_mode()
     def forward(
@@ -171,11 +171,6 @@ class DeepseekV2:
             x = x + (_mixture(c, layer.mlp, h) if isinstance(layer.mlp, Moe) else _mlp(layer.mlp, h))
         logits = self.head(norm(x, self.norm))  # [T or 1, V]
         return logits if every_logit else logits[0]
-
-
-def best_of(logits: Tensor, ids: Sequence[int]) -> int:
-    """The one of `ids` with the highest of `logits` [V]; the first of equals."""
-    return ids[int(logits[torch.tensor(ids, device=logits.device)].argmax())]
 
 
 def _attend(
@@ -282,26 +277,6 @@ def _rotate(x: Tensor, rotation: Tensor) -> Tensor:
     """Turn adjacent pairs of `x` [T, heads, r] by `rotation` [T, 1, r/2]."""
     pairs = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2))  # [T, heads, r/2]
     return torch.view_as_real(pairs * rotation).flatten(-2)
-
-
-def rotations(c: Config, context: int) -> Tensor:
-    """cos + i·sin of every position and pair, complex [context, r/2]; stretched when the config says yarn."""
-    pair = torch.arange(0, c.qk_rope_head_dim, 2) / c.qk_rope_head_dim  # [r/2]
-    frequency = 1.0 / c.rope_theta**pair
-    if c.yarn is None:
-        angles = torch.outer(torch.arange(context), frequency)
-        return torch.polar(torch.ones_like(angles), angles)
-
-    def pair_turning(times: float) -> float:  # the pair that turns so often within the original context
-        assert c.yarn
-        wavelength = c.yarn.original_context / (times * 2 * math.pi)
-        return c.qk_rope_head_dim * math.log(wavelength) / (2 * math.log(c.rope_theta))
-
-    low = max(math.floor(pair_turning(c.yarn.beta_fast)), 0)
-    high = min(math.ceil(pair_turning(c.yarn.beta_slow)), c.qk_rope_head_dim - 1)
-    ramp = ((torch.arange(len(pair)) - low) / max(high - low, 0.001)).clamp(0, 1)  # 0 keep, 1 stretch
-    angles = torch.outer(torch.arange(context), frequency * (1 - ramp) + frequency / c.yarn.factor * ramp)
-    return torch.polar(torch.full_like(angles, c.yarn.rotation_factor), angles)
 
 
 def _causal_mask(start: int, stop: int, like: Tensor) -> Tensor:

@@ -18,8 +18,16 @@ def never() -> bool:
     return False
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An id that a network has chosen, and its log-probability (nats) among those to choose from."""
+
+    id: int
+    log_probability: float
+
+
 class Network(Protocol):
-    """Weights that turn ids into the next id. What requests leave behind is in caches, which callers own."""
+    """Weights that turn ids into the next one. What requests leave behind is in caches, which callers own."""
 
     @property
     def config(self) -> Config: ...
@@ -37,7 +45,7 @@ class Network(Protocol):
 
     @property
     def n_guesses(self) -> int:
-        """Ids that next_ids checks for little more than the price of one; 0: none."""
+        """Ids that next_tokens checks for little more than the price of one; 0: none."""
 
     @property
     def weights_dtype(self) -> str: ...
@@ -48,24 +56,24 @@ class Network(Protocol):
     def new_cache(self, length: int) -> Tensor:
         """Room for `length` tokens: [layers, length, R + r]."""
 
-    def next_id(
+    def next_token(
         self,
         ids: Sequence[int],
         cache: Tensor,
         start: int,
         vocabulary: int,
         cancelled: Callable[[], bool] = never,
-    ) -> int:
-        """Compute `ids` after the `start` tokens that `cache` holds; the best next id below `vocabulary`.
+    ) -> Token:
+        """Compute `ids` after the `start` tokens that `cache` holds; the best next one below `vocabulary`.
 
         Asks every few layers whether to go on; raises Cancelled if not.
         """
 
-    def next_ids(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> list[int]:
-        """The best next id after each of `ids`; for a few of them."""
+    def next_tokens(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> list[Token]:
+        """The best next one after each of `ids`; for a few of them."""
 
-    def best_of(self, ids: Sequence[int]) -> int:
-        """Of these the best next id, after what the last call of next_id has computed."""
+    def best_of(self, ids: Sequence[int]) -> Token:
+        """Of these the best, after what the last call of next_token has computed; the first of equals."""
 
     def synchronize(self) -> None:
         """Until the device has nothing left to do. Raises if the device is lost."""
@@ -100,7 +108,7 @@ class Branching(Network, Protocol):
         cancelled: Callable[[], bool] = never,
         places: Places | None = None,
     ) -> Tensor:
-        """Compute `ids` as next_id does: [n_last, vocabulary] of what follows the last ones, in fp32.
+        """Compute `ids` as next_token does: [n_last, vocabulary] of what follows the last ones, in fp32.
 
         With `places`, ids stand where those say, and all of them are wanted.
         """

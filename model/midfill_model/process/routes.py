@@ -19,6 +19,7 @@ from starlette.routing import Route
 from midfill_model import seam
 from midfill_model.generation.completion import Delta, Event, Failed, Loaded, Ticket
 from midfill_model.generation.engine import Engine
+from midfill_model.generation.tokens import Shown
 from midfill_model.process.loading import device_name, fim_trained
 
 from . import memory, wire
@@ -64,7 +65,7 @@ class Api:
         first = await anext(events)  # an error before any text is an HTTP error, streaming or not
         if isinstance(first, Failed):
             return _error(400 if first.blame == "request" else 503, first.message)
-        answer = wire.Answer(self._name())
+        answer = wire.Answer(self._name(), order.log_probabilities)
         if order.stream:
             return StreamingResponse(_stream(first, events, answer), media_type="text/event-stream")
         return await _whole(first, events, answer)
@@ -163,14 +164,15 @@ async def _stream(
 
 
 async def _whole(first: Event, events: AsyncGenerator[Event, None], answer: wire.Answer) -> Response:
-    text, event = "", first
+    text, tokens, event = "", list[Shown](), first
     async with aclosing(events):
         while isinstance(event, Delta):
             text += event.text
+            tokens += event.tokens
             event = await anext(events)
     if isinstance(event, Failed):
         return _error(503, event.message)
-    return Json(answer.last(event, text))
+    return Json(answer.last(event, text, tokens))
 
 
 def _hand_over(loop: asyncio.AbstractEventLoop, inbox: asyncio.Queue[Event], event: Event) -> None:

@@ -4,17 +4,22 @@ Beside OpenAI's fields: `slot`, `prefix_tokens` and `suffix_tokens`, as in `Requ
 the prompt ends in a word that is still being typed. It is written anew, in the model's own tokens, and what
 comes is the rest of it; a prompt of ids is left as it is. With a `beam_width` above 1 the first line is the
 best of several, where the network can follow them for little (on a CPU); else decoding is greedy.
+With `logprobs`, whatever the number, each choice tells its tokens and their log-probabilities (what those
+mean: task.Steps), and no others'.
 """
 
 import json
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from typing import Any
 
 from midfill_model.generation.completion import Delta, Done, Request, Timings
+from midfill_model.generation.tokens import Shown
 
-MAX_TOKENS, MAX_BEAMS = 4096, 16
+MAX_TOKENS, MAX_BEAMS, MAX_LOGPROBS = 4096, 16, 20
 
 
 class BadBody(Exception):
@@ -27,6 +32,7 @@ class Order:
 
     request: Request
     stream: bool
+    log_probabilities: bool = False  # each token's, in OpenAI's `logprobs`
 
 
 def read_order(body: bytes) -> Order:
@@ -64,13 +70,16 @@ def read_order(body: bytes) -> Order:
         context=_texts(raw, "context"),
         head=_text(raw, "head") or "",
     )
-    return Order(request, stream=_flag(raw, "stream"))
+    log_probabilities = _whole(raw, "logprobs", MAX_LOGPROBS) is not None
+    return Order(request, _flag(raw, "stream"), log_probabilities)
 
 
 class Answer:
     """Writes the chunks of one completion."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, log_probabilities: bool = False) -> None:
+        self._log_probabilities = log_probabilities
+        self._n_characters = 0  # that were written
         self._head = {
             "id": f"cmpl-{uuid.uuid4().hex}",
             "object": "text_completion",
@@ -80,15 +89,30 @@ class Answer:
 
     def chunk(self, delta: Delta) -> dict[str, Any]:
         timings = {} if delta.timings is None else {"timings": asdict(delta.timings)}
-        return self._head | {"choices": [_choice(delta.text, None)]} | timings
+        return self._head | {"choices": [self._choice(delta.text, delta.tokens, None)]} | timings
 
-    def last(self, done: Done, text: str = "") -> dict[str, Any]:
+    def last(self, done: Done, text: str = "", tokens: Sequence[Shown] = ()) -> dict[str, Any]:
         """The closing chunk, or with all its text the whole answer."""
         t = done.timings
         return self._head | {
-            "choices": [_choice(text, done.finish)],
+            "choices": [self._choice(text, tokens, done.finish)],
             "timings": asdict(t),
             "usage": _usage(t),
+        }
+
+    def _choice(self, text: str, tokens: Sequence[Shown], finish: str | None) -> dict[str, Any]:
+        told = self._told(tokens) if self._log_probabilities else None
+        return {"index": 0, "text": text, "logprobs": told, "finish_reason": finish}
+
+    def _told(self, tokens: Sequence[Shown]) -> dict[str, Any]:
+        """OpenAI's arrays, an item for each token; offsets are characters of the whole answer."""
+        lengths = [len(token.text) for token in tokens]
+        *offsets, self._n_characters = accumulate(lengths, initial=self._n_characters)
+        return {
+            "tokens": [token.text for token in tokens],
+            "token_logprobs": [round(token.log_probability, 5) for token in tokens],
+            "top_logprobs": None,
+            "text_offset": offsets,
         }
 
 
@@ -103,10 +127,6 @@ def sse(value: dict[str, Any]) -> str:
 
 
 SSE_END = "data: [DONE]\n\n"
-
-
-def _choice(text: str, finish: str | None) -> dict[str, Any]:
-    return {"index": 0, "text": text, "logprobs": None, "finish_reason": finish}
 
 
 def _usage(t: Timings) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from midfill_server.context.files import Files, stem
 from midfill_server.context.imports import Imported, resolve
 from midfill_server.context.outline import PASSAGE, Definition, Outline, head, imports
 from midfill_server.context.pack import blocks, choose
-from midfill_server.context.rank import Piece, near, rarities, score
+from midfill_server.context.rank import Piece, near, pieces_of, ranked
 from midfill_server.context.secrets import secret_text
 
 CHARACTERS_OF_CONTEXT = 3.2  # a token's worth; code has more, so that the engine need not cut
@@ -48,12 +48,10 @@ def collect(spot: Spot, files: Files) -> dict[str, str]:
     if spot.budget <= 0:
         return {}
     pieces = list(_pieces(spot, files))
-    around = near(spot.prefix, spot.suffix)
-    rare = rarities(pieces)
-    ranked = sorted(pieces, key=lambda piece: -score(piece, around, rare))
     shown = files.shown(spot.path)
     title = comment(shown, shown) + "\n"
-    chosen = choose(ranked, int(spot.budget * CHARACTERS_OF_CONTEXT) - len(title) - 24)
+    best = ranked(pieces, near(spot.prefix, spot.suffix))
+    chosen = choose(best, int(spot.budget * CHARACTERS_OF_CONTEXT) - len(title) - 24)
     packed = blocks(chosen, spot.order, shown)
     return packed | {"": title} if packed else {}
 
@@ -75,7 +73,7 @@ def _pieces(spot: Spot, files: Files) -> Iterator[Piece]:
             continue
         done.add(it.path)
         if (outline := _outline(spot, files, it.path)) is not None:
-            yield from _of(files.shown(it.path), outline, it.names, relation)
+            yield from pieces_of(files.shown(it.path), outline, it.names, relation)
 
 
 def _own(spot: Spot, files: Files) -> tuple[int, Outline]:
@@ -130,17 +128,6 @@ def _tests_or_tested(path: Path, by_stem: Mapping[str, Sequence[Path]]) -> Itera
     )
     for stems in other:
         yield from by_stem.get(stems, ())
-
-
-def _of(shown: str, outline: Outline, names: frozenset[str], relation: str) -> Iterator[Piece]:
-    for it in outline.definitions:
-        if it.name in names and it.owner is None:
-            yield Piece(shown, it, "named")
-        elif it.owner is not None and it.owner.name in names:
-            yield Piece(shown, it, "member")
-        else:
-            yield Piece(shown, it, relation)
-    yield from (Piece(shown, it, "passage") for it in outline.passages)
 
 
 def _outline(spot: Spot, files: Files, path: Path) -> Outline | None:

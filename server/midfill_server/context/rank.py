@@ -1,11 +1,11 @@
 """How much a piece of a file is worth near a cursor: shared names, and how the files are related. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, log, sqrt
 
-from midfill_server.context.outline import NAME, Definition
+from midfill_server.context.outline import NAME, Definition, Outline
 
 NEAR = 2_000  # characters before the cursor whose names count, and half as many after it
 FADES = 250  # characters before the cursor in which a name's weight falls to a third
@@ -31,6 +31,24 @@ class Piece:
     shown: str
     definition: Definition
     relation: str
+
+
+def pieces_of(shown: str, outline: Outline, names: frozenset[str], relation: str) -> Iterator[Piece]:
+    """All of a file that is related so to the cursor's, which takes `names` from it."""
+    for it in outline.definitions:
+        if it.name in names and it.owner is None:
+            yield Piece(shown, it, "named")
+        elif it.owner is not None and it.owner.name in names:
+            yield Piece(shown, it, "member")
+        else:
+            yield Piece(shown, it, relation)
+    yield from (Piece(shown, it, "passage") for it in outline.passages)
+
+
+def ranked(pieces: Sequence[Piece], around: Mapping[str, float]) -> list[Piece]:
+    """The best first. `around` as of `near`."""
+    rare = rarities(pieces)
+    return sorted(pieces, key=lambda piece: -score(piece, around, rare))
 
 
 def near(prefix: str, suffix: str) -> dict[str, float]:

@@ -1,73 +1,166 @@
-"""What looks like a secret is never sent as context: by a file's name, or by what stands in it."""
+"""What looks like a secret is never sent as context: by a file's name, or by what stands in it. Pure.
+
+The same two questions are asked of files on the disk and of those that are open in the editor.
+"""
 
 import re
-from fnmatch import fnmatch
+from collections import Counter
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from math import log2
 from pathlib import PurePath
 
-NAMES = (
-    *(
-        ".env",
-        ".env.*",
-        "*.env",
-        ".dev.vars",
-        ".netrc",
-        ".npmrc",
-        ".pypirc",
-        ".pgpass",
-        ".htpasswd",
-        ".git-credentials",
-    ),
-    *(
-        "*.pem",
-        "*.key",
-        "*.cert",
-        "*.crt",
-        "*.cer",
-        "*.der",
-        "*.p12",
-        "*.pfx",
-        "*.jks",
-        "*.keystore",
-        "*.kdbx",
-        "*.ppk",
-    ),
-    *("*.asc", "*.gpg", "*.ovpn", "*.tfvars", "*.tfstate", "*.tfstate.*"),
-    *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "authorized_keys", "known_hosts"),
-    *("secret.*", "secrets.*", "*.secret", "*.secrets", "credential", "credentials", "credentials.*"),
-    *("service-account*.json", "client_secret*.json", "kubeconfig", "wp-config.php"),
+NAMES = tuple(
+    pattern
+    for line in (
+        # variables and settings of a place where something runs
+        ".env .env.* *.env .envrc .envrc.* .dev.vars .flaskenv .secrets* *secret* *.vars.local .htpasswd",
+        "local_settings* settings_local* settings.local.* local.settings.json appsettings.*.json",
+        "application-*.yml application-*.yaml application-*.properties database.yml database.yaml",
+        "secrets.* wp-config*.php configuration.php parameters.yml config.local.* master.key",
+        "production.key",
+        # keys and certificates
+        "*.pem *.key *.cert *.crt *.cer *.der *.p7b *.p8 *.p12 *.pfx *.pkcs12 *.jks *.jceks *.keystore",
+        "*.bks *.keychain *.keychain-db *.ppk *.asc *.gpg *.pgp *.age *.kdb *.kdbx *.agilekeychain",
+        "*.opvault *.snk *.mobileprovision *.ovpn *.rdp *.wgconf wg*.conf id_rsa* id_dsa* id_ecdsa*",
+        "id_ed25519* id_ecdsa_sk* *_rsa *_dsa *_ecdsa *_ed25519 authorized_keys known_hosts ssh_config",
+        "sshd_config",
+        # what programs remember of a user
+        ".netrc _netrc .npmrc .yarnrc .yarnrc.yml .pypirc .gemrc .pgpass pgpass.conf .my.cnf my.cnf",
+        ".mylogin.cnf .git-credentials .gitconfig .s3cfg .boto .aws-credentials .dockercfg",
+        ".dockerconfigjson .terraformrc terraform.rc .vault-token .vault_pass* vault_pass*",
+        ".ansible_vault* .databrickscfg .snowsql rclone.conf kubeconfig* *.kubeconfig .kube-config",
+        "gcloud.json adc.json *service-account*.json *service_account*.json *serviceaccount*.json",
+        "client_secret*.json google-services.json googleservice-info.plist firebase*.json",
+        "*firebase-adminsdk*.json credential* *credentials* *.credential .credentials* auth.json .auth*",
+        "tokens.json token.json token.txt tokens.txt password* passwd passwd.* shadow *.passwd *.htpasswd",
+        "filezilla.xml sitemanager.xml recentservers.xml .*_history .history *.har .hub hosts.yml",
+        ".gist .jfrog* .cargo-credentials",
+        # states and variables of what builds a place
+        "*.tfvars *.tfvars.* *.auto.tfvars* *.tfstate *.tfstate.* *.tfplan *.pulumi*.yaml *vault*.yml",
+        "*vault*.yaml *.bak.env *.pkcs8 *.keytab krb5.conf *.rsa.key .pgp .npmrc.* .pypirc.* .netrc.*",
+        "proxychains.conf",
+    )
+    for pattern in line.split()
 )
-FOLDERS = frozenset({".aws", ".azure", ".docker", ".gnupg", ".kube", ".ssh", "secrets", ".secrets"})
+FOLDERS = frozenset(
+    word
+    for line in (
+        ".aws .azure .config .docker .gcloud .gcp .gnupg .kube .oci .password-store .ssh .vault",
+        "secrets .secrets credentials .credentials private_keys group_vars host_vars",
+    )
+    for word in line.split()
+)
 
 _CONTENT: tuple[tuple[tuple[str, ...], str], ...] = (  # what must stand there, which is quick to see, and how
-    (("PRIVATE KEY",), r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"),
+    (("PRIVATE KEY", "PRIVATE-KEY"), r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"),
+    (("PuTTY-User-Key",), r"PuTTY-User-Key-File-\d"),
+    (("AGE-SECRET-KEY-",), r"AGE-SECRET-KEY-1[0-9A-Za-z]{20,}"),
+    (("$ANSIBLE_VAULT",), r"\$ANSIBLE_VAULT;[\d.]+;"),
     (("AKIA", "ASIA"), r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),  # AWS
     (("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), r"\bgh[pousr]_[0-9A-Za-z]{36,}"),
     (("github_pat_",), r"\bgithub_pat_\w{50,}"),
-    (("glpat-",), r"\bglpat-[\w-]{20,}"),
-    (("xox",), r"\bxox[abeprs]-[0-9A-Za-z-]{10,}"),  # Slack
+    (("glpat-", "gldt-", "glrt-"), r"\bgl(?:pat|dt|rt)-[\w-]{20,}"),
+    (("xox", "xapp-"), r"\b(?:xox[abeprs]|xapp)-[0-9A-Za-z-]{10,}"),  # Slack
+    (("hooks.slack.com",), r"hooks\.slack\.com/(?:services|workflows)/\w+/\w+/\w{16,}"),
+    (("discord",), r"discord(?:app)?\.com/api/webhooks/\d{10,}/[\w-]{30,}"),
     (("AIza",), r"\bAIza[0-9A-Za-z_-]{35}"),  # Google
-    (("sk-",), r"\bsk-(?:ant-|proj-)?[0-9A-Za-z_-]{32,}"),
-    (("k_live_",), r"\b[sr]k_live_[0-9A-Za-z]{20,}"),  # Stripe
+    (("ya29.",), r"\bya29\.[\w-]{30,}"),
+    (("GOCSPX-",), r"\bGOCSPX-[\w-]{20,}"),
+    (("sk-",), r"\bsk-(?:ant-|proj-|or-|svcacct-)?[0-9A-Za-z_-]{32,}"),
+    (("k_live_", "k_test_", "whsec_"), r"\b(?:[sr]k_(?:live|test)|whsec)_[0-9A-Za-z]{20,}"),  # Stripe
     (("SG.",), r"\bSG\.[\w-]{22}\.[\w-]{43}"),  # SendGrid
+    (("key-",), r"\bkey-[0-9a-f]{32}\b"),  # Mailgun
+    (("SK", "AC"), r"\b(?:SK|AC)[0-9a-f]{32}\b"),  # Twilio
     (("hf_",), r"\bhf_[0-9A-Za-z]{30,}"),
     (("npm_",), r"\bnpm_[0-9A-Za-z]{36}"),
     (("pypi-AgE",), r"\bpypi-AgE[\w-]{50,}"),
-    (("eyJ",), r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"),  # a signed web token
-    (("://",), r"://[^\s/:@'\"{}<>$]+:[^\s/:@'\"{}<>$]{3,}@[\w.-]+"),  # a password in an address
+    (("shpat_", "shpss_", "shpca_"), r"\bshp(?:at|ss|ca)_[0-9a-fA-F]{32}"),  # Shopify
+    (("dop_v1_", "doo_v1_"), r"\bdo[op]_v1_[0-9a-f]{64}"),  # DigitalOcean
+    (("hvs.", "hvb."), r"\bhv[sb]\.[\w-]{24,}"),  # Vault
+    (("atlasv1.",), r"\.atlasv1\.[\w-]{30,}"),  # Terraform Cloud
+    (("EAAC", "EAAG"), r"\bEAA[CG][0-9A-Za-z]{40,}"),  # Facebook
+    (("sq0",), r"\bsq0(?:atp|csp)-[\w-]{22,}"),  # Square
+    (("dapi",), r"\bdapi[0-9a-f]{32}\b"),  # Databricks
+    (("lin_api_",), r"\blin_api_[0-9A-Za-z]{32,}"),
+    (("NRAK-",), r"\bNRAK-[0-9A-Z]{27}"),  # New Relic
+    (("AccountKey=", "SharedAccessKey="), r"\b(?:Account|SharedAccess)Key=[\w+/]{20,}"),  # Azure
+    (("earer ",), r"\b[Bb]earer (?=[\w.~+/-]*\d)[\w.~+/-]{24,}"),
+    (("asic ",), r"\b[Bb]asic (?=[\w+/]{0,40}\d)[\w+/]{18,}={0,2}[\"'`]"),
+    (("IDENTIFIED",), r"IDENTIFIED (?:WITH \w{1,40} )?BY '[^'\s]{6,}'"),
+    ((" -u ",), r"\bcurl\b[^\n]{0,200} -u [\"']?[\w.@-]{1,60}:[^\s\"'$]{6,}"),
+    (("sshpass",), r"\bsshpass -p ?[\"']?[^\s\"'$]{4,}"),
+    (("eyJ",), r"(?<![\w-])eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"),  # a signed web token
+    (("://",), r"://[^\s/:@'\"{}<>$%]*:[^\s/:@'\"{}<>$%]{3,}@[\w.-]+"),  # a password in an address
 )
+
+_SAYS = (  # words in a name which say that what it is given is secret
+    *("password", "passwd", "passphrase", "pwd", "secret", "token", "credential", "encryption_key"),
+    *(f"{of}{sign}key" for of in ("api", "access", "account", "auth", "private") for sign in ("_", "-", "")),
+    *("signing_key", "master_key", "storage_key", "master-key", "signingkey", "masterkey", "encryptionkey"),
+)
+_GIVEN = re.compile(  # right behind such a name: the rest of it, a sign, and the text
+    r"[\w-]{0,40}[\"'\]]{0,2}[ \t]{0,8}(?::=|=>|:|=)?[ \t]{0,8}(?:[\"'`]([^\s\"'`]{8,200})[\"'`])"
+)
+_SET = re.compile(  # the same in a file of settings or a shell's script: all the rest of the line
+    r"[\w-]{0,40}(?:[ \t]{0,8}[:=][ \t]{0,8}|[ \t]{1,8})([\w+/=!@#%^&*.~-]{8,200})[ \t]{0,8}(?:[;#\r\n]|\Z)"
+)
+_SETS = re.compile(
+    r"[ \t]{0,80}(?:(?:export|set|setx|ENV|ARG|-?e|env|declare|local)[ \t]{1,8})?[\w.-]{0,60}\Z"
+)
+_EXAMPLE = re.compile(
+    r"(?i)example|changeme|change[-_]me|your|placeholder|dummy|sample|redact|foobar|x{4}|\*{3}|\.\.\."
+)
+_WORDS = re.compile(r"(?:[A-Za-z]++[_.:/-]?)*+\d?\Z")
+_SIGNS = frozenset("!@#$%^&*+/=")
 
 
 def secret_name(path: PurePath) -> bool:
     """Whether the name of the file, or of a folder on its way, says that it is not for others."""
     name = path.name.lower()
-    return any(fnmatch(name, pattern) for pattern in NAMES) or not FOLDERS.isdisjoint(
+    return any(fnmatchcase(name, pattern) for pattern in NAMES) or not FOLDERS.isdisjoint(
         part.lower() for part in path.parts[:-1]
     )
 
 
 def secret_text(text: str) -> bool:
-    """Whether a key, a token or a password stands in it, in one of the exact forms that can be told."""
+    """Whether a key, a token or a password stands in it: of a form that can be told, or given to a name."""
     return any(
         any(sign in text for sign in signs) and re.search(pattern, text) is not None
         for signs, pattern in _CONTENT
-    )
+    ) or any(_is_given(text, *place) for place in _said(text))
+
+
+def _said(text: str) -> Iterator[tuple[int, int]]:
+    """Where names begin and end which say that what they are given is secret."""
+    small = text.lower()
+    if len(small) != len(text):  # a letter that becomes two
+        small = "".join(it.lower() if it.isascii() else it for it in text)
+    for word in _SAYS:
+        at = small.find(word)
+        while at >= 0:
+            yield at, at + len(word)
+            at = small.find(word, at + len(word))
+
+
+def _is_given(text: str, begins: int, ends: int) -> bool:
+    """Whether something that looks like a secret is given to the name that stands there."""
+    if (quoted := _GIVEN.match(text, ends)) is not None:
+        return _is_real(quoted[1], least=2.5)
+    if (plain := _SET.match(text, ends)) is None:
+        return False
+    line = max(text.rfind("\n", 0, begins) + 1, begins - 150)
+    return _SETS.match(text, line, begins) is not None and _is_real(plain[1], least=2.8)
+
+
+def _is_real(value: str, least: float) -> bool:
+    """Whether a text looks like a secret itself, and not like a name, a path or an example.
+
+    `least`: bits a character, as often as each occurs.
+    """
+    if _EXAMPLE.search(value) or _WORDS.match(value):
+        return False
+    counts = Counter(value)
+    bits = -sum(n / len(value) * log2(n / len(value)) for n in counts.values())
+    letters, digits = (any(map(it, value)) for it in (str.isalpha, str.isdigit))
+    return bits >= least and letters and (digits or not _SIGNS.isdisjoint(value))

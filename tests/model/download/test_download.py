@@ -138,8 +138,8 @@ def test_control_c_says_one_line_and_keeps_what_is_there(server: HubServer, tmp_
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         errors = process.communicate(timeout=30)[1].splitlines()
-    assert process.returncode == 1
-    assert errors[-1].startswith("midfill download: Stopped; what was fetched stays")
+    assert process.returncode == 130
+    assert errors[-1].startswith("midfill: stopped; the files fetched so far stay")
     assert len(errors) <= 3
     assert partial.stat().st_size == 100_000
 

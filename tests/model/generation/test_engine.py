@@ -27,13 +27,13 @@ class Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._network, name)
 
-    def next_id(self, ids: list[int], cache: torch.Tensor, start: int, *rest: Any) -> int:
+    def next_token(self, ids: list[int], cache: torch.Tensor, start: int, *rest: Any) -> Any:
         self._pass(ids, start)
-        return int(self._network.next_id(ids, cache, start, *rest))
+        return self._network.next_token(ids, cache, start, *rest)
 
-    def next_ids(self, ids: list[int], cache: torch.Tensor, start: int, *rest: Any) -> Any:
+    def next_tokens(self, ids: list[int], cache: torch.Tensor, start: int, *rest: Any) -> Any:
         self._pass(ids, start)
-        return self._network.next_ids(ids, cache, start, *rest)
+        return self._network.next_tokens(ids, cache, start, *rest)
 
     def log_probabilities(
         self, ids: list[int], cache: torch.Tensor, start: int, *rest: Any, **places: Any

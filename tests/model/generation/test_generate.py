@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,7 +40,8 @@ def run(
     ids = generate(tiny.network, slot, Task(prompt, n, 384, stops, cancelled=cancelled))
     try:
         while True:
-            steps.append(next(ids))
+            token = next(ids)
+            steps.append(token and token.id)
     except StopIteration as end:
         return steps, end.value
 
@@ -65,6 +67,16 @@ def test_reuse_changes_no_token(tiny: Loaded, edits: list[tuple[int, int, int]])
         prompt = prompt[:place] + [typed] * (typed % 3) + prompt[place : place + kept_behind] or [1]
         assert run(tiny, slot, prompt, 6)[0] == greedy(tiny.network, prompt, 6)
         assert slot.tokens[: len(prompt)] == prompt
+
+
+def test_each_token_tells_its_log_probability(tiny: Loaded) -> None:
+    """Guessed ones, too, as computed of the whole text at once."""
+    prompt = [1, 2, 3, 4] * 10
+    tokens = [token for token in generate(tiny.network, new_slot(tiny), Task(prompt, 20, 384)) if token]
+    ids = torch.tensor([*prompt, *[token.id for token in tokens]])
+    logits = tiny.network.forward(ids, tiny.network.new_cache(len(ids)), 0, every_logit=True)  # type: ignore[attr-defined]
+    wanted = logits[len(prompt) - 1 : -1, :384].log_softmax(-1).max(-1).values
+    assert [token.log_probability for token in tokens] == pytest.approx(wanted.tolist(), abs=1e-4)
 
 
 def test_only_what_follows_an_edit_is_computed(tiny: Loaded) -> None:
@@ -94,9 +106,9 @@ def test_cancelling_takes_one_step_and_leaves_the_cache_good(tiny: Loaded) -> No
     ids = generate(tiny.network, slot, Task(texts(40), 12, 384, cancelled=lambda: len(steps) == 4))
     with pytest.raises(StopIteration, match="cancelled"):
         while True:
-            id_ = next(ids)
-            assert id_ is not None
-            steps.append(id_)
+            token = next(ids)
+            assert token is not None
+            steps.append(token.id)
     assert steps == wanted[:4]
     assert slot.tokens == texts(40) + wanted[:3]
     assert run(tiny, slot, texts(40), 12)[0] == wanted
@@ -111,14 +123,13 @@ class Counted:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._network, name)
 
-    def next_id(self, *arguments: Any) -> int:
+    def next_token(self, *arguments: Any) -> Any:
         self.n_steps += 1
-        return int(self._network.next_id(*arguments))
+        return self._network.next_token(*arguments)
 
-    def next_ids(self, *arguments: Any) -> list[int]:
+    def next_tokens(self, *arguments: Any) -> Any:
         self.n_steps += 1
-        ids: list[int] = self._network.next_ids(*arguments)
-        return ids
+        return self._network.next_tokens(*arguments)
 
 
 @settings(deadline=None, max_examples=20)
@@ -130,21 +141,26 @@ class Counted:
 )
 def test_guesses_change_no_token(tiny: Loaded, prompt: Ids, n: int, n_guesses: int, stops: set[int]) -> None:
     """Whatever is guessed, ids, end and what the slot holds are those of one id at a time."""
-    ends = []
+    ends, likely = [], []
     for guesses in (0, n_guesses):
         slot, network = new_slot(tiny), Counted(tiny.network, guesses)
         ids = generate(network, slot, Task(prompt, n, 384, stops))  # type: ignore[arg-type]
         written: list[int | None] = []
+        told: list[float] = []
         try:
             while True:
-                written.append(next(ids))
+                token = next(ids)
+                written.append(token and token.id)
+                told += [] if token is None else [token.log_probability]
         except StopIteration as end:
             ends.append((written, end.value, slot.tokens))
+        likely.append(told)
         again = run(tiny, slot, [*prompt, *[id_ for id_ in written if id_ is not None], 7], 5)
         assert again == run(
             tiny, new_slot(tiny), [*prompt, *[id_ for id_ in written if id_ is not None], 7], 5
         )
     assert ends[0] == ends[1]
+    assert likely[0] == pytest.approx(likely[1], abs=1e-4)
 
 
 def test_a_cancel_ends_a_step_of_guesses_too(tiny: Loaded) -> None:
@@ -187,7 +203,7 @@ def test_guesses_save_steps_on_code(embedded_folder: Path) -> None:
             counted, slot = Counted(network, guesses), Slot(network.new_cache, network.context)
             task = Task(prompt, 48, tokenizer.size, tokenizer.control_ids)
             ids = generate(counted, slot, task)  # type: ignore[arg-type]
-            written.append(list(ids))
+            written.append([token and token.id for token in ids])
             steps[n] += counted.n_steps
         assert written[0] == written[1]
     assert steps[1] < 0.8 * steps[0]
@@ -215,10 +231,10 @@ def test_a_document_keeps_its_slot(tiny: Loaded) -> None:
     slots.give_back(b)
     assert slots.lend("c", [3]) is a  # the least recently used
     slots.give_back(a)
-    b.tokens = texts(64)
-    assert slots.lend("", texts(64)) is b  # the one with most to reuse
+    a.tokens, b.tokens = [7], texts(64)
+    assert slots.lend("d", texts(64)) is b  # the one with most to reuse
     slots.give_back(b)
-    assert slots.lend("d", texts(10)) is a  # a few equal tokens are not worth it
+    assert slots.lend("e", texts(10)) is a  # a few equal tokens are not worth it
 
 
 def test_an_empty_slot_is_taken_before_another_documents(tiny: Loaded) -> None:

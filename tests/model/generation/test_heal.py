@@ -104,7 +104,9 @@ def test_a_prompt_of_ids_is_left_as_it_is(tiny: Loaded) -> None:
 
 def test_the_best_of_some_ids_is_the_best_of_all_when_it_is_among_them(tiny: Loaded) -> None:
     cache = tiny.network.new_cache(4)
-    best = tiny.network.next_id([1, 2, 3], cache, 0, 256)
-    assert tiny.network.best_of(range(256)) == best
-    assert tiny.network.best_of([best, 7, 9]) == best
-    assert tiny.network.best_of([7]) == 7
+    best = tiny.network.next_token([1, 2, 3], cache, 0, 256)
+    again = tiny.network.best_of(range(256))
+    assert (again.id, again.log_probability) == (best.id, pytest.approx(best.log_probability))
+    some = tiny.network.best_of([best.id, 7, 9])
+    assert some.id == best.id and best.log_probability < some.log_probability < 0
+    assert tiny.network.best_of([7]).id == 7

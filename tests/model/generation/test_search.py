@@ -20,7 +20,7 @@ from midfill_model.generation.task import Task
 from midfill_model.generation.tokens import Tokenizer
 from midfill_model.lab.reference import ours
 from midfill_model.network.deepseek import DeepseekV2
-from midfill_model.network.protocol import Branching
+from midfill_model.network.protocol import Branching, Token
 
 from ..network.test_deepseek import greedy
 from .test_generate import new_slot, texts
@@ -46,7 +46,7 @@ class Run:
         cancelled: Callable[[], bool] = lambda: False,
         size: int = SIZE,
     ) -> None:
-        self.ids: Ids = []
+        self.tokens: list[Token] = []
         self.n_undecided = 0
         beginning = Beginning.of(typed, tiny.tokenizer)
         network = tiny.network
@@ -54,11 +54,12 @@ class Run:
         steps = search(network, slot, Task(prompt, n, size, stops, ends, beginning, width, cancelled))
         try:
             while True:
-                id_ = next(steps)
-                self.n_undecided += id_ is None
-                self.ids += [] if id_ is None else [id_]
+                token = next(steps)
+                self.n_undecided += token is None
+                self.tokens += [] if token is None else [token]
         except StopIteration as end:
             self.finish: str = end.value
+        self.ids: Ids = [token.id for token in self.tokens]
 
 
 def plainly(
@@ -112,7 +113,22 @@ def test_the_lines_are_those_of_a_plain_search(
     written = b"".join(map(tiny.tokenizer.token_bytes, run.ids))
     assert written.startswith(typed) or typed.startswith(written)
     assert run.finish == ("length" if len(run.ids) == n else "stop")
+    told = [token.log_probability for token in run.tokens]
+    assert told == pytest.approx(likely(tiny, prompt, run.ids, typed), abs=1e-4)
     holds_what_it_says(tiny, slot)
+
+
+def likely(tiny: Loaded, prompt: Ids, ids: Ids, typed: bytes) -> list[float]:
+    """Each id's log-probability behind those before it, among those that agree with what was typed."""
+    network, beginning, told = tiny.network, Beginning.of(typed, tiny.tokenizer), []
+    assert isinstance(network, DeepseekV2)
+    for n, id_ in enumerate(ids):
+        so_far = torch.tensor([*prompt, *ids[:n]])
+        logits = network.forward(so_far, network.new_cache(len(so_far)), 0)[:SIZE]
+        among = list(range(SIZE)) if beginning is None else beginning.among()
+        told.append(float(logits[id_] - logits[among].logsumexp(0)))
+        beginning = beginning and beginning.after(id_)
+    return told
 
 
 def holds_what_it_says(tiny: Loaded, slot: Slot) -> None:
@@ -120,7 +136,7 @@ def holds_what_it_says(tiny: Loaded, slot: Slot) -> None:
     if not (n := len(slot.tokens)):
         return
     fresh = tiny.network.new_cache(n)
-    tiny.network.next_id(slot.tokens, fresh, 0, SIZE)
+    tiny.network.next_token(slot.tokens, fresh, 0, SIZE)
     torch.testing.assert_close(slot.latents[:, :n], fresh, rtol=1e-4, atol=1e-4)
 
 
@@ -204,7 +220,9 @@ def test_lines_are_likelier_than_the_greedy_ones(embedded_folder: Path) -> None:
             stops, ends = tokenizer.control_ids, tokenizer.line_ends
             task = Task(prompt, 30, tokenizer.size, stops, ends, beam_width=width)
             steps = search(network, slot, task)
-            by_width.append(line_score(network, tokenizer, prompt, [id_ for id_ in steps if id_ is not None]))
+            by_width.append(
+                line_score(network, tokenizer, prompt, [token.id for token in steps if token is not None])
+            )
         gains.append(by_width[1] - by_width[0])
     assert max(gains) > 0.1
     assert sum(gains) > 0.1

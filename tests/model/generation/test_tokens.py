@@ -14,7 +14,7 @@ from midfill_model import fim
 from midfill_model.checkpoint.config import ModelError
 from midfill_model.generation import tokens
 from midfill_model.generation.prompt import Budgets, Parts, fim_prompt
-from midfill_model.generation.tokens import Detokenizer, StopStrings, Tokenizer
+from midfill_model.generation.tokens import BYTE_OF, Detokenizer, StopStrings, Tokenizer, Writer
 
 CODE = 'def größe(x: int) -> str:\n\treturn f"{x} € 漢字 🎉"  # naïve\r\n\n    \n'
 
@@ -152,6 +152,40 @@ def test_no_part_of_a_stop_string_leaks(pieces: list[str], stops: list[str]) -> 
     ends = [whole.find(stop) for stop in stops if stop in whole]
     assert stopped == bool(ends)
     assert shown + ("" if stopped else scanner.finish()) == whole[: min(ends, default=len(whole))]
+
+
+BYTES = list(BYTE_OF.values())
+"""Of the tiny vocabulary, which has a token for each byte, in this order."""
+
+
+@pytest.fixture(scope="session")
+def bytewise(tiny_folder: Path) -> Tokenizer:
+    return Tokenizer(tiny_folder)
+
+
+@given(
+    ids=st.lists(st.sampled_from([*b"ab;\n", *"€🎉".encode(), 0x80, 0xFF]), max_size=16),
+    stops=st.lists(st.text("ab;\n€", min_size=1, max_size=3), max_size=2),
+    n_typed=st.integers(0, 4),
+)
+def test_shown_tokens_are_the_text(
+    bytewise: Tokenizer, ids: list[int], stops: list[str], n_typed: int
+) -> None:
+    """Whatever waits or is cut: their texts are the text, in order, and none is without text at the end."""
+    writer, shown, is_stopped = Writer(bytewise, n_typed, tuple(stops)), [], False
+    for n, byte in enumerate(ids):
+        now, is_stopped = writer.push(BYTES.index(byte), -float(n))
+        assert not now or now[-1].text
+        shown += now
+        if is_stopped:
+            break
+    shown += [] if is_stopped else writer.finish()
+    detokenizer = Detokenizer(bytewise)
+    text = "".join(detokenizer.push(BYTES.index(byte)) for byte in ids)[n_typed:]
+    ends = [text.find(stop) for stop in stops if stop in text]
+    assert "".join(token.text for token in shown) == text[: min(ends, default=len(text))]
+    places = [-token.log_probability for token in shown]
+    assert places == sorted(set(places))
 
 
 CODE_LIKE = st.lists(

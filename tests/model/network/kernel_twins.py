@@ -52,12 +52,16 @@ def down(h: Tensor, w: Tensor, x: Tensor, scale: float) -> Tensor:
     return h + torch.einsum("sdk,sk->d", w, x) * scale
 
 
-def best_of_blocks(logits: Tensor, vocabulary: int, block: int) -> tuple[Tensor, Tensor]:
-    """logits [V] -> the best of each block of ids below `vocabulary`: (logit, id) [blocks]."""
+def best_of_blocks(logits: Tensor, vocabulary: int, block: int) -> tuple[Tensor, Tensor, Tensor]:
+    """logits [V] -> of each block of ids below `vocabulary` the best: (logit, odds, id) [blocks].
+
+    The odds are the sum of exp(logit - best).
+    """
     n_blocks = -(-len(logits) // block)
     known = F.pad(logits[:vocabulary], (0, n_blocks * block - vocabulary), value=-torch.inf)
     best, place = known.view(n_blocks, block).max(1)
-    return best, place + torch.arange(n_blocks, device=logits.device) * block
+    odds = torch.exp(known.view(n_blocks, block) - best[:, None]).nan_to_num().sum(1)
+    return best, odds, place + torch.arange(n_blocks, device=logits.device) * block
 
 
 # Attention.

@@ -36,7 +36,11 @@ def prompts(embedded_folder: Path) -> list[list[int]]:
 def answers(network: DeepseekV2, prompts: list[list[int]], slots: Iterator[Slot]) -> list[list[int | None]]:
     """Greedy tokens, eos among them."""
     return [
-        [id_ for id_ in generate(network, slot, Task(prompt, N_TOKENS, 16_005)) if id_ is not None]
+        [
+            token and token.id
+            for token in generate(network, slot, Task(prompt, N_TOKENS, 16_005))
+            if token is not None
+        ]
         for prompt, slot in zip(prompts, slots, strict=False)
     ]
 

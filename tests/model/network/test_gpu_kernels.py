@@ -169,21 +169,26 @@ def choice(s: Shape, room: Room) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_best_id(s: Shape, room: Room) -> None:
-    """In each block, and of all: the first of equals, none from the vocabulary's end on."""
+    """In each block, and of all: the first of equals, none from the vocabulary's end on. How likely it is."""
     logits = room.whole(40, s.vocabulary).float()
     logits[-2:] = 99
     known = s.vocabulary - 2
     logits[[known - 1, known // 2]] = 50
     state, _ = state_of(0, 1, vocabulary=known)
     n_blocks = -(-s.vocabulary // 1024)
-    best, where = room.output(n_blocks), room.output(n_blocks, dtype=torch.int32)
-    step_kernels.best_of_block[(n_blocks,)](logits, state, best, where, BLOCK=1024, **PDL)
+    highest, odds = room.output(n_blocks), room.output(n_blocks)
+    where = room.output(n_blocks, dtype=torch.int32)
+    step_kernels.best_of_block[(n_blocks,)](logits, state, highest, odds, where, BLOCK=1024, **PDL)
     wanted = twins.best_of_blocks(logits, known, 1024)
-    assert torch.equal(best, wanted[0])
-    assert torch.equal(where.long(), wanted[1])
-    best_id = room.output(1, dtype=torch.int64)
-    step_kernels.best_of_all[(1,)](best, where, best_id, n_blocks, PARTS=power_of_two(n_blocks), **PDL)
-    assert best_id.item() == known // 2
+    assert torch.equal(highest, wanted[0])
+    assert_near(odds, wanted[1])
+    assert torch.equal(where.long(), wanted[2])
+    best = room.output(2, dtype=torch.float64)
+    step_kernels.best_of_all[(1,)](
+        highest, odds, where, best, n_blocks, PARTS=power_of_two(n_blocks), **PDL
+    )  # fmt: skip
+    assert best[0].item() == known // 2
+    assert best[1].item() == pytest.approx(logits[:known].log_softmax(0).max().item(), abs=1e-5)
 
 
 @pytest.mark.parametrize("position", [0, 1, 33, -1])

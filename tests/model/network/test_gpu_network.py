@@ -37,7 +37,7 @@ WAYS: dict[str, dict[str, Any]] = {
 def test_kernels_equal_the_plain_network(way: str, tmp_path: Path) -> None:
     """Logits of decode, of a prefill after one that was given up, the cache, and the id that follows."""
     errors = in_interpreter(tmp_path, way)
-    assert set(errors) == {"step", "second step", "prefill", "cache"}
+    assert set(errors) == {"step", "second step", "prefill", "cache", "log-probabilities"}
     assert {name: error for name, error in errors.items() if not error < 1e-4} == {}
 
 
@@ -66,7 +66,7 @@ def test_every_size_of_prefill_on_a_gpu(tmp_path: Path) -> None:
         assert errors.quantile(0.9) < 5e-3, (n, start, errors)
         if n > 1:  # a cancel between the two layers leaves nothing behind
             with pytest.raises(Cancelled):
-                network.next_id(part.tolist(), caches[1], start, 1024, lambda: True)
+                network.next_token(part.tolist(), caches[1], start, 1024, lambda: True)
             runs.append(network.forward(part, caches[1], start, every_logit=True))
         assert all(torch.equal(runs[1], run) for run in runs[2:]), (n, start)  # replays of the same graphs
         start += n
@@ -96,7 +96,7 @@ def compare(folder: Path, way: str) -> dict[str, float]:
     ids = torch.randint(0, 256, (13,))
     caches[1].zero_()
     with pytest.raises(Cancelled):  # in the middle: of two layers the first was computed, the second was not
-        network.next_id(ids[:12].tolist(), caches[1], 0, 300, lambda: True)
+        network.next_token(ids[:12].tolist(), caches[1], 0, 300, lambda: True)
     assert caches[1][0, :12].all() and not caches[1][1].any()
     errors = {}
     for name, start, stop in (("step", 0, 1), ("second step", 1, 2), ("prefill", 2, 12)):
@@ -104,8 +104,13 @@ def compare(folder: Path, way: str) -> dict[str, float]:
         got = network.forward(ids[start:stop], caches[1], start, every_logit=True)
         errors[name] = float((got - wanted).norm() / wanted.norm())
     wanted = plain.forward(ids[12:], caches[0], 12)
-    assert network.next_id(ids[12:].tolist(), caches[1], 12, 300) == int(wanted[:300].argmax())
-    assert network.best_of([7, 300, 11]) == (7, 300, 11)[int(wanted[[7, 300, 11]].argmax())]
+    best = network.next_token(ids[12:].tolist(), caches[1], 12, 300)
+    among = network.best_of([7, 300, 11])
+    assert best.id == int(wanted[:300].argmax())
+    assert among.id == (7, 300, 11)[int(wanted[[7, 300, 11]].argmax())]
+    told = torch.tensor([best.log_probability, among.log_probability])
+    likely = torch.stack((wanted[:300].log_softmax(0).max(), wanted[[7, 300, 11]].log_softmax(0).max()))
+    errors["log-probabilities"] = float((told - likely).norm() / likely.norm())
     errors["cache"] = float((caches[1][:, :13] - caches[0][:, :13]).norm() / caches[0][:, :13].norm())
     return errors
 

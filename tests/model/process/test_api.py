@@ -5,7 +5,6 @@ import json
 import math
 import os
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -22,7 +21,6 @@ from midfill_model.checkpoint.shapes import tensor_shapes
 from midfill_model.generation.completion import Delta
 from midfill_model.generation.tokens import BYTE_OF
 from midfill_model.lab import synthetic
-from midfill_model.process.main import main
 from midfill_model.process.wire import Answer, sse
 
 PROMPT = {"prompt": "def add(a, b):\n    return ", "suffix": "\n", "max_tokens": 8, "slot": "a"}
@@ -265,13 +263,6 @@ async def test_tcp_wants_the_token_and_shutdown_ends_it(tmp_path: Path, tiny_fol
     assert not (tmp_path / "engine.json").exists()
 
 
-def test_an_engine_that_nobody_uses_gives_its_memory_back(tmp_path: Path, tiny_folder: Path) -> None:
-    process = start(tmp_path, tiny_folder, "--idle-minutes", "0.01")
-    assert process.communicate(timeout=60)[1] == ""
-    assert process.returncode == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["engine.lock"]
-
-
 async def test_a_bad_model_is_a_state_and_not_a_crash(tmp_path: Path) -> None:
     process = start(tmp_path, tmp_path / "none")
     async with client(wait_for_card(tmp_path, process)) as http:
@@ -284,76 +275,6 @@ async def test_a_bad_model_is_a_state_and_not_a_crash(tmp_path: Path) -> None:
     assert code == 0
     assert "There is no model folder" in errors
     assert "Traceback" not in errors
-
-
-@pytest.mark.parametrize("name", ["engine.json", "engine.sock"])
-def test_an_engine_that_nobody_can_find_ends(tmp_path: Path, tiny_folder: Path, name: str) -> None:
-    """A cleaner of temporary files took its card or socket: it frees the lock for one that can be found."""
-    process = start(tmp_path, tiny_folder)
-    wait_for_card(tmp_path, process)
-    (tmp_path / name).unlink()
-    errors = process.communicate(timeout=60)[1]
-    assert (process.returncode, errors.count("\n")) == (1, 1)
-    assert f"{tmp_path / name} was removed" in errors
-    assert [path.name for path in tmp_path.iterdir()] == ["engine.lock"]
-
-
-def test_an_engine_whose_thread_dies_ends_and_says_why(tmp_path: Path, tiny_folder: Path) -> None:
-    """With its card and socket, so that the next completion starts another."""
-    code = (
-        "import sys\n"
-        "from midfill_model.generation import engine\n"
-        "from midfill_model.process.main import main\n"
-        "def broken(*_): raise ZeroDivisionError\n"
-        "engine.Slots = broken\nsys.exit(main(sys.argv[1:]))"
-    )
-    where = ("--runtime-dir", str(tmp_path), "--model", str(tiny_folder), "--threads", "1")
-    process = subprocess.run(
-        [sys.executable, "-I", "-c", code, *where], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert process.returncode == 1
-    last = process.stderr.splitlines()[-1]
-    assert last.startswith("midfill engine: The generation thread failed (ZeroDivisionError); ")
-    assert [path.name for path in tmp_path.iterdir()] == ["engine.lock"]
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        ("--threads", "0"),
-        ("--threads", "-3"),
-        ("--threads", "two"),
-        ("--cache-mb", "-1"),
-        ("--port", "99999"),
-        ("--device", "tpu"),
-        ("--slots", "0"),
-        ("--idle-minutes", "-1"),
-        ("--idle-minutes", "nan"),
-        ("--idle-minutes", "soon"),
-        ("--no-such-option",),
-    ],
-)
-def test_a_bad_option_is_one_sentence(capsys: pytest.CaptureFixture[str], options: tuple[str, ...]) -> None:
-    with pytest.raises(SystemExit) as end:
-        main(list(options))
-    errors = capsys.readouterr().err
-    assert end.value.code == 2
-    assert errors.startswith("midfill engine: ") and errors.endswith(".\n") and errors.count("\n") == 1
-    assert options[0] in errors
-
-
-async def test_a_dead_engines_socket_is_replaced(tmp_path: Path, tiny_folder: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(str(tmp_path / "engine.sock"))
-    killed = start(tmp_path, tiny_folder)
-    wait_for_card(tmp_path, killed)
-    killed.kill()
-    killed.communicate(timeout=30)
-    (tmp_path / "engine.json").unlink()
-    process = start(tmp_path, tiny_folder)
-    async with client(wait_for_card(tmp_path, process)) as http:
-        assert (await http.post("/v1/completions", json=PROMPT)).status_code == 200
-    assert end(process)[0] == 0
 
 
 @pytest.mark.skipif(os.name == "nt" or os.getuid() == 0, reason="root may write everywhere")

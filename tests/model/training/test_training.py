@@ -9,9 +9,9 @@ import torch
 from midfill_model.checkpoint import nf4
 from midfill_model.generation.tokens import Tokenizer
 from midfill_model.lab import reference
-from midfill_server.context.outline import Definition
-from midfill_server.context.pack import blocks
-from midfill_server.context.rank import Piece
+from midfill_server.context.collect import CHARACTERS_OF_CONTEXT, Spot, collect
+from midfill_server.context.files import Files
+from midfill_server.context.rank import near
 from midfill_training import neighbours, samples
 from midfill_training.corpus import END_OF_FILE, is_novel, is_source_text
 from midfill_training.disguise import Words
@@ -112,27 +112,63 @@ def test_only_new_source_text_is_taken() -> None:
     assert not is_source_text("0123456789 " * 100)
 
 
-PACKAGE = {
-    "shop/cart.py": "from shop.prices import price_of\n\n\ndef bill(cart):\n    return price_of(cart[0])\n",
-    "shop/prices.py": "PRICES = {}\n\n\ndef price_of(article):\n    return PRICES[article]\n",
-}
+CART = """\
+from shop.prices import price_of, taxed
 
 
-def test_a_prompt_with_other_files_is_what_the_server_sends(tmp_path: Path) -> None:
-    corpus = tmp_path / "train.txt"
+class Cart:
+    def __init__(self, articles):
+        self.articles = articles
+
+    def bill(self):
+        return sum(taxed(price_of(article)) for article in self.articles)
+"""
+PRICES = """\
+PRICES = {}
+TAX = 0.2
+
+
+def price_of(article: str) -> float:
+    return PRICES[article]
+
+
+def taxed(price: float) -> float:
+    return price * (1 + TAX)
+
+
+class Discount:
+    def of(self, price: float) -> float:
+        return price * self.share
+"""
+STOCK = "def in_stock(articles):\n    return [article for article in articles if article.count]\n"
+PACKAGE = {"shop/cart.py": CART, "shop/prices.py": PRICES, "shop/stock.py": STOCK}
+
+
+@pytest.mark.parametrize("budget", [30, 60, 120, 500])
+@pytest.mark.parametrize("cursor", ["price_of(", "self.articles = ", "def bill"])
+def test_a_prompt_with_other_files_is_what_the_server_sends(tmp_path: Path, budget: int, cursor: str) -> None:
+    """From the corpus and from the same files on the disk, character by character."""
+    corpus, root = tmp_path / "train.txt", tmp_path / "workspace"
     corpus.write_text("".join(f"python shop/{path}\n{text}{END_OF_FILE}" for path, text in PACKAGE.items()))
+    for path, text in PACKAGE.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    at = CART.index(cursor) + len(cursor)
+    prefix, suffix, lines = CART[:at], CART[at:], CART.splitlines(keepends=True)
+    spot = Spot(root / "shop/cart.py", lines, prefix, suffix, (0, len(lines)), budget)
+    sent = collect(spot, Files((root,)))
+
     piece = Corpus(corpus).piece(40, random.Random(0))
-    assert (piece.path, piece.language, piece.head) == (
-        "shop/cart.py",
-        "python",
-        "from shop.prices import price_of\n",
-    )
-    assert [other.path for other in piece.others] == ["shop/prices.py"]
-    near = neighbours.names_near(piece.text, "")
-    trained_on = neighbours.blocks(piece.path, piece.language, piece.others, near, 400)
-    passage = Definition("", 0, PACKAGE["shop/prices.py"].rstrip())
-    (sent,) = blocks([Piece("shop/prices.py", passage, "passage")], (), "shop/cart.py").values()
-    assert trained_on == sent + "# shop/cart.py\n"
+    assert (piece.path, piece.text, piece.head) == ("shop/cart.py", CART, CART.splitlines(True)[0])
+    assert {(it.path, it.is_imported) for it in piece.others} == {
+        ("shop/prices.py", True),
+        ("shop/stock.py", False),
+    }
+    n_characters = int(CHARACTERS_OF_CONTEXT * budget) - len("# shop/cart.py\n") - 24
+    around = near(prefix, suffix)
+    trained_on = neighbours.blocks(piece.path, piece.head, piece.others, around, n_characters)
+    assert trained_on == "".join(sent.values())
+    assert budget < 500 or "def price_of" in trained_on
 
 
 def test_other_files_take_no_more_than_their_share(embedded_folder: Path, tmp_path: Path) -> None:

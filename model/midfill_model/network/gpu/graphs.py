@@ -15,8 +15,8 @@ from torch import Tensor
 from midfill_model.checkpoint import nf4
 from midfill_model.checkpoint.config import Config
 from midfill_model.checkpoint.fused.layout import FusedWeights
-from midfill_model.network.deepseek import best_of
-from midfill_model.network.protocol import Cancelled, never
+from midfill_model.network.choice import best_of, likeliest
+from midfill_model.network.protocol import Cancelled, Token, never
 
 from .prefill import Prefill
 from .step import STATE, Step
@@ -62,30 +62,28 @@ class FusedDeepseekV2:
         shape = (self.config.num_hidden_layers, length, self.config.latent_dim)
         return torch.empty(shape, dtype=self._network.cache_type, device=self.device)
 
-    def next_id(
+    def next_token(
         self,
         ids: Sequence[int],
         cache: Tensor,
         start: int,
         vocabulary: int,
         cancelled: Callable[[], bool] = never,
-    ) -> int:
-        """Compute `ids` after the `start` tokens that `cache` holds; the best next id below `vocabulary`."""
+    ) -> Token:
+        """Compute `ids` after the `start` tokens that `cache` holds; the best next one below `vocabulary`."""
         return self._call(len(ids))(ids, self._where(cache), start, vocabulary, cancelled)
 
-    def next_ids(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> list[int]:
-        """The best next id after each of `ids`."""
-        logits = self.forward(torch.tensor(ids), cache, start, every_logit=True)
-        best: list[int] = logits[:, :vocabulary].argmax(1).tolist()
-        return best
+    def next_tokens(self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int) -> list[Token]:
+        """The best next one after each of `ids`."""
+        return likeliest(self.forward(torch.tensor(ids), cache, start, every_logit=True)[:, :vocabulary])
 
-    def best_of(self, ids: Sequence[int]) -> int:
-        """Of these the best next id, after what the last call of next_id has computed."""
+    def best_of(self, ids: Sequence[int]) -> Token:
+        """Of these the best, after what the last call of next_token has computed."""
         return best_of(self._step.logits, ids)
 
     def forward(self, ids: Tensor, cache: Tensor, start: int, every_logit: bool = False) -> Tensor:
-        """Logits [V] after `ids` [T], or after each [T, V]: for comparisons; decoding uses next_id."""
-        self.next_id(ids.tolist(), cache, start, len(self._network.embedding))
+        """Logits [V] after `ids` [T], or after each [T, V]: for comparisons; decoding uses next_token."""
+        self.next_token(ids.tolist(), cache, start, len(self._network.embedding))
         if not every_logit:
             return self._step.logits.clone()
         n = len(ids)
@@ -104,7 +102,7 @@ class FusedDeepseekV2:
         """Compile the kernels and capture the graphs, so that no request waits for it."""
         cache = self.new_cache(self.prefill_chunk)
         for size in (1, *self._sizes):
-            self.next_id([0] * size, cache, 0, 1)
+            self.next_token([0] * size, cache, 0, 1)
 
     def _where(self, cache: Tensor) -> tuple[int, int]:
         """(address in units of 16 bytes from the anchor, capacity) of a cache."""
@@ -121,7 +119,7 @@ class FusedDeepseekV2:
 
     def _new_call(self, size: int) -> "_Call":
         if size == 1:
-            return _Call([self._step.run], self._step.best_id, 1, self._pool)
+            return _Call([self._step.run], self._step.best, 1, self._pool)
         prefill = self._prefills[size] = Prefill(self._network, self._anchor, size)
         n_layers, n_at_once = self.config.num_hidden_layers, self._sizes[size]
 
@@ -132,22 +130,20 @@ class FusedDeepseekV2:
                 self._step.finish(prefill.hidden, state)
 
         parts = [partial(run, first) for first in range(0, n_layers, n_at_once)]
-        return _Call(parts, self._step.best_id, size, self._pool)
+        return _Call(parts, self._step.best, size, self._pool)
 
 
 class _Call:
-    """A fixed sequence of launches, in parts: request in, id out. CUDA graphs from its second run on."""
+    """A fixed sequence of launches, in parts: request in, token out. CUDA graphs from its second run on."""
 
-    def __init__(
-        self, parts: Sequence[Callable[[Tensor], None]], best_id: Tensor, size: int, pool: Any
-    ) -> None:
-        device = best_id.device
+    def __init__(self, parts: Sequence[Callable[[Tensor], None]], best: Tensor, size: int, pool: Any) -> None:
+        device = best.device
         on_gpu = device.type == "cuda"
         self._parts = parts
         self._size = size
-        self._best_id = best_id
+        self._best = best
         self._sent = torch.zeros(STATE + size, dtype=torch.int64, pin_memory=on_gpu)
-        self._received = torch.zeros(1, dtype=torch.int64, pin_memory=on_gpu)
+        self._received = torch.zeros_like(best, device="cpu", pin_memory=on_gpu)
         self._state = torch.zeros(STATE + size, dtype=torch.int64, device=device)
         self._pool = pool
         self._graphs: list[torch.cuda.CUDAGraph] = []
@@ -161,14 +157,14 @@ class _Call:
         start: int,
         vocabulary: int,
         cancelled: Callable[[], bool],
-    ) -> int:
+    ) -> Token:
         """`ids`, at most `size`, after `start` tokens of the cache that lies at `where`. Cancelled."""
         n = len(ids)
         row = ids[0] if self._size == 1 else n - 1
         self._sent.numpy()[: STATE + n] = (*where, start, vocabulary, n, row, 0, 0, *ids)
         if self._pool is None:
             self._launch(cancelled)
-            return int(self._received)
+            return self._token()
         try:
             if self._graphs:
                 self._replay(cancelled)
@@ -178,7 +174,11 @@ class _Call:
             torch.cuda.current_stream().synchronize()
         if not self._graphs:
             self._graphs = [self._captured(index) for index in range(len(self._parts))]
-        return int(self._received)
+        return self._token()
+
+    def _token(self) -> Token:
+        id_, log_probability = self._received.tolist()
+        return Token(int(id_), log_probability)
 
     def _replay(self, cancelled: Callable[[], bool]) -> None:
         """Two parts at most are under way: the device never waits, nor goes on for long after a cancel."""
@@ -201,7 +201,7 @@ class _Call:
             self._state.copy_(self._sent, non_blocking=True)
         self._parts[index](self._state)
         if index + 1 == len(self._parts):
-            self._received.copy_(self._best_id, non_blocking=True)
+            self._received.copy_(self._best, non_blocking=True)
 
     def _captured(self, index: int) -> torch.cuda.CUDAGraph:
         graph = torch.cuda.CUDAGraph()

@@ -23,8 +23,7 @@ def norm_rows(
     h_ptr, parts_ptr, gamma_ptr, normed_ptr, plain_ptr, state_ptr, eps,
     SLOTS: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr, PLAIN: tl.constexpr,
 ):  # fmt: skip
-    """h [T, D] += the SLOTS parts of each token [T, SLOTS, D], which are stored smaller by STORED_SCALE;
-    normed = norm(h) * gamma, zeros behind the last.
+    """h [T, D] += the parts [T, SLOTS, D] over STORED_SCALE; normed = norm(h) * gamma, zeros behind the last.
 
     With PLAIN it is also stored in the order of its columns, fp32 [T, D], for the router.
     """

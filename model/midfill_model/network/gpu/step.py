@@ -45,11 +45,12 @@ class Step:
         self._activations = room(slots, dtype=half)
         self.logits = room(self._vocabulary)
         n_blocks = -(-self._vocabulary // _BLOCK)
-        self._best, self._where = room(n_blocks), room(n_blocks, dtype=torch.int32)
-        self.best_id = room(1, dtype=torch.int64)
+        self._highest, self._odds = room(n_blocks), room(n_blocks)
+        self._where = room(n_blocks, dtype=torch.int32)
+        self.best = room(2, dtype=torch.float64)  # the id, which is exact in it, and its log-probability
 
     def run(self, state: Tensor) -> None:
-        """From the token id in `state` to `logits` and `best_id`."""
+        """From the token id in `state` to `logits` and `best`."""
         network = self.network
         self._enter(network.embedding, state, network.layers[0].norm)
         for index, layer in enumerate(network.layers):
@@ -59,7 +60,7 @@ class Step:
         self._choose(state)
 
     def finish(self, rows: Tensor, state: Tensor) -> None:
-        """`logits` and `best_id` of one row of final residuals [T, D]; `state` says which."""
+        """`logits` and `best` of one row of final residuals [T, D]; `state` says which."""
         self._enter(rows, state, self.network.norm)
         self._choose(state)
 
@@ -158,13 +159,10 @@ class Step:
 
     def _choose(self, state: Tensor) -> None:
         self._project(self.network.head, self.logits)
-        n_blocks = len(self._best)
-        kernels.best_of_block[(n_blocks,)](
-            self.logits, state, self._best, self._where, BLOCK=_BLOCK, **self._pdl
-        )
-        kernels.best_of_all[(1,)](
-            self._best, self._where, self.best_id, n_blocks, PARTS=power_of_two(n_blocks), **self._pdl
-        )
+        blocks = self._highest, self._odds, self._where
+        n_blocks = len(self._where)
+        kernels.best_of_block[(n_blocks,)](self.logits, state, *blocks, BLOCK=_BLOCK, **self._pdl)
+        kernels.best_of_all[(1,)](*blocks, self.best, n_blocks, PARTS=power_of_two(n_blocks), **self._pdl)
 
 
 def power_of_two(n: int) -> int:

@@ -245,22 +245,34 @@ def _matrix(
 
 
 @triton.jit
-def best_of_block(logits_ptr, state_ptr, best_ptr, where_ptr, BLOCK: tl.constexpr, PDL: tl.constexpr):
-    """The highest logit of a block below the vocabulary's size, and its id; the lowest id of equals."""
+def best_of_block(
+    logits_ptr, state_ptr, highest_ptr, odds_ptr, where_ptr, BLOCK: tl.constexpr, PDL: tl.constexpr
+):  # fmt: skip
+    """Of a block's logits below the vocabulary's size the highest, the sum of exp(logit - highest), and its id.
+
+    The lowest id of equals.
+    """
     wait(PDL)
     part = tl.program_id(0)
     id_ = part * BLOCK + tl.arange(0, BLOCK)
-    vocabulary = tl.load(state_ptr + 3)
-    logit = tl.load(logits_ptr + id_, mask=id_ < vocabulary, other=float("-inf"))
+    known = id_ < tl.load(state_ptr + 3)
+    logit = tl.load(logits_ptr + id_, mask=known, other=float("-inf"))
     launch_next(PDL)
-    tl.store(best_ptr + part, tl.max(logit, 0))
+    highest = tl.max(logit, 0)
+    tl.store(highest_ptr + part, highest)
+    tl.store(odds_ptr + part, tl.sum(tl.where(known, tl.exp(logit - highest), 0.0), 0))
     tl.store(where_ptr + part, part * BLOCK + tl.argmax(logit, 0))
 
 
 @triton.jit
-def best_of_all(best_ptr, where_ptr, id_ptr, n_parts, PARTS: tl.constexpr, PDL: tl.constexpr):
-    """The id of the highest logit."""
+def best_of_all(
+    highest_ptr, odds_ptr, where_ptr, best_ptr, n_parts, PARTS: tl.constexpr, PDL: tl.constexpr
+):  # fmt: skip
+    """The id of the highest logit, and its log-probability: best [2], fp64."""
     wait(PDL)
     part = tl.arange(0, PARTS)
-    best = tl.load(best_ptr + part, mask=part < n_parts, other=float("-inf"))
-    tl.store(id_ptr, tl.load(where_ptr + tl.argmax(best, 0)).to(tl.int64))
+    there = part < n_parts
+    highest = tl.load(highest_ptr + part, mask=there, other=float("-inf"))
+    odds = tl.load(odds_ptr + part, mask=there, other=0.0) * tl.exp(highest - tl.max(highest, 0))
+    tl.store(best_ptr, tl.load(where_ptr + tl.argmax(highest, 0)).to(tl.float64))
+    tl.store(best_ptr + 1, -tl.log(tl.sum(odds, 0)).to(tl.float64))

@@ -8,7 +8,7 @@ from torch import Tensor
 from midfill_model.checkpoint.config import Config
 from midfill_model.checkpoint.fused.layout import FusedLayer, FusedMoe, FusedWeights, Nf4
 from midfill_model.checkpoint.nf4 import dynamic_map
-from midfill_model.network.deepseek import rotations
+from midfill_model.network.rotations import rotations
 
 from .codebook import code_table
 

@@ -1,0 +1,45 @@
+"""uvicorn, with an end of our own: it overrides what uvicorn does not document (see pyproject)."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from socket import socket
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+
+
+class Server(uvicorn.Server):
+    """uvicorn, but SIGTERM ends it like any other stop: everything cleaned up, exit code 0."""
+
+    def __init__(
+        self, app: Starlette, before_shutdown: Callable[[], None], is_over: Callable[[], bool]
+    ) -> None:
+        silent: dict[str, Any] = {"log_config": None, "access_log": False}
+        super().__init__(uvicorn.Config(app, lifespan="off", timeout_graceful_shutdown=2, **silent))
+        self._before_shutdown = before_shutdown
+        self._is_over = is_over
+        self.interrupted = False
+        """Whether Ctrl-C ended it."""
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        self._before_shutdown()
+        await super().shutdown(sockets)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Every 0.1 s: whether to end. A model that nobody uses gives its memory back; a key starts it."""
+        return await super().on_tick(counter) or self._is_over()
+
+    def stop(self, *_: object) -> None:
+        self.should_exit = True
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        signal.signal(signal.SIGTERM, self.stop)
+        signal.signal(signal.SIGINT, self._interrupt)
+        yield
+
+    def _interrupt(self, *_: object) -> None:
+        self.interrupted = True
+        self.stop()
