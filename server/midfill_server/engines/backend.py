@@ -5,6 +5,7 @@ Two dialects: "suffix" sends prompt and suffix as two fields, "rendered" one pro
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
@@ -88,6 +89,7 @@ class Backend:
                             raise Interrupted("The engine ended the completion before its end")
                         begun, ended = begun or bool(chunk.text), ended or chunk.finish is not None
                         yield chunk
+                        await asyncio.sleep(0)  # what came in one packet is shown piece by piece, too
         except ConnectionLost as error:
             if not ended:
                 raise (Interrupted if begun else BackendError)(self._lost(error), gone=True) from error

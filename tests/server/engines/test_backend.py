@@ -1,5 +1,6 @@
 """What counts as an answer, on both dialects; what is sent; what is said of servers that are none."""
 
+import asyncio
 import json
 from contextlib import closing
 from pathlib import Path
@@ -119,3 +120,28 @@ async def test_the_engine_reads_what_is_sent(tmp_path: Path) -> None:
     assert (request.prefix_tokens, request.suffix_tokens, request.context_tokens) == (11, 12, 13)
     assert (request.slot, request.head, request.context) == ("slot", "head", ("one", "two"))
     assert request.heal and request.background and request.beam_width > 1
+
+
+async def test_others_run_between_two_chunks_of_one_packet(tmp_path: Path) -> None:
+    async def answer(peer: Peer) -> None:
+        await peer.request()
+        await peer.head()
+        await peer.part(event("a") + event("b") + event("c", "stop"))
+        await peer.end()
+
+    async with serving(answer, tmp_path) as server:
+        news, seen, text = asyncio.Event(), list[str](), ""
+
+        async def watch() -> None:
+            while True:
+                await news.wait()
+                news.clear()
+                seen.append(text)
+
+        watcher = asyncio.create_task(watch())
+        with closing(Backend(server.address, "demo", "ours")) as backend:
+            async for chunk in backend.stream(ORDER):
+                text += chunk.text
+                news.set()
+        watcher.cancel()
+    assert seen == ["a", "ab", "abc"]
