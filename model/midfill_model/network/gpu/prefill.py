@@ -105,9 +105,7 @@ class Prefill:
         )  # fmt: skip
         keys, values = self._key_value.split_with_sizes((plain, c.v_head_dim), 1)  # [H, n, R], [H, v, R]
         queries = (self._plain_queries.transpose(0, 1) @ keys).transpose(0, 1)
-        largest = torch.finfo(
-            queries.dtype
-        ).max  # bounded while copied: in the kernel it cost a fifth
+        largest = torch.finfo(queries.dtype).max  # bounded while copied: in the kernel it cost a fifth
         torch.clamp(queries, -largest, largest, out=self._queries[..., :rank])
         rows = self.n_tokens * heads
         block = self._block
