@@ -12,12 +12,12 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
+from ..e2e.conftest import Engine
 from .conftest import (
     LINE_KEY,
     MAX_TOKENS,
     NEW_FILE_KEY,
     SCREENSHOTS,
-    Engine,
     Open,
     environment,
     installed_vscode,

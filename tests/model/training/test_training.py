@@ -12,7 +12,7 @@ from midfill_model.lab import reference
 from midfill_server.context.outline import Definition
 from midfill_server.context.pack import blocks
 from midfill_server.context.rank import Piece
-from midfill_training import neighbours, samples
+from midfill_training import neighbours, pieces, samples
 from midfill_training.corpus import END_OF_FILE, is_novel, is_source_text
 from midfill_training.disguise import Words
 from midfill_training.export import export, masters_of
@@ -75,7 +75,7 @@ def test_a_sample_is_the_prompt_that_the_engine_sends(embedded_folder: Path) -> 
     tokenizer, encode = Tokenizer(embedded_folder), samples.Encode(embedded_folder / "tokenizer.json")
     text = Path(__file__).read_text("utf-8")
     for seed in range(40):
-        ids, weights = samples.sample(samples.Piece(text), 400, encode, random.Random(seed))
+        ids, weights = samples.sample(pieces.Piece(text), 400, encode, random.Random(seed))
         assert len(ids) == len(weights) <= 400
         if samples.HOLE not in ids:
             continue  # the few that are plain text
