@@ -6,7 +6,6 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from midfill_server.context import files as files_module
 from midfill_server.context.collect import Spot, collect
 from midfill_server.context.files import LARGEST, Files
 from midfill_server.context.secrets import secret_name, secret_text
@@ -51,7 +50,7 @@ def test_git_decides(root: Path, rules: dict[str, str], place: str, sent: bool) 
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     assert ("withdraw" in told(root)) == sent
-    as_opened = {root / place: CODE.splitlines(keepends=True)}
+    as_opened: dict[Path, Sequence[str]] = {root / place: CODE.splitlines(keepends=True)}
     assert ("withdraw" in told(root, as_opened)) == sent
 
 
@@ -74,7 +73,7 @@ def test_nothing_large_binary_or_secret(root: Path) -> None:
 
 def test_a_home_folder_is_no_workspace(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "accounts.py").write_text(CODE)
-    monkeypatch.setattr(files_module.Path, "home", lambda: root)
+    monkeypatch.setattr(Path, "home", lambda: root)
     assert told(root) == ""
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from midfill_server.context import Window
 from midfill_server.context.collect import OWN, Spot, collect
 from midfill_server.context.files import Files
 from midfill_server.context.imports import resolve
-from midfill_server.context.outline import head, outline
+from midfill_server.context.outline import Outline, head, outline
 from midfill_server.context.secrets import secret_text
 from midfill_server.trim import settled, trim
 from midfill_server.trim.brackets import balanced, left_open, open_quote, without_strings
@@ -79,13 +80,13 @@ def test_reading_a_file_is_linear(piece: str, reading: str) -> None:
         lines = text.splitlines(keepends=True)
         if reading == "outline":
             for ending in (".py", ".ts"):
-                quick(f"{name}{ending}", lambda ending=ending, text=text: outline(text, ending))
+                quick(f"{name}{ending}", partial(outline, text, ending))
         elif reading == "head":
-            quick(name, lambda lines=lines: head(lines))
+            quick(name, partial(head, lines))
         elif reading == "secret_text":
-            quick(name, lambda text=text: secret_text(text))
+            quick(name, partial(secret_text, text))
         else:
-            quick(name, lambda text=text: resolve("import " + text[:2_000], Path("a.ts"), {}))
+            quick(name, partial(resolve, "import " + text[:2_000], Path("a.ts"), {}))
 
 
 @pytest.mark.parametrize("piece", PIECES.values(), ids=PIECES)
@@ -94,20 +95,25 @@ def test_judging_an_item_is_linear(piece: str) -> None:
     for name, text in texts(piece).items():
         code, item = text[:20_000], text[:1_000]
         for work in (without_strings, balanced):
-            quick(f"{name} {work.__name__}", lambda work=work, code=code: work(code))
-        quick(f"{name} open_quote", lambda code=code: open_quote(code, "#"))
-        quick(f"{name} left_open", lambda code=code: left_open(code, code, "//"))
+            quick(f"{name} {work.__name__}", partial(work, code))
+        quick(f"{name} open_quote", partial(open_quote, code, "#"))
+        quick(f"{name} left_open", partial(left_open, code, code, "//"))
         for language in ("python", "lua"):
             window = Window(code, text[:3_000], language=language)
             for cut in (trim, settled):
-                quick(f"{name} {language}", lambda cut=cut, item=item, window=window: cut(item, window))
+                quick(f"{name} {language}", partial(cut, item, window))
 
 
 def test_what_a_key_costs_does_not_grow_with_the_file(tmp_path: Path) -> None:
     """Of a file of 50,000 lines that much is read as of one of 3,000."""
     files, read = Files((tmp_path,)), []
     outline_of_open = files.outline_of_open
-    files.outline_of_open = lambda path, text: (read.append(len(text)), outline_of_open(path, text))[1]  # type: ignore[method-assign]
+
+    def noted(path: Path, text: str) -> Outline:
+        read.append(len(text))
+        return outline_of_open(path, text)
+
+    files.outline_of_open = noted  # type: ignore[method-assign]
     lines = [f"def function_{n}(a, b): return other_{n}\n" for n in range(50_000)]
     spot = Spot(tmp_path / "a.py", lines, "".join(lines[24_900:25_000]), "", (24_900, 25_000), 500)
     told = "".join(collect(spot, files).values())
