@@ -115,7 +115,7 @@ _EXAMPLE = re.compile(
 )
 _WORDS = re.compile(r"(?:[A-Za-z]++[_.:/-]?)*+\d?\Z")
 RANDOM = 4.6  # bits a character: more than long names have, even without a digit
-_SIGNS = frozenset("!@#$%^&*+/=")
+_SIGNS = frozenset("!@#$%^")
 
 
 def secret_name(path: PurePath) -> bool:

@@ -5,6 +5,8 @@ import re
 from midfill_model.fim import CONTROL
 from midfill_server.context import Window
 
+from .lines import indent
+
 _OPEN_DELIMITER = re.compile(r"<｜[^｜\n]{0,32}｜?$", re.M)
 _OPENS = re.compile(r"[:({\[,\\=>|&+-]\Z|\b(?:do|then|else|begin)\Z")
 
@@ -32,7 +34,7 @@ def unix_newlines(text: str, _: Window) -> str:
 def indentation(text: str, window: Window) -> str:
     """A line that is indented already gets no second indentation: only after what opens a block."""
     first = text.partition("\n")[0]
-    extra = len(first) - len(first.lstrip())
+    extra = indent(first)
     line_start = window.line_start
     if not extra or line_start.strip() or not line_start or not first.strip():
         return text
@@ -40,7 +42,7 @@ def indentation(text: str, window: Window) -> str:
     above = above[above.rfind("\n") + 1 :]
     if not above or _OPENS.search(above) or not above.startswith(line_start):
         return text
-    if len(above) - len(above.lstrip()) >= len(line_start) + extra:
+    if indent(above) >= len(line_start) + extra:
         return text  # as deep as the line above
     return "\n".join([first[extra:], *(_less(line, extra) for line in text.split("\n")[1:])])
 
@@ -52,4 +54,4 @@ def trailing_blanks(text: str, _: Window) -> str:
 
 def _less(line: str, extra: int) -> str:
     """Without so many of its leading blanks."""
-    return line[min(extra, len(line) - len(line.lstrip())) :]
+    return line[min(extra, indent(line)) :]

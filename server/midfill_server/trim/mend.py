@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from midfill_server.context import Window
 
 from .brackets import CLOSER, first_unmatched, left_open, open_quote
+from .lines import margin
 from .shape import one_line_only
 
 _HEAD = re.compile(
@@ -35,7 +36,7 @@ def completed(text: str, around: tuple[str, str], window: Window, comment: str) 
     if place >= len(before) or (len(quote) > 1 and quote not in after):
         begins = _line_at(before + text, place)
         own_line = "\n" in (before + text)[place:]
-        text += ("\n" + begins[: len(begins) - len(begins.lstrip())] if own_line else "") + quote
+        text += ("\n" + margin(begins) if own_line else "") + quote
         yield text
     places = left_open(before + text, after, comment)
     head = comment == "#" and _HEAD.match(
@@ -49,7 +50,7 @@ def completed(text: str, around: tuple[str, str], window: Window, comment: str) 
         code = before + whole
         if not flat and (code[place + 1 : place + 2] == "\n" or code[place:] == "{"):
             line = _line_at(code, place)
-            whole += "\n" + line[: len(line) - len(line.lstrip())] + CLOSER[code[place]]
+            whole += "\n" + margin(line) + CLOSER[code[place]]
         else:
             whole = whole.rstrip(" ,") + CLOSER[code[place]]
     if places:

@@ -12,7 +12,8 @@ from functools import lru_cache
 from midfill_server.context import Window
 
 from .brackets import CLOSER, OPENER, balanced, left_open, loose, open_quote
-from .region import definition, indent, regions
+from .lines import indent, margin
+from .region import definition, regions
 
 _PARSED = 40_000  # characters, to find what is whole around one cursor: some milliseconds
 
@@ -47,7 +48,7 @@ def _sound(window: Window) -> tuple[str, str] | None:
 
 def _stand_ins(above: str, line_start: str, below: str, cut: bool) -> Iterator[str]:
     """Lines for the cursor's, to see whether what is around it parses at all."""
-    depth = line_start[: indent(line_start)]
+    depth = margin(line_start)
     yield from (depth + line for line in ("pass", "", "if 1:", "0,", "try:"))
     if closers := "".join(CLOSER[above[n]] for n in reversed(left_open(above, below, "#"))):
         yield from (depth + closers + end for end in ("", ":", ","))
@@ -57,7 +58,7 @@ def _stand_ins(above: str, line_start: str, below: str, cut: bool) -> Iterator[s
         yield depth + openers
     last = above.rstrip().rpartition("\n")[2]
     if not line_start.strip() and indent(last) > len(depth):
-        yield last[: indent(last)] + "if 1:"
+        yield margin(last) + "if 1:"
 
 
 def _parses_with(text: str, above: str, below: str) -> bool:
@@ -69,7 +70,7 @@ def _parses_with(text: str, above: str, below: str) -> bool:
     if not line.rstrip().endswith(":"):
         return False
     last = line[line.rfind("\n") + 1 :]
-    return parses(f"{above}{text}{rest}\n{last[: indent(last)]} pass\n{following}")
+    return parses(f"{above}{text}{rest}\n{margin(last)} pass\n{following}")
 
 
 def _hangs(whole: str, below: str) -> bool:

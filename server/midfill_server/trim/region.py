@@ -8,6 +8,7 @@ from itertools import takewhile
 from midfill_server.context import Window
 
 from .brackets import OPENER, loose
+from .lines import indent, margin
 
 _HEAD = re.compile(r"[ \t]*(?:(?:async[ \t]+)?def[ \t]+\w+[ \t]*[(\[]|class[ \t]+\w+[ \t]*[(:\[]|@\w)")
 _GOES_ON = re.compile(r"\s*(?:[)\]}#]|(?:else|elif|except|finally|case)\b)")
@@ -52,10 +53,6 @@ def _lines_above(window: Window) -> list[str]:
     return window.prefix[: len(window.prefix) - len(window.line_start)].split("\n")[:-1]
 
 
-def indent(line: str) -> int:
-    return len(line) - len(line.lstrip())
-
-
 def _starts(lines: list[str], inner: int) -> list[tuple[int, int]]:
     """At least one (number of a line above with which a region may begin, its indentation), nearest first:
 
@@ -98,7 +95,7 @@ def _below(window: Window, depth: int) -> str:
     for n, line in enumerate(following):
         outside = indent(line) <= depth and not _GOES_ON.match(line)
         if line.strip() and (outside or (indent(line) <= inner and _HEAD.match(line))):
-            stub = [line[: indent(line)] + "def _(): pass"] if indent(line) == inner else []
+            stub = [margin(line) + "def _(): pass"] if indent(line) == inner else []
             following = following[:n] + stub
             break
     return "\n".join([rest, *following])

@@ -5,6 +5,7 @@ from itertools import takewhile
 from midfill_server.context import Window
 
 from .brackets import first_unmatched
+from .lines import indent
 
 _BELOW = 3  # lines that a reader sees at once
 _PHRASE = range(6, 64)  # characters
@@ -19,7 +20,7 @@ def lines_that_stand_there(text: str, window: Window) -> str:
     follow below, and close more than the item has opened so far.
     """
     above, beneath = _above(window), _beneath(window)
-    below = list(takewhile(lambda line: _indent(line) >= _indent(window.line_start), beneath))
+    below = list(takewhile(lambda line: indent(line) >= indent(window.line_start), beneath))
     again, known = ({_bare(line) for line in place if _has_words(line)} for place in (above, beneath))
     lines = [line.rstrip() for line in (window.line_start + text).rstrip().split("\n")]
     first = 1 if window.line_start.strip() else 0  # of the lines that are wholly the model's
@@ -126,7 +127,7 @@ def _row(row: list[str], line: str) -> list[str]:
     """The assignments in a row, of one depth, that end with `line`. What calls something may do so twice."""
     if " = " not in line or "(" in line:
         return []
-    return [*row, line] if row and _indent(row[-1]) == _indent(line) else [line]
+    return [*row, line] if row and indent(row[-1]) == indent(line) else [line]
 
 
 def _up_to(n: int, text: str) -> str:
@@ -145,7 +146,3 @@ def _bare(line: str) -> str:
 def _has_words(line: str) -> bool:
     """Whether it holds more than brackets, quotes and other signs of ASCII."""
     return any(it.isalnum() or it > "\x7f" for it in line)
-
-
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip())

@@ -4,12 +4,12 @@ import re
 
 from midfill_server.context import Window
 
-_CLOSERS = ")]}>\"'`;:,"
+from .lines import CLOSERS, columns
 
 
 def one_line_only(window: Window) -> bool:
     """Text right of the cursor, other than closers: an item of several lines would tear the line apart."""
-    return not window.multiline or bool(window.line_rest.strip(_CLOSERS + " \t"))
+    return not window.multiline or bool(window.line_rest.strip(CLOSERS + " \t"))
 
 
 def one_unit(text: str, window: Window) -> str:
@@ -38,7 +38,7 @@ def _unit(text: str, window: Window) -> tuple[str, bool]:
     if one_line_only(window):
         return lines[0], len(lines) > 1
     begun = bool(window.line_start.strip() and lines[0].strip())
-    base = _indent(window.line_start + lines[0] if lines[0].strip() else window.line_start)
+    base = columns(window.line_start + lines[0] if lines[0].strip() else window.line_start)
     something = bool(lines[0].strip())
     for n, line in enumerate(lines[1:], start=1):
         growing = n == len(lines) - 1
@@ -47,13 +47,13 @@ def _unit(text: str, window: Window) -> tuple[str, bool]:
         elif not line.strip():
             if something and not growing:
                 return "\n".join(lines[:n]), True
-        elif growing and _indent(line) >= base and "end".startswith(line.strip()):
+        elif growing and columns(line) >= base and "end".startswith(line.strip()):
             something = True  # it may become the word that closes a block
-        elif _indent(line) < base or (begun and _indent(line) == base and not _closes_block(line)):
+        elif columns(line) < base or (begun and columns(line) == base and not _closes_block(line)):
             return "\n".join(lines[:n]), True
         elif (
             begun
-            and _indent(line) == base
+            and columns(line) == base
             and not growing
             and not line.rstrip().endswith(("{", ":", "(", "["))
         ):
@@ -66,11 +66,6 @@ def _unit(text: str, window: Window) -> tuple[str, bool]:
 def _in_docstring(text: str) -> bool:
     """Whether a string of three quotes is open at its end: blank lines and indentation mean nothing there."""
     return any(text.count(quotes) % 2 for quotes in ('"""', "'''"))
-
-
-def _indent(line: str) -> int:
-    wide = line.expandtabs()
-    return len(wide) - len(wide.lstrip())
 
 
 def _closes_block(line: str) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from midfill_server.context import Window
 
 from .brackets import CLOSER, OPENER, left_open, loose
-from .region import indent
+from .lines import indent, margin
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -147,7 +147,7 @@ def _least_errors(window: Window) -> int:
 def _stand_ins(above: str, window: Window, below: str) -> Iterator[str]:
     start, rest = window.line_start, window.line_rest
     yield from ("", start + rest, start + "x" + rest)
-    depth = start[: indent(start)]
+    depth = margin(start)
     yield from (depth + line for line in ("x", "x;", "x,"))
     if closers := "".join(CLOSER[above[n]] for n in reversed(left_open(above, below, "//"))):
         yield from (depth + closers + end for end in ("", ";", ","))

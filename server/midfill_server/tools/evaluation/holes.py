@@ -11,6 +11,7 @@ from pathlib import Path
 
 from midfill_server.context.files import SKIPPED
 from midfill_server.languages.names import language_of
+from midfill_server.trim.lines import indent
 
 EXTENSIONS = frozenset(
     {".c", ".cc", ".cpp", ".cs", ".go", ".h", ".hpp", ".java", ".js", ".jsx", ".kt", ".lua", ".php", ".py"}
@@ -108,14 +109,14 @@ def block_hole(text: str, chance: random.Random) -> tuple[int, int]:
     start, end = _line(text, chance.randrange(len(text)))
     if not text[start:end].strip():
         return end, end
-    indent, lines = _indent(text[start:end]), 1
+    depth, lines = indent(text[start:end]), 1
     while lines < LONGEST_BLOCK and end < len(text):
         _, following = _line(text, end + 1)
         line = text[end + 1 : following]
-        if not line.strip() or _indent(line) < indent:
+        if not line.strip() or indent(line) < depth:
             break
         end, lines = following, lines + 1
-    return (start + indent, end) if lines > 1 else (end, end)
+    return (start + depth, end) if lines > 1 else (end, end)
 
 
 def span_hole(text: str, chance: random.Random) -> tuple[int, int]:
@@ -135,7 +136,3 @@ def _line(text: str, at: int) -> tuple[int, int]:
     """Where the line that holds `at` begins and ends."""
     end = text.find("\n", at)
     return text.rfind("\n", 0, at) + 1, len(text) if end < 0 else end
-
-
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip())
