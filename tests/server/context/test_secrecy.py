@@ -1,7 +1,7 @@
 """What is never sent as context: each way on its own, on the disk and in the editor."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 
 import pytest
@@ -20,7 +20,9 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "work"
 
 
-def told(root: Path, open_files: dict[Path, Sequence[str]] | None = None, asking: Path | None = None) -> str:
+def told(
+    root: Path, open_files: Mapping[Path, Sequence[str]] | None = None, asking: Path | None = None
+) -> str:
     """All the context for a cursor in `root`/main.py."""
     path = asking or root / "main.py"
     lines = ASKING.splitlines(keepends=True)
