@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from midfill_server.context.collect import CHARACTERS_OF_CONTEXT
+from midfill_server.context.collect import CONTEXT_CHARACTERS_PER_TOKEN
 from midfill_server.context.rank import near
 from midfill_training import neighbours
 from midfill_training.network import Network, Packed
@@ -59,7 +59,7 @@ def holes(split: Path, tokenizer: Path) -> tuple[list[list[int]], list[list[int]
         if not text[start:end].strip() or len(middle) >= LONGEST_LINE:
             continue
         prefix, suffix = encode(text[:start])[-PREFIX:], encode(text[end : end + 1000])[:SUFFIX]
-        around, n_characters = near(text[:start], text[end:]), int(CHARACTERS_OF_CONTEXT * OTHERS)
+        around, n_characters = near(text[:start], text[end:]), int(CONTEXT_CHARACTERS_PER_TOKEN * OTHERS)
         others = neighbours.blocks(piece.path, piece.head, piece.others, around, n_characters)
         prompts.append([BOS, BEGIN, *encode(others)[:OTHERS], *prefix, HOLE, *suffix, END])
         middles.append(middle)

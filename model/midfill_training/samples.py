@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from midfill_server.context.collect import CHARACTERS_OF_CONTEXT
+from midfill_server.context.collect import CONTEXT_CHARACTERS_PER_TOKEN
 from midfill_server.context.outline import NAME
 from midfill_server.context.rank import near
 from midfill_training import neighbours
@@ -124,7 +124,9 @@ def others_of(piece: Piece, start: int, end: int, room: int, chance: random.Rand
     own = text[: max(0, start - 5 * room)].rpartition("\n")[0], text[end + 1600 :].partition("\n")[2]
     elsewhere = Other(piece.path, neighbours.part("\n".join(own), chance))
     others = (*piece.others, elsewhere)
-    return neighbours.blocks(piece.path, piece.head, others, around, int(CHARACTERS_OF_CONTEXT * tokens))
+    return neighbours.blocks(
+        piece.path, piece.head, others, around, int(CONTEXT_CHARACTERS_PER_TOKEN * tokens)
+    )
 
 
 def hole(text: str, budget: int, chance: random.Random) -> tuple[int, int]:

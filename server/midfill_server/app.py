@@ -84,6 +84,12 @@ def did_close(ls: Server, params: lsp.DidCloseTextDocumentParams) -> None:
     ls.completer.changed(params.text_document.uri, ())
 
 
+def did_change_workspace_folders(ls: Server, params: lsp.DidChangeWorkspaceFoldersParams) -> None:
+    ls.surroundings.change_roots(
+        *([it.uri for it in side] for side in (params.event.added, params.event.removed))
+    )
+
+
 def initialize(ls: Server, params: lsp.InitializeParams) -> None:
     ls.documents.encoding = str(ServerCapabilitiesBuilder.choose_position_encoding(params.capabilities))
     ls.configure(params.initialization_options)
@@ -283,6 +289,7 @@ FEATURES: tuple[tuple[str, Callable[..., object], object], ...] = (
     (lsp.TEXT_DOCUMENT_DID_CHANGE, did_change, None),
     (lsp.TEXT_DOCUMENT_DID_CLOSE, did_close, None),
     (lsp.WORKSPACE_DID_CHANGE_CONFIGURATION, did_change_configuration, None),
+    (lsp.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS, did_change_workspace_folders, None),
     (lsp.TEXT_DOCUMENT_INLINE_COMPLETION, inline_completion, lsp.InlineCompletionOptions()),
 )
 

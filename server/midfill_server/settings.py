@@ -165,7 +165,9 @@ def _engine_options_fault(options: list[Any]) -> str | None:
     for option in rest:
         name, joined, value = option.partition("=")
         if name not in ENGINE_OPTIONS:
-            return f'does not know "{option[:60]}"; it is {_OPTION_LIST}, made of {", ".join(ENGINE_OPTIONS)}'
+            return (
+                f'does not know "{option[:60]}"; it is {_OPTION_LIST}, and knows {", ".join(ENGINE_OPTIONS)}'
+            )
         if (follows := ENGINE_OPTIONS[name]) is None:
             if joined:
                 return f"must have no value after {name}"

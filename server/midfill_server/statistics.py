@@ -152,12 +152,16 @@ def report(tally: Tally) -> dict[str, Any]:
 
 def as_text(figures: Mapping[str, Any]) -> str:
     lines = [
-        f"{figures['offered']} items offered, {figures['shown']} of them reported as shown by the editor",
+        f"{figures['offered']} suggestions offered; the editor reported {figures['shown']} of them as shown",
         f"{figures['accepted']} accepted, {figures['partlyAccepted']} in part",
     ]
     if judged := figures["kept"] + figures["changed"]:
-        lines.append(f"{figures['kept']} of {judged} accepted items still there after 30 s")
-    labels = {"known": "known answers", "first": "first text of new ones", "whole": "all of new ones"}
+        lines.append(f"{figures['kept']} of {judged} accepted suggestions were still unchanged after 30 s")
+    labels = {
+        "known": "known suggestions",
+        "first": "first text of new suggestions",
+        "whole": "whole text of new suggestions",
+    }
     for kind, label in labels.items():
         if (times := figures["latencies"][kind])["n"]:
             lines.append(

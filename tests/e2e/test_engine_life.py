@@ -14,8 +14,8 @@ from midfill_server.engines.process import LOG, MARK
 from midfill_server.tools.lsp_client import Editor
 
 from ..known_model import SAID
-from ..scripted_engine import ScriptedEngine
-from .conftest import CLI, ITEM, PATIENCE, PROGRAM, Engine, end_of, environment
+from ..scripted_engine import PATIENCE, ScriptedEngine
+from .conftest import CLI, ITEM, PROGRAM, Engine, end_of, environment
 
 URI = "file:///a.py"
 

@@ -13,7 +13,8 @@ from midfill_server.tools.evaluation.infilling import KEYS
 from midfill_server.tools.evaluation.outcome import FIGURES, STAGES
 from midfill_server.tools.evaluation.trace import FIGURES as TYPING_FIGURES
 
-from .conftest import CLI, PATIENCE, PROGRAM, environment
+from ..scripted_engine import PATIENCE
+from .conftest import CLI, PROGRAM, environment
 
 CODE = (
     PROGRAM.rstrip()
@@ -23,7 +24,7 @@ CODE = (
 )
 
 
-def midfill(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def midfill(folder: Path, *arguments: str | Path | int) -> subprocess.CompletedProcess[str]:
     command = [*CLI, *map(str, arguments)]
     return subprocess.run(command, env=environment(folder), capture_output=True, text=True, check=False)
 

@@ -13,7 +13,8 @@ import pytest
 
 from midfill_server.tools.lsp_client import AnswerError, Editor
 
-from .conftest import CLI, PATIENCE, PROGRAM, Engine, end_of, environment, runtime_folder
+from ..scripted_engine import PATIENCE
+from .conftest import CLI, PROGRAM, Engine, end_of, environment, runtime_folder
 
 GROWING = """class Server:
     def __init__(self, host, port, user, password, database, timeout, retries, encoding):

@@ -9,8 +9,8 @@ import pytest
 
 from midfill_server.tools.lsp_client import AnswerError, Editor
 
-from ..scripted_engine import ScriptedEngine
-from .conftest import CLI, FIRST, ITEM, PATIENCE, PROGRAM, TOKENS, end_of, environment
+from ..scripted_engine import PATIENCE, ScriptedEngine
+from .conftest import CLI, FIRST, ITEM, PROGRAM, TOKENS, end_of, environment
 
 INLINE = "textDocument/inlineCompletion"
 
@@ -181,7 +181,8 @@ async def test_a_change_that_says_nothing_of_a_setting_leaves_it(engine: Scripte
     """eglot sends an empty change to every server, after the initialization options."""
     async with asyncio.timeout(PATIENCE), Editor(environment=environment(engine.folder)) as editor:
         await editor.initialize({"enabled": False})
-        for settings in ({}, None, {"midfill": {}}, {"midfill": None}, {"midfill": {"debounceMs": 10}}):
+        silent: list[Any] = [{}, None, {"midfill": {}}, {"midfill": None}, {"midfill": {"debounceMs": 10}}]
+        for settings in silent:
             editor.notify("workspace/didChangeConfiguration", {"settings": settings})
             assert (await editor.request("midfill/status"))["state"] == "off"
         editor.notify("workspace/didChangeConfiguration", {"settings": {"midfill": {"enabled": True}}})

@@ -8,7 +8,8 @@ from pathlib import Path
 from midfill_server.tools.lsp_client import Editor
 
 from ..known_model import SAID
-from .conftest import PATIENCE, PROGRAM, Engine, end_of, environment
+from ..scripted_engine import PATIENCE
+from .conftest import PROGRAM, Engine, end_of, environment
 
 
 async def complete(editor: Editor, text: str = PROGRAM) -> str:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ..scripted_engine import ScriptedEngine
-from .conftest import CLI, PATIENCE, PROGRAM, end_of, environment
+from ..scripted_engine import PATIENCE, ScriptedEngine
+from .conftest import CLI, PROGRAM, end_of, environment
 
 
 class Terminal:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import DEBIAN, EDITORS, FONT, PROGRAM, SCREENSHOTS, Engine, environment
+from ..e2e.conftest import Engine
+from .conftest import DEBIAN, EDITORS, FONT, PROGRAM, SCREENSHOTS, environment
 from .terminal import Terminal, wait_for
 
 ESCAPE, TAB, ENTER, CTRL_X, CTRL_S, CTRL_C = "\x1b", "\t", "\r", "\x18", "\x13", "\x03"
@@ -34,7 +35,8 @@ def emacs(engine: Engine, home: Path, configuration: str, file: Path) -> Iterato
         "EMACSDOC": str(version / "etc"),
     }
     packages = [f"--directory={it}" for it in (share / "site-lisp/elpa-src").iterdir()]
-    argv = [DEBIAN / "usr/bin/emacs-nox", f"--dump-file={dump}", "-nw", "--quick", *packages, "--eval", QUIET]
+    argv: list[str | Path] = [DEBIAN / "usr/bin/emacs-nox", f"--dump-file={dump}", "-nw", "--quick"]
+    argv += [*packages, "--eval", QUIET]
     argv += ["--load", "lsp-mode-autoloads"] if configuration == "lsp-mode.el" else []
     with Terminal([*argv, "--load", EDITORS / "emacs" / configuration, file], env, home) as terminal:
         try:

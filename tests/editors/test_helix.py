@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import DEBIAN, EDITORS, FONT, PROGRAM, SCREENSHOTS, Engine, environment
+from ..e2e.conftest import Engine
+from .conftest import DEBIAN, EDITORS, FONT, PROGRAM, SCREENSHOTS, environment
 from .terminal import Terminal, wait_for
 
 ESCAPE, ENTER, CTRL_N, CTRL_X = "\x1b", "\r", "\x0e", "\x18"

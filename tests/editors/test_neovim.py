@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from .conftest import DEBIAN, EDITORS, FONT, PROGRAM, SCREENSHOTS, Engine, environment
+from ..e2e.conftest import Engine
+from .conftest import DEBIAN, EDITORS, FONT, PROGRAM, SCREENSHOTS, environment
 from .terminal import Terminal, wait_for
 
 NVIM = DEBIAN / "usr/bin/nvim"
@@ -40,7 +41,7 @@ class Neovim:
         return json.loads(self._remote(f"luaeval('vim.json.encode(' .. {_vim_string(expression)} .. ')')"))
 
     def _remote(self, expression: str) -> str:
-        argv = [NVIM, "--server", self.socket, "--remote-expr", expression]
+        argv: list[str | Path] = [NVIM, "--server", self.socket, "--remote-expr", expression]
         try:
             done = subprocess.run(argv, env=self._env, capture_output=True, text=True, timeout=5)
         except subprocess.TimeoutExpired:  # it waits for a key, and answers nothing else
@@ -93,7 +94,7 @@ def neovim(
     socket = home / "nvim.sock"
     options = ["--cmd", f"set runtimepath^={PLUGIN} noswapfile shadafile=NONE cmdheight=3"]
     options += ["--cmd", before] if before else []
-    argv = [NVIM, "--listen", socket, *options, "-u", init, file]
+    argv: list[str | Path] = [NVIM, "--listen", socket, *options, "-u", init, file]
     with Terminal(argv, env, home) as terminal:
         it = Neovim(terminal, socket, env)
         wait_for("Neovim", lambda: socket.exists() and it.lua("vim.v.vim_did_enter == 1"))

@@ -12,12 +12,11 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
+from ..e2e.conftest import Engine
 from .conftest import (
     LINE_KEY,
-    MAX_TOKENS,
     NEW_FILE_KEY,
     SCREENSHOTS,
-    Engine,
     Open,
     environment,
     installed_vscode,
@@ -195,8 +194,8 @@ def test_the_menu_restarts_the_engine_switches_the_model_and_shows_the_log(
 
     another_engine_after("Restart the engine")
     another_engine_after("Switch model", "the small model inside the package")
-    assert vscode.settings()["midfill.model"] == "demo"
-    vscode.configure(maxTokens=MAX_TOKENS)
+    assert json.loads(vscode.machine_settings.read_text())["midfill.model"] == "demo"
+    vscode.machine_settings.unlink()
     window.menu("Show log")
     chosen = "document.querySelector('.part.panel select')?.selectedOptions[0]?.text"
     window.page.wait_for_function(f"() => {chosen} === 'Midfill'")

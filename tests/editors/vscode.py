@@ -60,8 +60,10 @@ class VSCode:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(SETTINGS | {f"midfill.{key}": it for key, it in settings.items()}))
 
-    def settings(self) -> dict[str, Any]:
-        return dict(json.loads((self.folder / "server/data/User/settings.json").read_text()))
+    @property
+    def machine_settings(self) -> Path:
+        """Where a remote VS Code, as this one is, keeps settings of scope `machine`."""
+        return self.folder / "server/data/Machine/settings.json"
 
     def bind(self, keys: dict[str, str]) -> None:
         """What the user has set as keys of their own: the command of each."""

@@ -99,7 +99,7 @@ def test_what_is_forgotten_does_not_come_back(state: Path) -> None:
 def test_there_need_be_no_folder() -> None:
     assert not forget()
     assert not read()
-    assert "0 items offered" in statistics.as_text(report(read()))
+    assert "0 suggestions offered" in statistics.as_text(report(read()))
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ end
 function M.run(name)
   if not vim.list_contains(M.subcommands, name) then
     local known = table.concat(M.subcommands, ', ')
-    vim.notify(('Midfill: %s is none of %s'):format(name, known), vim.log.levels.ERROR)
+    vim.notify(('Midfill: %s is not a command; use one of %s'):format(name, known), vim.log.levels.ERROR)
     return
   end
   if name == 'log' then
@@ -119,7 +119,7 @@ function M.run(name)
   end
   local clients = vim.lsp.get_clients({ name = 'midfill' })
   if #clients == 0 then
-    local mend = "Midfill: no server runs here; open a file, and see that `vim.lsp.enable('midfill')` is in init.lua"
+    local mend = "Midfill: no server runs here; open a file, and check that `vim.lsp.enable('midfill')` is in init.lua"
     vim.notify(mend, vim.log.levels.WARN)
   end
   for _, client in ipairs(clients) do

@@ -27,8 +27,8 @@ export class CompletionRequest {
   private readonly cancellation = new vscode.CancellationTokenSource();
 
   /**
-   * Sends it. `known` is what an earlier request has brought for this place; `changed` is told of every change of the
-   * suggestion.
+   * Sends it. `known` is what an earlier request has brought for this place; `changed` is told of every change
+   * of the suggestion.
    */
   constructor(
     private readonly client: LanguageClient,

@@ -30,8 +30,8 @@ export function sourceOf(
   if (!suggestion) return { known: '' };
   const dismissed = suggestion.state === 'dismissed';
   if (automatic && asked && sameText(asked, place)) {
-    if (dismissed) return 'nothing'; // until the text changes
-    if (!repeated) return 'nothing'; // the cursor went away, and a step of growth asks in vain
+    // Escape holds until the text changes; and where the cursor has gone away a step of growth asks in vain.
+    if (dismissed || !repeated) return 'nothing';
   }
   const rest = dismissed || suggestion.selected !== selected ? undefined : restAt(suggestion, place);
   if (rest === undefined) return { known: '' };
@@ -45,8 +45,8 @@ export function sourceOf(
 /**
  * What has to be done so that the screen follows: show the text, clear what was withdrawn, or nothing.
  *
- * At any place but the one that was answered last VS Code asks by itself. But until it has an answer it goes on showing
- * the old text, less what was typed. `grows` is whether this VS Code can show a text that is still being written.
+ * At any place but the one that was answered last VS Code asks by itself. Until it has an answer, it goes on
+ * showing the old text, less what was typed. `grows`: this VS Code can show a text that is still being written.
  */
 export function due(
   shown: Shown | undefined,

@@ -100,7 +100,7 @@ export class Server implements vscode.Disposable {
     );
     client.onDidChangeState(({ newState }) => {
       if (newState === State.Stopped && this.client === client)
-        this.show({ ...STARTING, state: 'failed', message: 'The language server has ended: see the log.' });
+        this.show({ ...STARTING, state: 'failed', message: 'The language server has stopped; the log says why.' });
     });
     client.onNotification('midfill/statusChanged', (status: Status) => this.show(status));
     return client;
@@ -112,7 +112,7 @@ export class Server implements vscode.Disposable {
   }
 
   private async missing(): Promise<void> {
-    const message = `There is no program "midfill" in PATH, nor in the Python environment. Install it: ${INSTALL}`;
+    const message = `The program "midfill" is neither in PATH nor in the Python environment. Install it: ${INSTALL}`;
     this.show({ ...STARTING, state: 'missing', message });
     const [install, settings, again] = ['Install in Terminal', 'Open Settings', 'Try Again'];
     const choice = await vscode.window.showErrorMessage(`Midfill: ${message}`, install, settings, again);

@@ -61,7 +61,7 @@ export async function menu(server: Server): Promise<void> {
 /** The setting is the user's; the engine, which all windows share, starts again with it. */
 export async function switchModel(server: Server): Promise<void> {
   const choice = await vscode.window.showQuickPick([...MODELS, FOLDER], {
-    title: `Model of Midfill (now: ${server.status.model ?? 'none'})`,
+    title: `Midfill's model (now: ${server.status.model ?? 'none'})`,
   });
   if (!choice) return;
   let model: string | undefined = choice.label;

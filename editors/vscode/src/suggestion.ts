@@ -15,7 +15,7 @@ export interface Suggestion {
   readonly place: Place;
   /** The entry of VS Code's menu that the text must begin with. */
   readonly selected: string | undefined;
-  /** What an earlier request has brought for this place: it stays until this one has more, or something else, to say. */
+  /** What an earlier request has brought for this place. It stays until this one says more, or something else. */
   readonly known: string;
   /** The server's last word; undefined before the first. */
   readonly written: string | undefined;
@@ -48,7 +48,7 @@ export function dismiss(it: Suggestion): Suggestion {
   return { ...it, state: 'dismissed' };
 }
 
-/** What is left to show at `here`: '' while that is not known; undefined if the user went another way than the text. */
+/** What is left to show at `here`: '' while that is not known; undefined if the user has left the text's way. */
 export function restAt(it: Suggestion, here: Place): string | undefined {
   const typed = typedSince(it.place, here);
   if (typed === undefined) return undefined;

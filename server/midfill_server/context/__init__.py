@@ -2,11 +2,11 @@
 
 from midfill_server.context.window import (
     ANCHOR_LINES,
-    CHARACTERS_PER_TOKEN,
     MAX_DOCUMENT,
+    WINDOW_CHARACTERS_PER_TOKEN,
     Unsuitable,
     Window,
     window_at,
 )
 
-__all__ = ["ANCHOR_LINES", "CHARACTERS_PER_TOKEN", "MAX_DOCUMENT", "Unsuitable", "Window", "window_at"]
+__all__ = ["ANCHOR_LINES", "MAX_DOCUMENT", "WINDOW_CHARACTERS_PER_TOKEN", "Unsuitable", "Window", "window_at"]

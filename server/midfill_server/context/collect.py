@@ -15,7 +15,7 @@ from midfill_server.context.pack import blocks, choose
 from midfill_server.context.rank import Piece, near, pieces_of, ranked
 from midfill_server.context.secrets import secret_text
 
-CHARACTERS_OF_CONTEXT = 3.2  # a token's worth; code has more, so that the engine need not cut
+CONTEXT_CHARACTERS_PER_TOKEN = 3.2  # fewer than code has, so that the engine need not cut
 EDITED_LINES = 8  # that are shown around an edit
 MOST_FILES = 24  # that are looked into for one cursor
 OWN = 120_000  # characters of the cursor's own file that are looked into, around the cursor
@@ -51,7 +51,7 @@ def collect(spot: Spot, files: Files) -> dict[str, str]:
     shown = files.shown(spot.path)
     title = comment(shown, shown) + "\n"
     best = ranked(pieces, near(spot.prefix, spot.suffix))
-    chosen = choose(best, int(spot.budget * CHARACTERS_OF_CONTEXT) - len(title) - 24)
+    chosen = choose(best, int(spot.budget * CONTEXT_CHARACTERS_PER_TOKEN) - len(title) - 24)
     packed = blocks(chosen, spot.order, shown)
     return packed | {"": title} if packed else {}
 

@@ -40,6 +40,11 @@ def listed(root: Path) -> set[Path] | None:
     return found
 
 
+def program() -> str | None:
+    """Where git is, if it is."""
+    return shutil.which("git")
+
+
 def _is_folder(path: Path) -> bool:
     """Whether it is one, and so a repository inside another; names with an ending are taken for files."""
     return len(path.suffix) not in range(2, 6) and path.is_dir() and not path.is_symlink()
@@ -48,16 +53,16 @@ def _is_folder(path: Path) -> bool:
 def ignores(path: Path) -> bool | None:
     """Whether git ignores a file, which need not be there yet."""
     answer = _run(path.parent, ("check-ignore", "-q", "--", path.name), SECONDS)
-    return None if answer is None or answer[0] > 1 else answer[0] == 0
+    return None if answer is None or answer[0] not in (0, 1) else answer[0] == 0
 
 
 def _run(folder: Path, words: tuple[str, ...], seconds: float) -> tuple[int, bytes] | None:
-    program = shutil.which("git")
-    if program is None or seconds <= 0:
+    git = program()
+    if git is None or seconds <= 0:
         return None
     try:
         process = subprocess.Popen(
-            (program, *_QUIETLY, *words),
+            (git, *_QUIETLY, *words),
             cwd=folder,
             env=_environment(),
             stdin=subprocess.DEVNULL,

@@ -85,6 +85,7 @@ _CONTENT: tuple[tuple[tuple[str, ...], str], ...] = (  # what must stand there, 
     (("lin_api_",), r"\blin_api_[0-9A-Za-z]{32,}"),
     (("NRAK-",), r"\bNRAK-[0-9A-Z]{27}"),  # New Relic
     (("AccountKey=", "SharedAccessKey="), r"\b(?:Account|SharedAccess)Key=[\w+/]{20,}"),  # Azure
+    (("kind: Secret",), r"(?m)^kind: Secret\b"),  # Kubernetes
     (("earer ",), r"\b[Bb]earer (?=[\w.~+/-]*\d)[\w.~+/-]{24,}"),
     (("asic ",), r"\b[Bb]asic (?=[\w+/]{0,40}\d)[\w+/]{18,}={0,2}[\"'`]"),
     (("IDENTIFIED",), r"IDENTIFIED (?:WITH \w{1,40} )?BY '[^'\s]{6,}'"),
@@ -105,13 +106,15 @@ _GIVEN = re.compile(  # right behind such a name: the rest of it, a sign, and th
 _SET = re.compile(  # the same in a file of settings or a shell's script: all the rest of the line
     r"[\w-]{0,40}(?:[ \t]{0,8}[:=][ \t]{0,8}|[ \t]{1,8})([\w+/=!@#%^&*.~-]{8,200})[ \t]{0,8}(?:[;#\r\n]|\Z)"
 )
-_SETS = re.compile(
+_SETS = re.compile(  # what stands before such a name on its line
     r"[ \t]{0,80}(?:(?:export|set|setx|ENV|ARG|-?e|env|declare|local)[ \t]{1,8})?[\w.-]{0,60}\Z"
+    r"|[^\n]{0,150}[ \t]--[\w-]{0,40}\Z"
 )
 _EXAMPLE = re.compile(
     r"(?i)example|changeme|change[-_]me|your|placeholder|dummy|sample|redact|foobar|x{4}|\*{3}|\.\.\."
 )
 _WORDS = re.compile(r"(?:[A-Za-z]++[_.:/-]?)*+\d?\Z")
+RANDOM = 4.6  # bits a character: more than long names have, even without a digit
 _SIGNS = frozenset("!@#$%^&*+/=")
 
 
@@ -149,7 +152,8 @@ def _is_given(text: str, begins: int, ends: int) -> bool:
         return _is_real(quoted[1], least=2.5)
     if (plain := _SET.match(text, ends)) is None:
         return False
-    line = max(text.rfind("\n", 0, begins) + 1, begins - 150)
+    earliest = max(0, begins - 150)
+    line = max(text.rfind("\n", earliest, begins) + 1, earliest)
     return _SETS.match(text, line, begins) is not None and _is_real(plain[1], least=2.8)
 
 
@@ -158,9 +162,10 @@ def _is_real(value: str, least: float) -> bool:
 
     `least`: bits a character, as often as each occurs.
     """
+    bits = -sum(n / len(value) * log2(n / len(value)) for n in Counter(value).values())
+    if bits >= RANDOM:
+        return True
     if _EXAMPLE.search(value) or _WORDS.match(value):
         return False
-    counts = Counter(value)
-    bits = -sum(n / len(value) * log2(n / len(value)) for n in counts.values())
     letters, digits = (any(map(it, value)) for it in (str.isalpha, str.isdigit))
     return bits >= least and letters and (digits or not _SIGNS.isdisjoint(value))

@@ -63,10 +63,10 @@ class Surroundings:
         self._n_elsewhere = 0
         self._collects = False
 
-    def change_roots(self, added: Sequence[Path], removed: Sequence[Path]) -> None:
-        """Folders came to the workspace or left it: nothing is told any more of those that left."""
-        kept = [root for root in self._roots if root not in removed]
-        self._roots = tuple(dict.fromkeys([*kept, *added]))
+    def change_roots(self, added: Sequence[str], removed: Sequence[str]) -> None:
+        """Folders, as URIs, came to the workspace or left it: of those nothing is told any more."""
+        new, old = ([path for uri in uris if (path := path_of(uri))] for uris in (added, removed))
+        self._roots = tuple(dict.fromkeys([*(root for root in self._roots if root not in old), *new]))
         self._files = Files(self._roots)
         self._states.clear()
 
@@ -120,6 +120,11 @@ class Surroundings:
         self._states[uri] = self._states.pop(uri)  # the last one is collected first
         state.wanted = place, spot
         self._collect_next()
+
+    def known(self, uri: str) -> bool:
+        """Whether something was collected for a document, and nothing is being collected for it."""
+        state = self._states.get(uri)
+        return state is not None and state.blocks is not None and not (state.wanted or state.collecting)
 
     async def of(self, uri: str) -> tuple[str, ...]:
         """The blocks of text for a document, in the order of the prompt."""

@@ -6,7 +6,9 @@ Sizes are in characters and generous; the engine, which has the tokenizer, cuts 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-CHARACTERS_PER_TOKEN = 6  # more than real code needs (about 4), so that the engine's budget is always filled
+WINDOW_CHARACTERS_PER_TOKEN = (
+    6  # more than real code needs (about 4), so that the engine's budget is always filled
+)
 ANCHOR_LINES = 64
 MAX_DOCUMENT = 2_000_000  # characters: above it a file is data, not something to write in
 
@@ -47,8 +49,8 @@ def window_at(
     language: str = "",
 ) -> Window:
     """The window around character `index` of `lines[line]`. Raises Unsuitable for binary text."""
-    prefix = _before(lines, line, index, prefix_tokens * CHARACTERS_PER_TOKEN)
-    suffix = _after(lines, line, index, suffix_tokens * CHARACTERS_PER_TOKEN)
+    prefix = _before(lines, line, index, prefix_tokens * WINDOW_CHARACTERS_PER_TOKEN)
+    suffix = _after(lines, line, index, suffix_tokens * WINDOW_CHARACTERS_PER_TOKEN)
     if "\0" in prefix or "\0" in suffix:
         raise Unsuitable("a binary file")
     return Window(_clean(prefix), _clean(suffix), multiline, language)

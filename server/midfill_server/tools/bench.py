@@ -292,7 +292,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--model", type=model_name, default="demo", help="demo, lite, a folder or a hub id")
     parser.add_argument("--runs", type=whole(1), default=7, help="samples of each figure (%(default)s)")
     parser.add_argument(
-        "--against", choices=("transformers",), help='also run transformers, of the extra "compare"'
+        "--against", choices=("transformers",), help="also run transformers (install midfill[compare])"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument(

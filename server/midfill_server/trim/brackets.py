@@ -6,7 +6,7 @@ from functools import lru_cache
 OPENER = {")": "(", "]": "[", "}": "{"}
 CLOSER = {opener: closer for closer, opener in OPENER.items()}
 QUOTES = "\"'`"
-_STRING = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'")
+_STRING = re.compile(r"(?<!\\)(?:\"(?:\\.|[^\"\\\n])*+\"|'(?:\\.|[^'\\\n])*+')")
 _LONG_STRING = r"\"\"\"[\s\S]*?(?:\"\"\"|\Z)|'''[\s\S]*?(?:'''|\Z)"
 
 
@@ -43,8 +43,9 @@ def open_quote(code: str, comment: str) -> tuple[int, str]:
 
     A string of one quote ends with its line in any case.
     """
+    last_line = code.rfind("\n") + 1
     for found in _quotes(comment).finditer(code):
-        if (long := found["long"]) or (found["short"] and "\n" not in code[found.end() :]):
+        if (long := found["long"]) or (found["short"] and found.start() >= last_line):
             return found.start(), long or found["short"]
     return -1, ""
 

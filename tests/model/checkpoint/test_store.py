@@ -120,7 +120,7 @@ def header(path: Path) -> dict[str, dict[str, str]]:
     return parsed
 
 
-BAD: dict[str, tuple[Callable[[Path], None], str]] = {
+BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "a flipped bit": (flip_a_bit, "damaged (the checksum of"),
     "swapped words": (swap_words, "damaged (the checksum of"),
     "swapped tensors": (swap_tensors, "damaged (the checksum of layers.0.norm"),
@@ -267,7 +267,7 @@ def test_a_memory_limit_of_the_process_counts(folder: Path) -> None:
         torch.cuda.set_per_process_memory_fraction(1.0)
 
 
-FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
+FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a shard missing": (lambda f: shard(f).unlink(), "is missing; download the model again"),
     "a shard truncated": (
         lambda f: shard(f).write_bytes(shard(f).read_bytes()[:-1]),

@@ -44,10 +44,12 @@ class HubServer:
 
 @contextmanager
 def serve(repo: str, folder: Path) -> Iterator[HubServer]:
-    bound = type("Bound", (_Handler,), {})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), bound)
+    class Bound(_Handler):
+        pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Bound)
     port = server.server_port
-    hub = bound.hub = HubServer(f"http://127.0.0.1:{port}", f"http://localhost:{port}/lfs", repo, folder)
+    hub = Bound.hub = HubServer(f"http://127.0.0.1:{port}", f"http://localhost:{port}/lfs", repo, folder)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

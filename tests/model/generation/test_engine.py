@@ -4,6 +4,7 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pytest
@@ -114,6 +115,12 @@ def fails_once(error: Exception) -> Callable[[int], Exception | None]:
     return lambda _: errors.pop() if errors else None
 
 
+def from_step(at_step: int, fail: Callable[[int], Exception | None]) -> Callable[[int], Exception | None]:
+    """As `fail` from that step on, counted from now, whatever is computed in it."""
+    steps = count()
+    return lambda n: fail(n) if next(steps) >= at_step else None
+
+
 @pytest.mark.parametrize("error", lack_of_memory(), ids=lambda error: type(error).__name__)
 def test_too_little_memory_is_one_sentence_and_the_next_request_works(
     running: Running, error: Exception
@@ -138,10 +145,8 @@ def test_memory_that_idle_documents_hold_is_used_before_a_request_fails(
         running = Running(tiny)
         running.network.gate.set()
         end_of(running.ask("idle", [9, 8, 7], 2))
-        steps = iter(range(99))
-        fail = fails_once(error)
         if fails:
-            running.network.fail = lambda n, s=steps, f=fail: f(n) if next(s) >= at_step else None
+            running.network.fail = from_step(at_step, fails_once(error))
         events = running.ask("a", [1, 2, 3], 12, beam_width)
         text = ""
         while isinstance(event := events.get(timeout=30), Delta):

@@ -41,7 +41,7 @@ def run(
     try:
         while True:
             token = next(ids)
-            steps.append(token and token.id)
+            steps.append(None if token is None else token.id)
     except StopIteration as end:
         return steps, end.value
 
@@ -144,13 +144,13 @@ def test_guesses_change_no_token(tiny: Loaded, prompt: Ids, n: int, n_guesses: i
     ends, likely = [], []
     for guesses in (0, n_guesses):
         slot, network = new_slot(tiny), Counted(tiny.network, guesses)
-        ids = generate(network, slot, Task(prompt, n, 384, stops))  # type: ignore[arg-type]
+        ids = generate(network, slot, Task(prompt, n, 384, stops))
         written: list[int | None] = []
         told: list[float] = []
         try:
             while True:
                 token = next(ids)
-                written.append(token and token.id)
+                written.append(None if token is None else token.id)
                 told += [] if token is None else [token.log_probability]
         except StopIteration as end:
             ends.append((written, end.value, slot.tokens))
@@ -169,7 +169,7 @@ def test_a_cancel_ends_a_step_of_guesses_too(tiny: Loaded) -> None:
     for n in range(1, 24):
         network, cancelled = Counted(tiny.network, 6), threading.Event()
         task = Task(prompt, 64, 384, cancelled=cancelled.is_set)
-        ids = generate(network, new_slot(tiny), task)  # type: ignore[arg-type]
+        ids = generate(network, new_slot(tiny), task)
         for _ in range(n):
             n_steps = network.n_steps
             next(ids)
@@ -202,8 +202,8 @@ def test_guesses_save_steps_on_code(embedded_folder: Path) -> None:
         for n, guesses in enumerate((0, network.n_guesses)):
             counted, slot = Counted(network, guesses), Slot(network.new_cache, network.context)
             task = Task(prompt, 48, tokenizer.size, tokenizer.control_ids)
-            ids = generate(counted, slot, task)  # type: ignore[arg-type]
-            written.append([token and token.id for token in ids])
+            ids = generate(counted, slot, task)
+            written.append([None if token is None else token.id for token in ids])
             steps[n] += counted.n_steps
         assert written[0] == written[1]
     assert steps[1] < 0.8 * steps[0]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from midfill_model import fim
 from midfill_model.checkpoint.config import ModelError
+from midfill_model.fim import FimIds
 from midfill_model.generation import tokens
 from midfill_model.generation.prompt import Budgets, Parts, fim_prompt
 from midfill_model.generation.tokens import BYTE_OF, Detokenizer, StopStrings, Tokenizer, Writer
@@ -86,17 +87,22 @@ def test_a_vocabulary_without_fim_tokens_goes_on_from_the_prefix(tmp_path: Path)
     assert len(prompt) <= 41 and prompt[1:] == tokenizer.encode(long)[-len(prompt) + 1 :]
 
 
+def fim_ids(tokenizer: Tokenizer) -> FimIds:
+    assert tokenizer.fim_ids is not None
+    return tokenizer.fim_ids
+
+
 @pytest.mark.parametrize("wrong", ["<｜fim_begin｜>", "<|fim▁begin|>", "<|fim_begin|>", "<fim_prefix>"])
 def test_wrong_spellings_are_many_ordinary_tokens(v2: Tokenizer, wrong: str) -> None:
     assert len(v2.encode(wrong)) >= 4
-    assert max(v2.encode(wrong)) < v2.fim_ids.bos
+    assert max(v2.encode(wrong)) < fim_ids(v2).bos
 
 
 def test_delimiters_in_a_file_stay_text(tokenizer: Tokenizer) -> None:
     for delimiter in fim.CONTROL:
         text = f"x = '{delimiter}'\n{delimiter}"
         ids = tokenizer.encode(text)
-        assert max(ids) < tokenizer.fim_ids.bos
+        assert max(ids) < fim_ids(tokenizer).bos
         assert decode(tokenizer, ids) == text
 
 
@@ -125,7 +131,7 @@ def test_prompts_hold_whole_characters_only(
     v2: Tokenizer, prefix: str, suffix: str, budgets: tuple[int, int]
 ) -> None:
     prompt = fim_prompt(v2, Parts(prefix, suffix), Budgets(*budgets)).ids
-    hole = prompt.index(v2.fim_ids.hole)
+    hole = prompt.index(fim_ids(v2).hole)
     kept = [b"".join(map(v2.token_bytes, ids)).decode() for ids in (prompt[2:hole], prompt[hole + 1 : -1])]
     assert prefix.endswith(kept[0])
     assert suffix.startswith(kept[1])

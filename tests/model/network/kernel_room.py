@@ -151,15 +151,18 @@ UNIT = {"UNIT": 16 // HALF.itemsize}
 
 
 def in_planes(x: Tensor) -> Tensor:
-    return x.unflatten(-1, (-1, 8)).transpose(-1, -2).flatten(-2)
+    arranged: Tensor = x.unflatten(-1, (-1, 8)).transpose(-1, -2).flatten(-2)
+    return arranged
 
 
 def in_pairs(x: Tensor) -> Tensor:
-    return x.unflatten(-1, (-1, 4, 2)).transpose(-2, -3).flatten(-3)
+    arranged: Tensor = x.unflatten(-1, (-1, 4, 2)).transpose(-2, -3).flatten(-3)
+    return arranged
 
 
 def from_pairs(x: Tensor) -> Tensor:
-    return x.unflatten(-1, (4, -1, 2)).transpose(-2, -3).flatten(-3)
+    arranged: Tensor = x.unflatten(-1, (4, -1, 2)).transpose(-2, -3).flatten(-3)
+    return arranged
 
 
 def in_chunks(x: Tensor, fill: float = 0.0) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 
 from midfill_model.lab.reference import ours, theirs
 from midfill_model.network.deepseek import DeepseekV2
+from midfill_model.network.protocol import Network
 
 from ..tiny import YARN, write_tiny
 
@@ -71,7 +72,9 @@ def test_the_last_logits_need_no_other(tmp_path: Path) -> None:
     )
 
 
-def greedy(network: DeepseekV2, prompt: list[int], n: int) -> list[int]:
+def greedy(network: Network, prompt: list[int], n: int) -> list[int]:
+    """By whole logits, with nothing but the network's own forward."""
+    assert isinstance(network, DeepseekV2)
     cache, chosen = network.new_cache(len(prompt) + n), list(prompt)
     pending, start = prompt, 0
     for _ in range(n):

@@ -37,7 +37,7 @@ def answers(network: DeepseekV2, prompts: list[list[int]], slots: Iterator[Slot]
     """Greedy tokens, eos among them."""
     return [
         [
-            token and token.id
+            None if token is None else token.id
             for token in generate(network, slot, Task(prompt, N_TOKENS, 16_005))
             if token is not None
         ]

@@ -45,7 +45,7 @@ from .kernel_room import (
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 
-@pytest.fixture(params=SHAPES.values(), ids=SHAPES.keys())
+@pytest.fixture(params=list(SHAPES.values()), ids=list(SHAPES))
 def s(request: pytest.FixtureRequest) -> Shape:
     shape: Shape = request.param
     return shape

@@ -23,7 +23,12 @@ from midfill_model.generation.tokens import BYTE_OF
 from midfill_model.lab import synthetic
 from midfill_model.process.wire import Answer, sse
 
-PROMPT = {"prompt": "def add(a, b):\n    return ", "suffix": "\n", "max_tokens": 8, "slot": "a"}
+PROMPT: dict[str, Any] = {
+    "prompt": "def add(a, b):\n    return ",
+    "suffix": "\n",
+    "max_tokens": 8,
+    "slot": "a",
+}
 
 
 def start(runtime: Path, model: Path, *options: str) -> subprocess.Popen[str]:

@@ -9,10 +9,10 @@ import torch
 from midfill_model.checkpoint import nf4
 from midfill_model.generation.tokens import Tokenizer
 from midfill_model.lab import reference
-from midfill_server.context.collect import CHARACTERS_OF_CONTEXT, Spot, collect
+from midfill_server.context.collect import CONTEXT_CHARACTERS_PER_TOKEN, Spot, collect
 from midfill_server.context.files import Files
 from midfill_server.context.rank import near
-from midfill_training import neighbours, samples
+from midfill_training import neighbours, pieces, samples
 from midfill_training.corpus import END_OF_FILE, is_novel, is_source_text
 from midfill_training.disguise import Words
 from midfill_training.export import export, masters_of
@@ -75,7 +75,7 @@ def test_a_sample_is_the_prompt_that_the_engine_sends(embedded_folder: Path) -> 
     tokenizer, encode = Tokenizer(embedded_folder), samples.Encode(embedded_folder / "tokenizer.json")
     text = Path(__file__).read_text("utf-8")
     for seed in range(40):
-        ids, weights = samples.sample(samples.Piece(text), 400, encode, random.Random(seed))
+        ids, weights = samples.sample(pieces.Piece(text), 400, encode, random.Random(seed))
         assert len(ids) == len(weights) <= 400
         if samples.HOLE not in ids:
             continue  # the few that are plain text
@@ -164,7 +164,7 @@ def test_a_prompt_with_other_files_is_what_the_server_sends(tmp_path: Path, budg
         ("shop/prices.py", True),
         ("shop/stock.py", False),
     }
-    n_characters = int(CHARACTERS_OF_CONTEXT * budget) - len("# shop/cart.py\n") - 24
+    n_characters = int(CONTEXT_CHARACTERS_PER_TOKEN * budget) - len("# shop/cart.py\n") - 24
     around = near(prefix, suffix)
     trained_on = neighbours.blocks(piece.path, piece.head, piece.others, around, n_characters)
     assert trained_on == "".join(sent.values())

@@ -227,7 +227,12 @@ async def test_context_stays_while_the_cursor_does(workspace: Path) -> None:
 async def test_context_follows_the_cursor_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """To and fro within a step nothing is collected anew: it would cost the KV cache each time."""
     spots: list[Spot] = []
-    monkeypatch.setattr(f"{Surroundings.__module__}.collect", lambda spot, files: spots.append(spot) or {})
+
+    def collect(spot: Spot, files: object) -> dict[str, str]:
+        spots.append(spot)
+        return {}
+
+    monkeypatch.setattr(f"{Surroundings.__module__}.collect", collect)
     uri, lines = (tmp_path / "a.py").as_uri(), [f"x{n}\n" for n in range(100)]
     surroundings = Surroundings([tmp_path])
     for line in (20, 20 + STEP - 1, 20 - STEP + 1, 20 + STEP, 21, 20):

@@ -6,7 +6,6 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from midfill_server.context import files as files_module
 from midfill_server.context.collect import Spot, collect
 from midfill_server.context.files import LARGEST, Files
 from midfill_server.context.secrets import secret_name, secret_text
@@ -51,7 +50,7 @@ def test_git_decides(root: Path, rules: dict[str, str], place: str, sent: bool) 
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     assert ("withdraw" in told(root)) == sent
-    as_opened = {root / place: CODE.splitlines(keepends=True)}
+    as_opened: dict[Path, Sequence[str]] = {root / place: CODE.splitlines(keepends=True)}
     assert ("withdraw" in told(root, as_opened)) == sent
 
 
@@ -74,7 +73,7 @@ def test_nothing_large_binary_or_secret(root: Path) -> None:
 
 def test_a_home_folder_is_no_workspace(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "accounts.py").write_text(CODE)
-    monkeypatch.setattr(files_module.Path, "home", lambda: root)
+    monkeypatch.setattr(Path, "home", lambda: root)
     assert told(root) == ""
 
 
@@ -95,6 +94,31 @@ def test_what_the_editor_has_counts_not_the_disk(root: Path) -> None:
         *(".env", ".env.local", "prod.env", "server.pem", "tls.key", "id_rsa", "id_ed25519.pub", ".npmrc"),
         *(
             "Secrets.yml",
+            *(".envrc", ".s3cfg", ".my.cnf", ".pgpass", ".netrc", ".pypirc", "prod.tfvars.json", ".htpasswd"),
+            *("local_settings.py", "local.settings.json", "appsettings.Production.json", "database.yml"),
+            *(
+                "kubeconfig",
+                ".dockercfg",
+                ".docker/config.json",
+                "wp-config.php",
+                "home.ovpn",
+                "my_secret.py",
+            ),
+            *(
+                "terraform.rc",
+                "my-service-account-1.json",
+                ".vault-token",
+                ".bash_history",
+                ".dockerconfigjson",
+            ),
+            *(
+                "a.jks",
+                "a.kdbx",
+                "a.p12",
+                "gcp_credentials.json",
+                ".git-credentials",
+                "application-local.yml",
+            ),
             ".ssh/config.py",
             "a/secrets/b.py",
             "credentials.json",
@@ -108,7 +132,17 @@ def test_names_of_secrets(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["environment.py", "keys.py", "monkey.py", "secrets_test.py", "a/env/b.py", "pem.c"]
+    "name",
+    [
+        "environment.py",
+        "keys.py",
+        "monkey.py",
+        "tokenizer.py",
+        "a/env/b.py",
+        "pem.c",
+        "vault.py",
+        "authors.py",
+    ],
 )
 def test_names_that_are_none(name: str) -> None:
     assert not secret_name(PurePath(name))
@@ -125,7 +159,89 @@ SECRETS = [
     "sk_live_" + "a" * 24,
     "eyJ" + "a" * 12 + ".eyJ" + "b" * 12 + "." + "c" * 12,
     "postgres://me:" + "pass-word@db.example.org/x",
+    "redis://:" + "pass-word@cache.local/0",
+    "https://hooks.slack.com/services/T000/B000/" + "a1" * 12,
+    "DefaultEndpointsProtocol=https;AccountKey=" + "aB3+" * 12 + "==",
+    "PuTTY-User-Key-File-3: ssh-ed25519",
+    "AGE-SECRET-KEY-1" + "QX" * 20,
+    "Bearer " + "a1b2c3d4" * 4,
+    "$ANSIBLE_VAULT;1.1;AES256",
 ]
+
+OPEN = {
+    ".env": "database_password=%s",
+    ".envrc": "export api_token=%s",
+    ".vault-token": "api_token %s",
+    ".bash_history": "export database_password=%s",
+    ".my.cnf": "[client]\npassword=%s",
+    ".s3cfg": "secret_key = %s",
+    "aws.txt": "AWS_SECRET_ACCESS_KEY=%s",
+    ".dockerconfigjson": '{"auths":{"x":{"auth":"%s"}}}',
+    "local.settings.json": '{"Values":{"client_secret":"%s"}}',
+    "prod.tfvars.json": '{"database_password":"%s"}',
+    "rclone.conf": "pass = %s",
+    "notebook.ipynb": '{"outputs":["database_password %s"]}',
+    "hook.js": "const token='https://hooks.slack.com/services/T000/B000/%s'",
+    "azure.cs": 'var s = "DefaultEndpointsProtocol=https;AccountKey=%s==";',
+    "k8s.yml": "kind: Secret\ndata:\n  database_password: %s",
+    "config.py": "DATABASE_PASSWORD = '%s1'",
+    "deploy.sh": "export API_TOKEN=%s1",
+    "settings/local_settings.py": "x = '%s'",
+    "node_modules/a.js": "x = '%s'",
+    ".hidden/a.py": "x = '%s'",
+}
+CANARY = "CANARYabcdefghijklmnopqrstuvwxyzABCDEFGH"
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_what_is_open_in_the_editor_passes_the_same_gate(root: Path, name: str) -> None:
+    path = root / name
+    path.parent.mkdir(exist_ok=True)
+    text = OPEN[name].replace("%s", CANARY) + "\nclass Account:\n    def withdraw(self): ...\n"
+    path.write_text(text)
+    assert CANARY not in told(root, {path: text.splitlines(keepends=True)})
+    spot = Spot(root / "main.py", [ASKING], ASKING, "", (0, 1), 500, {path: [text]}, edited=((path, 0),))
+    assert CANARY not in "".join(collect(spot, Files((root,))).values())
+
+
+GIVEN = [
+    'PASSWORD = "hunter2hunter2"',
+    "db_password: 'pa$$word-9!'",
+    '{"client_secret": "q8Zr1-Yw03vM"}',
+    "settings['api_key'] = 'f3b1c9aa02d7'",
+    "const apiToken = `a81bc81b-dead-4e5d`;",
+    'password := "S3cr3t-Horse"',
+    "export AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCY",
+    "DB_PASSWORD=hunter2hunter2",
+    "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG+bPxRfi",
+    "mysqldump --password=hunter2hunter2",
+    "ALTER USER a IDENTIFIED BY 'hunter22'",
+    "curl -u admin:hunter2hunter2 https://a.b",
+]
+NOT_GIVEN = [
+    "password = config.password",
+    "token = next(tokens)",
+    'password = input("Password: ")',
+    'token_type = "bearer"',
+    'secret_name = "database/password"',
+    'PASSWORD = "your-password-1"',
+    'api_key = "xxxxxxxxxxxx1"',
+    "def check(password: str, token: str = 'none') -> None:",
+    'raise ValueError("no password1 given")',
+    "self.token = token",
+    'api_key = os.environ["API_KEY_2"]',
+    "tokens = ['a', 'b']",
+]
+
+
+@pytest.mark.parametrize("line", GIVEN)
+def test_what_is_given_to_a_name_that_says_secret(line: str) -> None:
+    assert secret_text(f"a = 1\n{line}\nb = 2\n")
+
+
+@pytest.mark.parametrize("line", NOT_GIVEN)
+def test_what_only_speaks_of_secrets(line: str) -> None:
+    assert not secret_text(f"a = 1\n{line}\nb = 2\n")
 
 
 @pytest.mark.parametrize("secret", SECRETS)

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midfill_server.context import ANCHOR_LINES, CHARACTERS_PER_TOKEN, Unsuitable, Window, window_at
+from midfill_server.context import ANCHOR_LINES, WINDOW_CHARACTERS_PER_TOKEN, Unsuitable, Window, window_at
 from midfill_server.editor.documents import split_lines
 
 TOKENS = 400
-BUDGET = TOKENS * CHARACTERS_PER_TOKEN
+BUDGET = TOKENS * WINDOW_CHARACTERS_PER_TOKEN
 
 
 def at(text: str, offset: int) -> Window:

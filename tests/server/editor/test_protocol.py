@@ -227,7 +227,7 @@ async def test_a_closed_stdin_is_a_failure(client: RawClient) -> None:
 async def test_the_server_leaves_with_its_editor_even_if_stdin_stays_open(fresh: RawClient) -> None:
     editor = await asyncio.create_subprocess_exec(sys.executable, "-c", "input()", stdin=subprocess.PIPE)
     assert editor.stdin
-    params = {"processId": editor.pid, "rootUri": None, "capabilities": {}}
+    params: dict[str, Any] = {"processId": editor.pid, "rootUri": None, "capabilities": {}}
     fresh.send("initialize", 0, params=params)
     await fresh.until(0)
     fresh.send("initialized", params={})

@@ -27,7 +27,8 @@ def test_the_keys_are_those_of_the_server_and_one_of_its_own() -> None:
 @pytest.mark.parametrize("key", DEFAULTS)
 def test_a_setting_is_the_servers(key: str) -> None:
     offered = PROPERTIES[f"midfill.{key}"]
-    assert offered["default"] == (list(DEFAULTS[key]) if offered["type"] == "array" else DEFAULTS[key])
+    default: Any = DEFAULTS[key]
+    assert offered["default"] == (list(default) if offered["type"] == "array" else default)
     assert offered["markdownDescription"] == descriptions()[key]
 
 

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -183,7 +184,7 @@ async def test_an_engine_that_is_silent_for_a_while_is_neither_given_up_nor_doub
     "told", [{"version": "0.0.1"}, {"version": "0.0.1", "protocol": None}, {"protocol": 0}]
 )
 async def test_an_older_engine_is_replaced_when_nobody_uses_it(
-    front: Front, runtime: Path, stand_in: Does, told: dict[str, object]
+    front: Front, runtime: Path, stand_in: Does, told: dict[str, Any]
 ) -> None:
     async def never(peer: Peer) -> None:
         raise AssertionError("it was asked")
@@ -202,7 +203,7 @@ async def test_an_older_engine_is_replaced_when_nobody_uses_it(
     ],
 )
 async def test_another_version_that_stays_is_used_and_said(
-    front: Front, runtime: Path, told: dict[str, object], said: str
+    front: Front, runtime: Path, told: dict[str, Any], said: str
 ) -> None:
     async def says(peer: Peer) -> None:
         await peer.completion("return a")
@@ -216,7 +217,7 @@ async def test_another_version_that_stays_is_used_and_said(
 
 @pytest.mark.parametrize("told", [{"protocol": 99}, {"protocol": 0, "running": 1}])
 async def test_another_protocol_that_stays_is_not_used_and_said(
-    front: Front, runtime: Path, told: dict[str, object]
+    front: Front, runtime: Path, told: dict[str, Any]
 ) -> None:
     async def never(peer: Peer) -> None:
         raise AssertionError("it was asked")
@@ -235,7 +236,7 @@ async def test_fields_that_miss_or_make_no_sense_break_no_front(
     async def says(peer: Peer) -> None:
         await peer.completion("return a")
 
-    strange = {"progress": "x", "memory": 3, "message": None, "protocol": None, "version": ["1"]}
+    strange: dict[str, Any] = {"progress": "x", "memory": 3, "message": None, "protocol": None, "version": ["1"]}
     async with engine_at(runtime, says, model=model, **strange):
         assert await front.ask() == "return a"
         await front.until(State.READY)

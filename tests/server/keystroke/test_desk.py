@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from typing import TypeVar
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -127,20 +129,20 @@ class Desks(RuleBasedStateMachine):
     def the_engine_writes(self, uri: str, n: int) -> None:
         for generation in self.live(uri):
             start, generation.n_written = generation.n_written, generation.n_written + n
-            self.run(lambda it=generation, at=start: it.said.put_nowait(Chunk(it.whole[at : at + n])))
+            self.run(partial(generation.said.put_nowait, Chunk(generation.whole[start : start + n])))
 
     @rule(uri=documents, finish=st.sampled_from(["stop", "length", "cancelled"]))
     def the_engine_ends(self, uri: str, finish: str) -> None:
         for generation in self.live(uri):
             rest = generation.whole[generation.n_written :] if finish == "stop" else ""
             generation.finish = finish
-            self.run(lambda it=generation, text=rest: it.said.put_nowait(Chunk(text, finish)))
+            self.run(partial(generation.said.put_nowait, Chunk(rest, finish)))
 
     @rule(uri=documents)
     def the_engine_fails(self, uri: str) -> None:
         for generation in self.live(uri):
             generation.finish = "failed"
-            self.run(lambda it=generation: it.said.put_nowait(BackendError("It is broken.")))
+            self.run(partial(generation.said.put_nowait, BackendError("It is broken.")))
 
     @rule(uri=documents)
     def closes_the_document(self, uri: str) -> None:
@@ -243,7 +245,7 @@ async def test_an_engine_that_ends_at_once_is_followed_by_the_next() -> None:
     assert asked == 2
 
 
-async def test_the_pace_hears_of_a_closed_flight_once() -> None:
+async def test_the_pace_hears_of_a_closed_flight_once(monkeypatch: pytest.MonkeyPatch) -> None:
     noted: list[float] = []
 
     async def stream(_: Order) -> AsyncGenerator[Chunk]:
@@ -251,7 +253,7 @@ async def test_the_pace_hears_of_a_closed_flight_once() -> None:
         await asyncio.Event().wait()
 
     completer = Completer(stream)
-    completer._pace.answer = noted.append  # type: ignore[method-assign]
+    monkeypatch.setattr(completer._pace, "answer", noted.append)
     growing = asyncio.Event()
     ask = Ask("file:///a", Window("x = ", "\n"), debounce=0, max_tokens=64)
     request = asyncio.create_task(completer.complete(ask, lambda _: growing.set()))

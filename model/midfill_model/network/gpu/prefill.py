@@ -104,7 +104,9 @@ class Prefill:
             K=rank, BN=16, FAST=network.fast, num_warps=4,
         )  # fmt: skip
         keys, values = self._key_value.split_with_sizes((plain, c.v_head_dim), 1)  # [H, n, R], [H, v, R]
-        self._queries[..., :rank] = (self._plain_queries.transpose(0, 1) @ keys).transpose(0, 1)
+        queries = (self._plain_queries.transpose(0, 1) @ keys).transpose(0, 1)
+        largest = torch.finfo(queries.dtype).max  # bounded while copied: in the kernel it cost a fifth
+        torch.clamp(queries, -largest, largest, out=self._queries[..., :rank])
         rows = self.n_tokens * heads
         block = self._block
         kernels.attend_rows[(-(-rows // block), self._splits)](

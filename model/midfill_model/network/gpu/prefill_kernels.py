@@ -200,7 +200,7 @@ def attend_rows(
     if first_row // H < n_tokens:
         latent, rope = tl.arange(0, R), tl.arange(0, ROPE)
         at = row[:, None].to(tl.int64) * (R + ROPE)
-        q = stored(tl.load(q_ptr + at + latent[None, :], mask=ok[:, None], other=0.0), q_ptr)
+        q = tl.load(q_ptr + at + latent[None, :], mask=ok[:, None], other=0.0)
         turned = tl.load(q_ptr + at + R + rope[None, :], mask=ok[:, None], other=0.0)
         rows_ptr = cache_ptr + tl.load(state_ptr) * UNIT + layer * tl.load(state_ptr + 1) * (R + ROPE)
         top = tl.full([BM], -1e30, tl.float32)

@@ -48,7 +48,7 @@ class Task:
 async def evaluate(data: Path, limit: int | None, seed: int, trial: Trial, progress: Progress) -> Report:
     """All tasks, or `limit` drawn ones; runs what was written. Raises UsageError and BackendError."""
     if sys.platform == "win32":
-        raise UsageError("the tests run in a limited process, which Windows has not; use Linux, macOS or WSL")
+        raise UsageError("tasks are run with limits that Windows lacks; use Linux, macOS or WSL")
     tasks = read_tasks(data)
     if limit is not None and limit < len(tasks):
         tasks = random.Random(seed).sample(tasks, limit)  # neighbours in the file belong to one problem
@@ -94,7 +94,7 @@ def _task(line: str, where: str) -> Task:
         raise UsageError(f"{where} is not JSON; give a file in HumanEval-infilling's format") from None
     values = [raw.get(key) if isinstance(raw, dict) else None for key in KEYS]
     if missing := [key for key, value in zip(KEYS, values, strict=True) if not isinstance(value, str)]:
-        raise UsageError(f"{where} has no text named {missing[0]}; HumanEval-infilling's tasks have one")
+        raise UsageError(f"{where} lacks the text {missing[0]}; HumanEval-infilling's tasks have one")
     return Task(*map(str, values))
 
 

@@ -105,12 +105,12 @@ def stages(answer: Answer, exchange: Exchange | None) -> dict[str, float]:
 
 FIGURES: tuple[tuple[str, str, Unit, Callable[[Outcome], float | None]], ...] = (
     ("exact_line", "exact match, first line", "%", lambda it: it.exact_line),
-    ("exact", "exact match, all that was hidden", "%", lambda it: it.exact),
+    ("exact", "exact match, all of the hidden text", "%", lambda it: it.exact),
     ("similarity", "edit similarity", "%", lambda it: it.similarity),
     ("nothing", "shows nothing", "%", lambda it: not it.shown),
-    ("right_so_far", "right as far as it goes (of those shown)", "%", lambda it: _if(it, it.right_so_far)),
-    ("repeats", "repeats a line that stands there (of those shown)", "%", lambda it: _if(it, it.repeats)),
-    ("loops", "goes round in circles (of those shown)", "%", lambda it: _if(it, it.loops)),
+    ("right_so_far", "is a correct beginning (of those shown)", "%", lambda it: _if(it, it.right_so_far)),
+    ("repeats", "repeats a line that is there already (of those shown)", "%", lambda it: _if(it, it.repeats)),
+    ("loops", "repeats itself (of those shown)", "%", lambda it: _if(it, it.loops)),
     ("parses", "still parses with the item", "%", lambda it: it.parses),
     ("one_line_parses", "… items of one line, where one line can", "%", lambda it: it.one_line_parses),
     ("names_in_view", "hidden names that the model could see", "%", lambda it: it.names_in_view),
@@ -134,10 +134,10 @@ def quality(outcomes: Sequence[Outcome]) -> Table:
     wrong = tuple(sum(it.n_shown for it in group if not it.right_so_far) for group in groups)
     ratio = tuple(a / b if b else None for a, b in zip(right, wrong, strict=True))
     rows.append(Row("characters_right", "characters shown that are right", "", right))
-    rows.append(Row("characters_wrong", "characters of texts that are not", "", wrong))
+    rows.append(Row("characters_wrong", "characters shown that are wrong", "", wrong))
     rows.append(Row("right_to_wrong", "… right to wrong", ": 1", ratio))
     judged = (sum(it.one_line_parses is not None for it in group) for group in groups)
-    rows.append(Row("one_line_judged", "… of so many", "", tuple(judged)))
+    rows.append(Row("one_line_judged", "… out of this many", "", tuple(judged)))
     rows.append(Row("reuse", "prefix tokens from the KV cache", "%", tuple(map(_reuse, groups))))
     return Table("quality", "Quality", (*levels, "all")[: len(groups)], tuple(rows))
 

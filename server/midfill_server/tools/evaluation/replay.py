@@ -73,7 +73,7 @@ def part(path: Path, manner: Manner) -> Part:
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     if (file := read(path)) is None:
-        raise UsageError(f"{path} cannot be typed: it is no UTF-8 text of {SMALLEST:,} to {LARGEST:,} bytes")
+        raise UsageError(f"{path} cannot be typed: use UTF-8 text of {SMALLEST:,} to {LARGEST:,} bytes")
     ends = [n for n, character in enumerate(file.text) if character == "\n"]
     if len(ends) <= manner.lines:
         raise UsageError(f"{path} has {len(ends)} lines; give a longer file, or fewer --lines")

@@ -29,9 +29,8 @@ class Editor:
 
 
 def typed(pairs: bool) -> list[str]:
-    part = Part(
-        SimpleNamespace(path=SimpleNamespace(as_uri=lambda: "file:///a.py")), "import f", CODE, "\nend"
-    )  # type: ignore[arg-type]
+    file: Any = SimpleNamespace(path=SimpleNamespace(as_uri=lambda: "file:///a.py"))
+    part = Part(file, "import f", CODE, "\nend")
     editor = Editor(part.above + part.below)
     session: Any = SimpleNamespace(editor=editor, tap=SimpleNamespace(exchanges=[]))
     typing = Typing(session, part, Manner(pairs=pairs))

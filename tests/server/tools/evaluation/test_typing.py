@@ -65,7 +65,7 @@ def test_the_next_word() -> None:
 
 
 def exchange(started: float, ended: float, reused: int, prefix: int) -> Exchange:
-    timings = {"reused_tokens": reused, "prefix_tokens": prefix}
+    timings: dict[str, float] = {"reused_tokens": reused, "prefix_tokens": prefix}
     return Exchange({"prompt": "x"}, started, ended, timings=timings)
 
 

@@ -1,0 +1,121 @@
+"""Nothing that reads a user's text takes long, whatever that is: a regular expression holds Python's lock."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from midfill_server.context import Window
+from midfill_server.context.collect import OWN, Spot, collect
+from midfill_server.context.files import Files
+from midfill_server.context.imports import resolve
+from midfill_server.context.outline import Outline, head, outline
+from midfill_server.context.secrets import secret_text
+from midfill_server.trim import settled, trim
+from midfill_server.trim.brackets import balanced, left_open, open_quote, without_strings
+
+SIZE = 120_000
+PATIENCE = 1.0  # seconds on a busy machine; what is not linear takes minutes
+
+PIECES = {
+    "blanks": " ",
+    "const and blanks": "const ",
+    "tabs": "\t",
+    "import brackets": "import (\n",
+    "export braces": "export {\n",
+    "import braces": "import {",
+    "modifiers": "export ",
+    "statics": "static const\n",
+    "calls": "f(a, ",
+    "openers": "([{",
+    "closers": ")]}",
+    "quotes": '"',
+    "both quotes": "\"'",
+    "escapes": '\\"',
+    "escaped backslashes": "\\\\",
+    "triple quotes": "\"\"\" ''' ",
+    "tokens": "eyJaaaaaaaaaaa-",
+    "dotted tokens": "eyJaaaaaaaaaaa.",
+    "passwords": "password ",
+    "given passwords": "password='a",
+    "keys": "-----BEGIN A ",
+    "bearers": "Bearer a.",
+    "addresses": "://a",
+    "selves": "self.a: ",
+    "types": "a<b> ",
+    "stars": "*&",
+    "delimiters": "<｜",
+    "ands": "a && ",
+    "minified": "var a=function(b){return b.c(d,e)};",
+    "data": "[1, 2, {'a': 3}], ",
+    "hashes": "#",
+    "angles": "<",
+}
+
+
+def texts(piece: str) -> dict[str, str]:
+    """The piece in one line, in lines that are just short enough to be read, and one a line."""
+    whole = piece * (SIZE // len(piece))
+    line = (piece * (1_900 // len(piece))).replace("\n", " ") + "\n"
+    return {
+        "one line": whole.replace("\n", " "),
+        "as it is": whole,
+        "long lines": line * (SIZE // len(line)),
+        "short lines": f"{piece.strip()}\n" * (SIZE // (len(piece.strip()) + 1)),
+    }
+
+
+def quick(name: str, work: Callable[[], object]) -> None:
+    started = time.perf_counter()
+    work()
+    assert time.perf_counter() - started < PATIENCE, name
+
+
+@pytest.mark.parametrize("piece", PIECES.values(), ids=PIECES)
+@pytest.mark.parametrize("reading", ["outline", "head", "secret_text", "imports"])
+def test_reading_a_file_is_linear(piece: str, reading: str) -> None:
+    for name, text in texts(piece).items():
+        lines = text.splitlines(keepends=True)
+        if reading == "outline":
+            for ending in (".py", ".ts"):
+                quick(f"{name}{ending}", partial(outline, text, ending))
+        elif reading == "head":
+            quick(name, partial(head, lines))
+        elif reading == "secret_text":
+            quick(name, partial(secret_text, text))
+        else:
+            quick(name, partial(resolve, "import " + text[:2_000], Path("a.ts"), {}))
+
+
+@pytest.mark.parametrize("piece", PIECES.values(), ids=PIECES)
+def test_judging_an_item_is_linear(piece: str) -> None:
+    """A window is some 20,000 characters, an item a few hundred tokens. tree-sitter's own time is its own."""
+    for name, text in texts(piece).items():
+        code, item = text[:20_000], text[:1_000]
+        for work in (without_strings, balanced):
+            quick(f"{name} {work.__name__}", partial(work, code))
+        quick(f"{name} open_quote", partial(open_quote, code, "#"))
+        quick(f"{name} left_open", partial(left_open, code, code, "//"))
+        for language in ("python", "lua"):
+            window = Window(code, text[:3_000], language=language)
+            for cut in (trim, settled):
+                quick(f"{name} {language}", partial(cut, item, window))
+
+
+def test_what_a_key_costs_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    """Of a file of 50,000 lines that much is read as of one of 3,000."""
+    files, read = Files((tmp_path,)), []
+    outline_of_open = files.outline_of_open
+
+    def noted(path: Path, text: str) -> Outline:
+        read.append(len(text))
+        return outline_of_open(path, text)
+
+    files.outline_of_open = noted  # type: ignore[method-assign]
+    lines = [f"def function_{n}(a, b): return other_{n}\n" for n in range(50_000)]
+    spot = Spot(tmp_path / "a.py", lines, "".join(lines[24_900:25_000]), "", (24_900, 25_000), 500)
+    told = "".join(collect(spot, files).values())
+    assert max(read) < OWN + 1_000
+    assert "function_2" in told
