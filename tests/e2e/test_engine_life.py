@@ -5,10 +5,12 @@ import os
 import signal
 import socket
 import subprocess
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from midfill_server.engines.process import LOG, MARK
 from midfill_server.tools.lsp_client import Editor
 
 from ..known_model import SAID
@@ -30,14 +32,15 @@ async def complete(editor: Editor, text: str = PROGRAM) -> str:
 
 
 async def test_two_servers_that_start_at_once_share_one_engine(own_folder: Path, model: str) -> None:
-    async with (
-        Editor(environment=environment(own_folder)) as one,
-        Editor(environment=environment(own_folder)) as two,
-    ):
-        await asyncio.gather(one.initialize({"model": model}), two.initialize({"model": model}))
-        first, second = await asyncio.gather(complete(one), complete(two))
-        assert first == second == SAID
+    """So do six, as an editor restores its windows: one process is started, the others wait for it."""
+    async with AsyncExitStack() as stack:
+        windows = [
+            await stack.enter_async_context(Editor(environment=environment(own_folder))) for _ in range(6)
+        ]
+        await asyncio.gather(*(window.initialize({"model": model}) for window in windows))
+        assert set(await asyncio.gather(*(complete(window) for window in windows))) == {SAID}
         assert running_engines(own_folder) == 1
+    assert (own_folder / LOG).read_text().count(MARK) == 1
 
 
 async def test_the_state_is_told_while_the_engine_starts(own_folder: Path, model: str) -> None:

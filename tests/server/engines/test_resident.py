@@ -16,6 +16,7 @@ from midfill_server.engines.backend import BackendError, Interrupted, Order
 from midfill_server.engines.process import LOG
 from midfill_server.engines.resident import Resident
 from midfill_server.engines.status import State, Status
+from midfill_server.tools import status_command
 
 from .conftest import pid_of, started
 from .server import Peer, engine_at, event
@@ -168,6 +169,9 @@ async def test_an_engine_that_is_silent_for_a_while_is_neither_given_up_nor_doub
     other = Front()
     with pytest.raises(BackendError, match=f"process {pid}"):
         await other.ask()
+    assert (await status_command.state())["state"] == "hangs"
+    with pytest.raises(BackendError, match=f"process {pid}"):
+        await status_command.stop()
     os.kill(pid, signal.SIGCONT)
     await front.until(State.READY)
     assert await front.ask() == "return a"
@@ -232,8 +236,8 @@ async def test_fields_that_miss_or_make_no_sense_break_no_front(
     async def says(peer: Peer) -> None:
         await peer.completion("return a")
 
-    strange: dict[str, Any] = {"progress": "x", "memory": 3, "message": None, "protocol": None, "version": ["1"]}
-    async with engine_at(runtime, says, model=model, **strange):
+    strange: dict[str, Any] = {"progress": "x", "memory": 3, "message": None, "protocol": None}
+    async with engine_at(runtime, says, model=model, version=["1"], **strange):
         assert await front.ask() == "return a"
         await front.until(State.READY)
         front.resident.close()
