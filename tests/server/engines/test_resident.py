@@ -232,7 +232,13 @@ async def test_fields_that_miss_or_make_no_sense_break_no_front(
     async def says(peer: Peer) -> None:
         await peer.completion("return a")
 
-    strange: dict[str, Any] = {"progress": "x", "memory": 3, "message": None, "protocol": None, "version": ["1"]}
+    strange: dict[str, Any] = {
+        "progress": "x",
+        "memory": 3,
+        "message": None,
+        "protocol": None,
+        "version": ["1"],
+    }
     async with engine_at(runtime, says, model=model, **strange):
         assert await front.ask() == "return a"
         await front.until(State.READY)
