@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from midfill_server.context.collect import CONTEXT_CHARACTERS_PER_TOKEN
-from midfill_server.context.rank import near
+from midfill_server.context.ranking.rank import near
 from midfill_training import neighbours
 from midfill_training.network import Network, Packed
 from midfill_training.pieces import Corpus

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 
 from midfill_server.context.collect import CONTEXT_CHARACTERS_PER_TOKEN
 from midfill_server.context.outline import NAME
-from midfill_server.context.rank import near
+from midfill_server.context.ranking.rank import near
 from midfill_training import neighbours
 from midfill_training.disguise import Words, disguise
 from midfill_training.neighbours import Other

@@ -17,7 +17,7 @@ from .clean import (
     trailing_blanks,
     unix_newlines,
 )
-from .fits import fitting, fitting_lines, grammar
+from .fit.fits import fitting, fitting_lines, grammar
 from .repeats import certain, circles, lines_that_stand_there
 from .rest import before_tail, rest_of_line, tail_that_follows
 from .shape import is_complete, one_line_only, one_unit, whole_lines

@@ -4,7 +4,7 @@ from itertools import takewhile
 
 from midfill_server.context import Window
 
-from .brackets import first_unmatched
+from .fit.brackets import first_unmatched
 from .lines import indent
 
 _BELOW = 3  # lines that a reader sees at once

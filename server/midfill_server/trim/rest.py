@@ -2,7 +2,7 @@
 
 from midfill_server.context import Window
 
-from .brackets import OPENER, QUOTES, balanced, first_unmatched, unmatched
+from .fit.brackets import OPENER, QUOTES, balanced, first_unmatched, unmatched
 from .shape import one_line_only
 
 _SAME = 6  # characters that are no accident

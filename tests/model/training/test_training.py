@@ -11,7 +11,7 @@ from midfill_model.generation.tokens import Tokenizer
 from midfill_model.lab import reference
 from midfill_server.context.collect import CONTEXT_CHARACTERS_PER_TOKEN, Spot, collect
 from midfill_server.context.files import Files
-from midfill_server.context.rank import near
+from midfill_server.context.ranking.rank import near
 from midfill_training import neighbours, pieces, samples
 from midfill_training.corpus import END_OF_FILE, is_novel, is_source_text
 from midfill_training.disguise import Words

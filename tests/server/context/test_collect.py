@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from midfill_server.context.collect import Spot, collect
-from midfill_server.context.comments import comment
 from midfill_server.context.files import Files
-from midfill_server.context.imports import resolve
 from midfill_server.context.outline import head, outline
-from midfill_server.context.pack import blocks, choose
-from midfill_server.context.rank import Piece, near, rarities, score
+from midfill_server.context.ranking.imports import resolve
+from midfill_server.context.ranking.pack import blocks, choose
+from midfill_server.context.ranking.rank import Piece, near, rarities, score
 from midfill_server.context.surroundings import STEP, Surroundings, path_of
+from midfill_server.languages.comments import comment
 
 PYTHON = '''"""Money: an example."""
 import os

@@ -10,11 +10,11 @@ import pytest
 from midfill_server.context import Window
 from midfill_server.context.collect import OWN, Spot, collect
 from midfill_server.context.files import Files
-from midfill_server.context.imports import resolve
 from midfill_server.context.outline import Outline, head, outline
+from midfill_server.context.ranking.imports import resolve
 from midfill_server.context.secrets import secret_text
 from midfill_server.trim import settled, trim
-from midfill_server.trim.brackets import balanced, left_open, open_quote, without_strings
+from midfill_server.trim.fit.brackets import balanced, left_open, open_quote, without_strings
 
 SIZE = 120_000
 PATIENCE = 1.0  # seconds on a busy machine; what is not linear takes minutes

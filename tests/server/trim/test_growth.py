@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from midfill_model.fim import CONTROL
 from midfill_server.context import Window
 from midfill_server.trim import is_final, settled, trim, whole_lines
-from midfill_server.trim.trees import LANGUAGES, parser
+from midfill_server.trim.fit.trees import LANGUAGES, parser
 
 CODE = {
     "python": """\
@@ -280,7 +280,7 @@ def test_what_was_shown_is_never_taken_back(language: str, data: st.DataObject) 
 
 @pytest.mark.parametrize("language", [it for it in CODE if it in LANGUAGES])
 def test_nor_where_no_grammar_is_installed(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("midfill_server.trim.trees.LANGUAGES", {})
+    monkeypatch.setattr("midfill_server.trim.fit.trees.LANGUAGES", {})
     parser.cache_clear()
 
     @FEW

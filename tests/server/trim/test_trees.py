@@ -6,7 +6,7 @@ import pytest
 
 from midfill_server.context import Window
 from midfill_server.trim import grammar, is_final, settled, trim
-from midfill_server.trim.trees import LANGUAGES
+from midfill_server.trim.fit.trees import LANGUAGES
 
 
 def window(drawn: str, language: str) -> Window:

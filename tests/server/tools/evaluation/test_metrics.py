@@ -3,7 +3,7 @@
 import pytest
 
 from midfill_server.tools.evaluation import metrics
-from midfill_server.trim.python import parses
+from midfill_server.trim.fit.python import parses
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from functools import lru_cache
 from itertools import takewhile
 
 from midfill_server.context import Window
+from midfill_server.trim.lines import indent, margin
 
 from .brackets import OPENER, loose
-from .lines import indent, margin
 
 _HEAD = re.compile(r"[ \t]*(?:(?:async[ \t]+)?def[ \t]+\w+[ \t]*[(\[]|class[ \t]+\w+[ \t]*[(:\[]|@\w)")
 _GOES_ON = re.compile(r"\s*(?:[)\]}#]|(?:else|elif|except|finally|case)\b)")

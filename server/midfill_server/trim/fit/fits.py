@@ -9,12 +9,12 @@ from functools import lru_cache, partial
 from itertools import islice
 
 from midfill_server.context import Window
+from midfill_server.trim.shape import one_line_only
 
 from . import python, trees
 from .brackets import balanced
 from .mend import completed, shortened
 from .region import definition
-from .shape import one_line_only
 
 _PARSED = 15_000  # characters, for all ways to mend one item: the front has other things to do
 _WORD = re.compile(r"\w")

@@ -14,9 +14,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from midfill_server.context import Window
+from midfill_server.trim.lines import indent, margin
 
 from .brackets import CLOSER, OPENER, left_open, loose
-from .lines import indent, margin
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser

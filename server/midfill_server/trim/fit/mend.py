@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterator
 
 from midfill_server.context import Window
+from midfill_server.trim.lines import margin
+from midfill_server.trim.shape import one_line_only
 
 from .brackets import CLOSER, first_unmatched, left_open, open_quote
-from .lines import margin
-from .shape import one_line_only
 
 _HEAD = re.compile(
     r"\s*(?:async\s+)?(?:if|elif|else|while|for|with|def|class|try|except|finally|match|case)\b"

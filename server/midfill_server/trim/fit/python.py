@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from midfill_server.context import Window
+from midfill_server.trim.lines import indent, margin
 
 from .brackets import CLOSER, OPENER, balanced, left_open, loose, open_quote
-from .lines import indent, margin
 from .region import definition, regions
 
 _PARSED = 40_000  # characters, to find what is whole around one cursor: some milliseconds
