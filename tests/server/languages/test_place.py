@@ -63,9 +63,9 @@ def test_a_strange_text_takes_no_longer(language: str, sign: str) -> None:
     """Ten times the text, about ten times as long: nothing is quadratic."""
 
     def seconds(n: int) -> float:
-        started = time.perf_counter()
+        started = time.thread_time()
         place_at_end((sign + " a") * n, language)
-        return time.perf_counter() - started
+        return time.thread_time() - started
 
     seconds(100)
     assert min(seconds(40_000) for _ in range(2)) < 60 * max(min(seconds(4_000) for _ in range(3)), 1e-3)
