@@ -46,7 +46,7 @@ def test_eval_of_a_folder(own_folder: Path, code: Path, tmp_path: Path) -> None:
     assert found["settings"] == {"debounceMs": 0}
     assert found["quality"].keys() == {"line", "block", "span", "all"}
     assert found["quality"]["all"]["holes"] == 6
-    counted = {"holes", "one_line_judged", "reuse"}
+    counted = {"holes", "one_line_judged", "reuse", "characters_right", "characters_wrong", "right_to_wrong"}
     assert found["quality"]["all"].keys() == counted | {name for name, *_ in FIGURES}
     assert found["quality"]["all"]["names_in_view"] is not None
     speed = found["speed"]["p95"]

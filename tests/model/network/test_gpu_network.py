@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ import torch
 
 pytest.importorskip("triton")
 
-TWO_LAYERS = {"num_hidden_layers": 2}
+# The interpreter takes a minute for these: no size is larger than its kernels' paths need.
+TWO_LAYERS = {"num_hidden_layers": 2, "intermediate_size": 64}
 WAYS: dict[str, dict[str, Any]] = {
     "as in Lite": TWO_LAYERS,
     "odd sizes": TWO_LAYERS
@@ -28,16 +31,29 @@ WAYS: dict[str, dict[str, Any]] = {
         "routed_scaling_factor": 2.5,
     },
     "quantised twice": TWO_LAYERS
-    | {"moe_intermediate_size": 128, "qk_nope_head_dim": 64, "qk_rope_head_dim": 64, "v_head_dim": 64},
+    | {
+        "intermediate_size": 128,
+        "moe_intermediate_size": 128,
+        "qk_nope_head_dim": 64,
+        "qk_rope_head_dim": 64,
+        "v_head_dim": 64,
+    },
     "dense and tied": TWO_LAYERS | {"first_k_dense_replace": 2, "tie_word_embeddings": True},
 }
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[dict[str, float]]]]:
+    """A minute each on one core: as many at once as there are cores."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {way: pool.submit(in_interpreter, tmp_path_factory.mktemp("way"), way) for way in WAYS}
+
+
 @pytest.mark.parametrize("way", WAYS)
-def test_kernels_equal_the_plain_network(way: str, tmp_path: Path) -> None:
-    """Logits of decode, of a prefill after one that was given up, the cache, and the id that follows."""
-    errors = in_interpreter(tmp_path, way)
-    assert set(errors) == {"step", "second step", "prefill", "cache", "log-probabilities"}
+def test_kernels_equal_the_plain_network(runs: dict[str, Future[dict[str, float]]], way: str) -> None:
+    """Logits of a step and of a prefill, after one that was given up; the next step's id; the cache."""
+    errors = runs[way].result()
+    assert set(errors) == {"step", "prefill", "cache", "log-probabilities"}
     assert {name: error for name, error in errors.items() if not error < 1e-4} == {}
 
 
@@ -99,7 +115,7 @@ def compare(folder: Path, way: str) -> dict[str, float]:
         network.next_token(ids[:12].tolist(), caches[1], 0, 300, lambda: True)
     assert caches[1][0, :12].all() and not caches[1][1].any()
     errors = {}
-    for name, start, stop in (("step", 0, 1), ("second step", 1, 2), ("prefill", 2, 12)):
+    for name, start, stop in (("step", 0, 1), ("prefill", 1, 12)):
         wanted = plain.forward(ids[start:stop], caches[0], start, every_logit=True)
         got = network.forward(ids[start:stop], caches[1], start, every_logit=True)
         errors[name] = float((got - wanted).norm() / wanted.norm())
