@@ -272,7 +272,15 @@ class Server(LanguageServer):
         settings = self.settings
         debounce = 0.0 if explicit else settings.debounce_ms / 1000
         budgets = settings.max_tokens, settings.prefix_tokens, settings.suffix_tokens
-        return Ask(uri, window, debounce, *budgets, chosen=chosen, prefetch=self._prefetches())
+        return Ask(
+            uri,
+            window,
+            debounce,
+            *budgets,
+            chosen=chosen,
+            prefetch=self._prefetches(),
+            confidence=0.0 if explicit else settings.confidence,  # who asks is shown all
+        )
 
     def _prefetches(self) -> bool:
         """By itself only on a GPU of this machine: on a CPU it costs heat, from a server perhaps money."""

@@ -32,6 +32,8 @@ class Settings:
     """The longest wait after a key before the model is asked; shorter, or none, where that pays."""
     prefetch: Prefetch = "auto"
     """Ask for what follows an item while it is read; auto: where the engine of this machine has a GPU."""
+    confidence: float = 0.5
+    """How probable ghost text has to be, from 0 to 1: it ends where the model is less sure; 0 shows all."""
     max_tokens: int = 64
     """The longest completion."""
     prefix_tokens: int | None = None
@@ -206,6 +208,11 @@ RULES: dict[str, Rule] = {
     "dialect": _one_of("auto", "suffix", "rendered"),
     "debounceMs": _between(0, 10_000),
     "prefetch": _one_of("auto", "on", "off"),
+    "confidence": Rule(
+        "a number from 0 to 1",
+        (int, float),
+        check=lambda value: None if 0 <= value <= 1 else "must be a number from 0 to 1",
+    ),
     "maxTokens": _between(1, 1024),
     "prefixTokens": _between(16, 131_072, null=True),
     "suffixTokens": _between(0, 32_768, null=True),

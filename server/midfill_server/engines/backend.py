@@ -125,6 +125,8 @@ class Backend:
             body |= {"prompt": prompt, "suffix": order.suffix}
         if order.stop:
             body["stop"] = list(order.stop)
+        if self.dialect != "suffix":  # hosted servers may refuse it, and are shown ungated
+            body["logprobs"] = 1
         if self.dialect == "ours":
             return body | {key: value for key, value in _extras(order).items() if value not in (None, [], "")}
         if self.model == "auto":
@@ -219,6 +221,29 @@ def _chunk(event: dict[str, Any]) -> Chunk:
         return Chunk("")
     choice = event["choices"][0]
     text, finish = choice.get("text") or "", choice.get("finish_reason")
+    tokens = _tokens(choice.get("logprobs"), text) if isinstance(text, str) else ()
     if not isinstance(text, str) or not isinstance(finish, str | None):
         raise TypeError(event)
-    return Chunk(text, finish, timings=event.get("timings") or {})
+    return Chunk(text, finish, tokens, event.get("timings") or {})
+
+
+def _tokens(told: object, text: str) -> tuple[tuple[int, float], ...]:
+    """Characters and log-probability of each token, from OpenAI's `logprobs`, or from llama.cpp's shape of it.
+
+    None where they do not make up `text`: then nothing is known of how sure the model was.
+    """
+    if not isinstance(told, dict):
+        return ()
+    if isinstance(content := told.get("content"), list):
+        told = {
+            "tokens": [it.get("token") for it in content if isinstance(it, dict)],
+            "token_logprobs": [it.get("logprob") for it in content if isinstance(it, dict)],
+        }
+    names, values = told.get("tokens"), told.get("token_logprobs")
+    if not (isinstance(names, list) and isinstance(values, list) and len(names) == len(values)):
+        return ()
+    if not all(isinstance(it, str) for it in names) or "".join(names) != text:
+        return ()
+    if not all(isinstance(it, int | float) and it <= 0.001 for it in values):
+        return ()
+    return tuple((len(name), min(float(value), 0.0)) for name, value in zip(names, values, strict=True))
