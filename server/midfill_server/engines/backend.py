@@ -52,6 +52,8 @@ class Order:
     context: tuple[str, ...] = ()
     """Other files' text, in the order of the prompt."""
     context_tokens: int | None = None
+    logprobs: bool = False
+    """Whether to tell how sure the model is of each token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class Backend:
             body |= {"prompt": prompt, "suffix": order.suffix}
         if order.stop:
             body["stop"] = list(order.stop)
-        if self.dialect != "suffix":  # hosted servers may refuse it, and are shown ungated
+        if order.logprobs and self.dialect != "suffix":  # hosted servers may refuse it, and are shown ungated
             body["logprobs"] = 1
         if self.dialect == "ours":
             return body | {key: value for key, value in _extras(order).items() if value not in (None, [], "")}
@@ -228,7 +230,7 @@ def _chunk(event: dict[str, Any]) -> Chunk:
 
 
 def _tokens(told: object, text: str) -> tuple[tuple[int, float], ...]:
-    """Characters and log-probability of each token, from OpenAI's `logprobs`, or from llama.cpp's shape of it.
+    """Characters and log-probability of each token, from OpenAI's `logprobs` or llama.cpp's shape of it.
 
     None where they do not make up `text`: then nothing is known of how sure the model was.
     """

@@ -140,5 +140,6 @@ def _order(ask: Ask) -> Order:
         prefix_tokens=ask.prefix_tokens,
         suffix_tokens=ask.suffix_tokens,
         background=ask.background,
+        logprobs=ask.confidence > 0,
         uri=ask.uri,
     )

@@ -42,7 +42,10 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "config not JSON": (lambda f: (f / "config.json").write_text("{"), "not valid JSON"),
     "config a list": (lambda f: (f / "config.json").write_text("[]"), "does not hold a JSON object"),
     "another architecture": (lambda f: edit(f, model_type="llama"), "describes a 'llama' model"),
-    "a key missing": (lambda f: edit(f, kv_lora_rank=...), "kv_lora_rank must be a whole number from 1 up, not None"),
+    "a key missing": (
+        lambda f: edit(f, kv_lora_rank=...),
+        "kv_lora_rank must be a whole number from 1 up, not None",
+    ),
     "a key of another type": (lambda f: edit(f, rms_norm_eps="x"), "rms_norm_eps must be a number, not 'x'"),
     "query LoRA": (lambda f: edit(f, q_lora_rank=64), "q_lora_rank = 64 is not supported"),
     "another rope": (lambda f: edit(f, rope_scaling={"type": "linear"}), "rope scaling 'linear'"),

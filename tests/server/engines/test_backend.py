@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from midfill_model import seam
 from midfill_model.process import wire
-from midfill_server.engines.backend import Backend, BackendError, Interrupted, Order, remote
+from midfill_server.engines.backend import Backend, BackendError, Interrupted, Order, _chunk, remote
 from midfill_server.engines.sse import Events
 
 from .server import Peer, event, serving
@@ -145,3 +145,25 @@ async def test_others_run_between_two_chunks_of_one_packet(tmp_path: Path) -> No
                 news.set()
         watcher.cancel()
     assert seen == ["a", "ab", "abc"]
+
+
+@pytest.mark.parametrize(
+    ("told", "tokens"),
+    [
+        ({"tokens": ["re", "turn"], "token_logprobs": [-0.5, 0]}, ((2, -0.5), (4, 0.0))),
+        (
+            {"content": [{"token": "re", "logprob": -0.5}, {"token": "turn", "logprob": -1}]},
+            ((2, -0.5), (4, -1.0)),
+        ),
+        ({"tokens": ["re"], "token_logprobs": [-0.5]}, ()),  # they are not the text
+        ({"tokens": ["re", "turn"], "token_logprobs": [-0.5]}, ()),
+        ({"tokens": ["return"], "token_logprobs": [None]}, ()),
+        ({"tokens": ["return"], "token_logprobs": [3.0]}, ()),
+        ({"tokens": "return"}, ()),
+        ({"content": ["return"]}, ()),
+        ([], ()),
+        (None, ()),
+    ],
+)
+def test_how_sure_the_model_was_is_read_or_nothing_is_known_of_it(told: object, tokens: object) -> None:
+    assert _chunk({"choices": [{"text": "return", "logprobs": told}]}).tokens == tokens
