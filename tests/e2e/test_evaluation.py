@@ -110,7 +110,7 @@ def test_replay_types_the_file_and_leaves_it_alone(own_folder: Path, code: Path)
         (["eval", "/nowhere.jsonl"], "cannot read /nowhere.jsonl"),
         (["eval", __file__], "line 1 is not JSON"),
         (["eval", "{empty}/empty.jsonl"], "holds no tasks"),
-        (["eval", "{empty}/other.jsonl"], "no text named task_id"),
+        (["eval", "{empty}/other.jsonl"], "lacks the text task_id"),
         (["eval", "--repo", "/nowhere"], "/nowhere is not a folder"),
         (["eval", "--repo", "{empty}"], "no holes found"),
         (["eval", "--repo", "{empty}", "--set", "debounceMs"], "is not KEY=VALUE"),
