@@ -100,3 +100,4 @@ async def test_typing_something_else_behind_the_cut_ends_it() -> None:
     await shown(completer, ask())
     type_on(completer, "total - ")
     await asyncio.wait_for(engine.closed.wait(), 5)
+    assert len(engine.orders) == 1
