@@ -24,7 +24,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
@@ -81,13 +81,16 @@ class ScriptedEngine:
         blame: Blame = "engine",
         status: int = 0,
         steps: int | None = None,
+        sure: Sequence[float] = (),
     ) -> Text:
         """From now on that text at that place.
+
+        `sure`: the probability of each token, for whoever asks; without it the engine is sure of all.
 
         `fails`: it ends in an error of that message. Before any token that is HTTP 503, or 400 if the request
         is to `blame`. `status`: no completion at all, but that HTTP status.
         """
-        text = Text(tokens, after, finish, fails, blame, status, steps, self.news)
+        text = Text(tokens, after, finish, fails, blame, status, steps, self.news, tuple(sure))
         with self.news:
             self._texts.append(text)
         return text

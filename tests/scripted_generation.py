@@ -1,5 +1,6 @@
 """What a scripted engine says, and when: texts, tickets, steps."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import torch
 from midfill_model import fim
 from midfill_model.generation.completion import Delta, Done, Emit, Failed, Loaded, Request, Ticket, Timings
 from midfill_model.generation.engine import State
+from midfill_model.generation.tokens import Shown
 
 Finish = Literal["stop", "length", "cancelled"]
 Blame = Literal["request", "engine"]
@@ -33,6 +35,11 @@ class Text:
     steps: int | None
     """Tokens that each completion may have sent by now; None: all, and the end."""
     news: threading.Condition = field(repr=False)
+    sure: tuple[float, ...] = ()
+    """The probability of each token; none: certain."""
+
+    def __post_init__(self) -> None:
+        assert len(self.sure) in (0, len(self.tokens)), "a probability for each token, or none"
 
     def step(self, n: int = 1) -> None:
         """Let `n` more tokens go; the end is a step, too."""
@@ -45,6 +52,11 @@ class Text:
         with self.news:
             self.steps = None
             self.news.notify_all()
+
+    def scored(self, rest: tuple[str, ...]) -> list[Shown]:
+        """The tokens that are left, with their log-probabilities."""
+        sure = self.sure or (1.0,) * len(self.tokens)
+        return [Shown(it, math.log(p)) for it, p in zip(rest, sure[len(sure) - len(rest) :], strict=True)]
 
     def rest(self, before: str) -> tuple[str, ...] | None:
         """The tokens that are left behind the text `before`; None: that is another place."""
@@ -139,18 +151,19 @@ class Generation:
             return Failed(self.state.message, "engine")
         text, tokens = self._text_for(call)
         allowed = tokens[: ticket.request.max_tokens]
-        for token in allowed:
+        for token in text.scored(tokens)[: len(allowed)]:
             if not ticket.wait(lambda: text.steps is None or n_sent < text.steps):  # noqa: B023
                 break
             n_sent += 1
-            call.sent += token
-            ticket.emit(Delta(token, Timings(completion_tokens=1) if n_sent == 1 else None))
-        timings = Timings(prompt_tokens=len(call.before.split()), completion_tokens=n_sent)
+            call.sent += token.text
+            timings = Timings(completion_tokens=1) if n_sent == 1 else None
+            ticket.emit(Delta(token.text, timings, (token,)))
+        whole = Timings(prompt_tokens=len(call.before.split()), completion_tokens=n_sent)
         if not ticket.wait(lambda: text.steps is None or n_sent < text.steps):
-            return Done("cancelled", timings)
+            return Done("cancelled", whole)
         if text.fails:
             return Failed(text.fails, text.blame)
-        return Done(text.finish if allowed == tokens else "length", timings)
+        return Done(text.finish if allowed == tokens else "length", whole)
 
 
 class _Ticket(Ticket):

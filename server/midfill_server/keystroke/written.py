@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from midfill_server.context import Window
 from midfill_server.keystroke.typed import rest_of, typed_since
-from midfill_server.trim import settled, trim, whole_lines
+from midfill_server.trim import settled, trim, trim_cut, whole_lines
 from midfill_server.trim.gate import Scored, sure_end, whole_end, worth_showing
 
 
@@ -45,14 +45,14 @@ class Written:
         typed = typed_since(self.window, now)
         if typed is None or (self.whole is None and not self.agrees(now)):
             return None
-        text, start = self.scored.text, len(typed)
+        text, start, before = self.scored.text, len(typed), self.window.line_start
         end = sure_end(self.scored, start, confidence) if text.startswith(typed) else None
         if end is not None:
-            item = trim(worth_showing(text, start, end), self.window)
+            item = trim_cut(worth_showing(text, start, end, before), self.window)
             return Shown(rest_of(item, self.window, now) or "", final=True)
         if self.whole is None:
             gated = confidence > 0 and self.scored.ends
-            sure = text[: whole_end(text, start, len(text))] if gated else text
+            sure = text[: whole_end(text, start, len(text), before)] if gated else text
             return Shown(rest_of(settled(sure, self.window), self.window, now, settled) or "", final=False)
         rest = rest_of(self.whole, self.window, now)
         return None if rest is None else Shown(rest, final=True)

@@ -22,7 +22,7 @@ from .repeats import certain, circles, lines_that_stand_there
 from .rest import before_tail, rest_of_line, tail_that_follows
 from .shape import is_complete, one_line_only, one_unit, whole_lines
 
-__all__ = ["FILTERS", "grammar", "is_final", "one_line_only", "settled", "trim", "whole_lines"]
+__all__ = ["FILTERS", "grammar", "is_final", "one_line_only", "settled", "trim", "trim_cut", "whole_lines"]
 
 Filter = Callable[[str, Window], str]
 
@@ -65,6 +65,19 @@ def trim(text: str, window: Window) -> str:
     """The part of `text` that can be inserted at the cursor, with \\n line ends; "" when nothing is left."""
     for apply in FILTERS:
         text = apply(text, window)
+    return text
+
+
+def trim_cut(text: str, window: Window) -> str:
+    """`trim` for a text that was cut off where the model stops being sure, at a line's end or within a line.
+
+    There it is only a beginning: whether it fits depends on what the user types next, and to close what is
+    open would be a guess.
+    """
+    if text.endswith("\n"):
+        return trim(text, window)
+    for apply in FILTERS:
+        text = text if apply is fitting else apply(text, window)
     return text
 
 

@@ -17,14 +17,19 @@ _UNFINISHED = re.compile(
     r"|(?<![\w.])(?:and|or|not|in|is|if|else|elif|return|import|from|as|new|await|const|let|var|func|fn|def|class)"
     r")\Z"
 )
-_QUOTES = re.compile(r"\\.|[\"'`]")
+_QUOTES = ('"""', "'''", '"', "'", "`")
+_CLOSER = {"(": ")", "[": "]", "{": "}"}
+_SIGNS = re.compile(
+    r"\\.|[A-Za-z]'(?:s|t|d|m|re|ve|ll)\b"  # escaped; an apostrophe
+    r"|\"\"\"|'''|[\"'`()\[\]{}]"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
     """A text and how sure the model was of it: where its tokens end, in characters; their log-probabilities.
 
-    Without tokens nothing is known of how sure it was, and nothing is gated.
+    Where they do not make up the text, nothing is known of how sure it was, and nothing is gated.
     """
 
     text: str = ""
@@ -33,11 +38,14 @@ class Scored:
 
     def then(self, text: str, tokens: tuple[tuple[int, float], ...] = ()) -> "Scored":
         """With `text` behind it; `tokens`: characters of each of its tokens, and the log-probability."""
+        whole = self.text + text
+        if bool(self.text) > bool(self.ends) or sum(length for length, _ in tokens) != len(text):
+            return Scored(whole)
         ends, at = list(self.ends), len(self.text)
         for length, _ in tokens:
             at += length
             ends.append(at)
-        return Scored(self.text + text, tuple(ends), self.logprobs + tuple(it for _, it in tokens))
+        return Scored(whole, tuple(ends), self.logprobs + tuple(it for _, it in tokens))
 
 
 def sure_end(scored: Scored, start: int, confidence: float) -> int | None:
@@ -57,24 +65,27 @@ def sure_end(scored: Scored, start: int, confidence: float) -> int | None:
     return None
 
 
-def worth_showing(text: str, start: int, end: int) -> str:
-    """The beginning of `text` to show: up to `start`, and what is sure up to `end` if it is worth a look."""
-    end = whole_end(text, start, end)
+def worth_showing(text: str, start: int, end: int, before: str = "") -> str:
+    """The beginning of `text` to show: up to `start`, and what is sure up to `end` if it is worth a look.
+
+    `before`: the cursor's line up to where `text` begins.
+    """
+    end = whole_end(text, start, end, before)
     return text[:end] if len(text[start:end].strip()) >= _LEAST else text[:start]
 
 
-def whole_end(text: str, start: int, end: int) -> int:
+def whole_end(text: str, start: int, end: int, before: str = "") -> int:
     """The last place up to `end`, where the text is cut off, that leaves nothing half.
 
-    No line of a block, no name, no string, no operator without its operand. At the text's very end, where
-    it still grows, a name may go on.
+    No line of a block, no name, no operator without its operand; no string and no bracket that nothing
+    closes, for what would close it is not sure. At the text's very end, where it still grows, a name may go on.
     """
     if (lines := text.rfind("\n", start, end)) >= 0 and text[start:lines].strip():
-        end = lines + 1  # each further line has to earn its place
-    elif end == len(text) or _in_word(text, end):
+        return lines + 1  # each further line has to earn its place
+    if end == len(text) or _in_word(text, end):
         end = start + len(re.sub(r"\w+\Z", "", text[start:end]))
-    if (quote := _open_quote(text[start:end])) is not None:
-        end = start + quote
+    if (opener := _left_open(before + text[:start], text[start:end])) is not None:
+        end = start + opener
     while found := _UNFINISHED.search(text, start, end):
         end = found.start()
     return end
@@ -84,13 +95,23 @@ def _in_word(text: str, place: int) -> bool:
     return 0 < place < len(text) and bool(re.match(r"\w\w", text[place - 1 : place + 1]))
 
 
-def _open_quote(text: str) -> int | None:
-    """Where a string of one line begins that the text leaves open."""
-    line = text.rfind("\n") + 1
-    opened: tuple[int, str] | None = None
-    for found in _QUOTES.finditer(text, line):
-        if opened is None and found[0] in "\"'`":
-            opened = found.start(), found[0]
-        elif opened is not None and found[0] == opened[1]:
-            opened = None
-    return None if opened is None else opened[0]
+def _left_open(before: str, text: str) -> int | None:
+    """Where the first string or bracket begins in `text` that is still open at its end.
+
+    `before` tells what is open already, on its last line.
+    """
+    before = before.rpartition("\n")[2]
+    opened: list[tuple[int, str]] = []
+    quote: tuple[int, str] | None = None
+    for found in _SIGNS.finditer(before + text):
+        sign = found[0]
+        if quote is not None:
+            quote = None if sign == quote[1] else quote
+        elif sign in _QUOTES:
+            quote = found.start(), sign
+        elif sign in _CLOSER:
+            opened.append((found.start(), _CLOSER[sign]))
+        elif opened and opened[-1][1] == sign:
+            opened.pop()
+    starts = [start - len(before) for start, _ in opened + ([quote] if quote else [])]
+    return min((start for start in starts if start >= 0), default=None)

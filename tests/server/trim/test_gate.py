@@ -40,7 +40,12 @@ def gated(text: Scored, start: int, confidence: float) -> tuple[str, bool]:
         ("a· and‖ b", ""),  # one character is not worth a glance
         ("total· and‖ tax", "total"),
         ("print·(·\"hel‖lo\"·)", "print"),
-        ("print·(·\"hello\"‖,· end)", 'print("hello"'),
+        ("print·(·\"hello\"‖,· end)", "print"),  # what would close it is not sure
+        ("print·(·\"hello\"·)·\n‖x", 'print("hello")'),
+        ("print·(·[1, 2]·, {·3: 4}·)‖ or", "print([1, 2], {3: 4})"),
+        ('\"\"\"·Count·s‖ up', ""),  # ends within a name, and within a string
+        ('\"\"\"·Counts.·\"\"\"‖ up', '\"\"\"Counts.\"\"\"'),
+        ("# don't· count‖ down", "# don't count"),
         ("total· +=· 1\n‖    return", "total += 1"),
         ("total· +=· 1\n    return‖ total", "total += 1"),
         ("total· +=· 1\n    return· total\n‖x", "total += 1\n    return total"),
@@ -50,6 +55,23 @@ def gated(text: Scored, start: int, confidence: float) -> tuple[str, bool]:
 )  # fmt: skip
 def test_what_is_worth_showing(drawn: str, shown: str) -> None:
     assert gated(scored(drawn), 0, 0.5) == (shown, "‖" in drawn)
+
+
+@pytest.mark.parametrize(
+    ("before", "drawn", "shown"),
+    [
+        ("print(", "first·, second·)‖ or", "first, second)"),  # closes what is open
+        ("print(", "first·, second‖ or", "first, second"),
+        ('print("', 'a b·=·c·"·, end·=·f(‖x', 'a b=c", end=f'),
+        ("x = f(y)\nprint(", "first·(a‖, b", "first"),
+        ("it's\nx = ", "'a'·, b‖, c", "'a', b"),
+    ],
+)
+def test_what_is_open_already_may_stay_open(before: str, drawn: str, shown: str) -> None:
+    text = scored(drawn)
+    end = sure_end(text, 0, 0.5)
+    assert end is not None
+    assert worth_showing(text.text, 0, end, before) == shown
 
 
 def test_many_small_doubts_are_one_large_one() -> None:
