@@ -32,7 +32,7 @@ class Settings:
     """The longest wait after a key before the model is asked; shorter, or none, where that pays."""
     prefetch: Prefetch = "auto"
     """Ask for what follows an item while it is read; auto: where the engine of this machine has a GPU."""
-    confidence: float = 0.5
+    confidence: float = 0.55
     """How probable ghost text has to be, from 0 to 1: it ends where the model is less sure; 0 shows all."""
     max_tokens: int = 64
     """The longest completion."""

@@ -164,7 +164,10 @@ class Detokenizer:
 
 
 class StopStrings:
-    """Passes text on up to the first stop string; what may become one is held back."""
+    """Passes text on up to the stop string that is complete first; what may become one is held back.
+
+    Of two that end at one place the longer one counts. So the outcome does not depend on how a text is split.
+    """
 
     def __init__(self, stops: tuple[str, ...]) -> None:
         self._stops = stops
@@ -173,10 +176,10 @@ class StopStrings:
     def push(self, text: str) -> tuple[str, bool]:
         """The text that is safe to show, and whether a stop string was met (nothing may follow then)."""
         text = self._held + text
-        hits = [at for stop in self._stops if (at := text.find(stop)) >= 0]
+        hits = [(at + len(stop), at) for stop in self._stops if (at := text.find(stop)) >= 0]
         if hits:
             self._held = ""
-            return text[: min(hits)], True
+            return text[: min(hits)[1]], True
         n_held = max((_overlap(text, stop) for stop in self._stops), default=0)
         self._held = text[len(text) - n_held :]
         return text[: len(text) - n_held], False

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from midfill_server.context import Window
 from midfill_server.keystroke.typed import rest_of, typed_since
 from midfill_server.trim import settled, trim, trim_cut, whole_lines
-from midfill_server.trim.gate import Scored, sure_end, whole_end, worth_showing
+from midfill_server.trim.gate import Part, Scored, worth_showing
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +45,18 @@ class Written:
         typed = typed_since(self.window, now)
         if typed is None or (self.whole is None and not self.agrees(now)):
             return None
-        text, start, before = self.scored.text, len(typed), self.window.line_start
-        end = sure_end(self.scored, start, confidence) if text.startswith(typed) else None
-        if end is not None:
-            item = trim_cut(worth_showing(text, start, end, before), self.window)
+        part = self._worth_showing(typed, confidence)
+        if part.final and part.end < len(self.scored.text):
+            item = trim_cut(self.scored.text[: part.end], self.window)
             return Shown(rest_of(item, self.window, now) or "", final=True)
         if self.whole is None:
-            gated = confidence > 0 and self.scored.ends
-            sure = text[: whole_end(text, start, len(text), before)] if gated else text
-            return Shown(rest_of(settled(sure, self.window), self.window, now, settled) or "", final=False)
+            growing = settled(self.scored.text[: part.end], self.window)
+            return Shown(rest_of(growing, self.window, now, settled) or "", final=False)
         rest = rest_of(self.whole, self.window, now)
         return None if rest is None else Shown(rest, final=True)
+
+    def _worth_showing(self, typed: str, confidence: float) -> Part:
+        text, ended = self.scored.text, self.whole is not None
+        if not text.startswith(typed):  # but what closes it, or faster than it is written
+            return Part(len(text), final=ended)
+        return worth_showing(self.scored, len(typed), confidence, self.window.line_start, ended)

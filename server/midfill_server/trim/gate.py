@@ -1,15 +1,20 @@
 """How much of what the model wrote is probably right: (text, how sure) -> the part worth showing. Pure.
 
-The joint probability of the tokens says whether a text is right, whatever the model. So ghost text ends
-before the token that takes the product of its tokens' probabilities below `confidence`. No factor is above
-1: what is worth showing of a growing text stays so, and grows.
+The joint probability of a text's tokens says whether it is right, whatever the model. To show n characters
+of joint probability p gains n (p - confidence): right ones are worth something, wrong ones cost, and the
+confidence says how much. Shown is the beginning that gains most; nothing, where none gains. A line that is
+complete needs less: it is read as one thing, and accepted with one key.
+
+No factor is above 1, so what is worth showing of a growing text stays so, and grows. As the user types it,
+what is left of it gains more, and the longer the more: it does not shrink either.
 """
 
 import math
 import re
 from dataclasses import dataclass
 
-_LEAST = 2  # characters: a single one is as fast to type as to read
+LEAST = 2  # characters of a cut text: a single one is as fast to type as to read
+COMPLETE = 0.6  # of the confidence is enough for whole lines
 
 _UNFINISHED = re.compile(
     r"(?:[^\S\n]+"  # blanks
@@ -48,47 +53,68 @@ class Scored:
         return Scored(whole, tuple(ends), self.logprobs + tuple(it for _, it in tokens))
 
 
-def sure_end(scored: Scored, start: int, confidence: float) -> int | None:
-    """Up to where the text behind `start` is probable enough, at a token's end; None when all of it is.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The beginning of a text that is worth showing."""
 
-    A token that `start` divides counts by the part behind it.
+    end: int
+    final: bool
+    """Whether that stays so, whatever follows."""
+
+
+def worth_showing(
+    scored: Scored, start: int, confidence: float, before: str = "", ended: bool = True
+) -> Part:
+    """What to show behind `start`, up to where the user has typed it.
+
+    A token that `start` divides counts by the part behind it. `before`: the cursor's line up to where the
+    text begins. `ended`: nothing follows the text.
     """
-    if confidence <= 0:
-        return None
-    joint, floor, begin = 0.0, math.log(confidence), 0
+    text = scored.text
+    if confidence <= 0 or not scored.ends:
+        return Part(len(text), final=ended)
+    best, best_gain, joint, begin = start, 0.0, 0.0, 0
     for end, logprob in zip(scored.ends, scored.logprobs, strict=True):
         if end > start:
             joint += logprob * (end - max(begin, start)) / (end - begin)
-            if joint < floor:
-                return max(begin, start)
+            likely = math.exp(joint)
+            if likely < confidence * COMPLETE:
+                return Part(best, final=True)
+            if (end - start) * (likely - confidence * COMPLETE) > best_gain:
+                cut, complete = _candidate(text, start, end, before, ended)
+                length = len(text[start:cut].strip())
+                gain = length * (likely - confidence * (COMPLETE if complete else 1.0))
+                if gain > best_gain and (length >= LEAST or complete):
+                    best, best_gain = cut, gain
         begin = end
-    return None
+    return Part(best, final=ended)
 
 
-def worth_showing(text: str, start: int, end: int, before: str = "") -> str:
-    """The beginning of `text` to show: up to `start`, and what is sure up to `end` if it is worth a look.
-
-    `before`: the cursor's line up to where `text` begins.
-    """
-    end = whole_end(text, start, end, before)
-    return text[:end] if len(text[start:end].strip()) >= _LEAST else text[:start]
+def _candidate(text: str, start: int, end: int, before: str, ended: bool) -> tuple[int, bool]:
+    """Where to cut so that nothing is half, at `end` or before it; whether that leaves whole lines."""
+    if ended and end == len(text):
+        return end, True
+    if text.startswith("\n", end) and text[start:end].strip():
+        return end + 1, True
+    cut = whole_end(text, start, end, before)
+    return cut, text.endswith("\n", start, cut)
 
 
 def whole_end(text: str, start: int, end: int, before: str = "") -> int:
-    """The last place up to `end`, where the text is cut off, that leaves nothing half.
+    """The last place up to `end`, where the text is cut off, that leaves nothing half; `start` at least.
 
     No line of a block, no name, no operator without its operand; no string and no bracket that nothing
-    closes, for what would close it is not sure. At the text's very end, where it still grows, a name may go on.
+    closes, for what would close it is not sure. At the text's end, where it still grows, a name may go on.
     """
     if (lines := text.rfind("\n", start, end)) >= 0 and text[start:lines].strip():
         return lines + 1  # each further line has to earn its place
     if end == len(text) or _in_word(text, end):
-        end = start + len(re.sub(r"\w+\Z", "", text[start:end]))
+        end = len(re.sub(r"\w+\Z", "", text[:end]))
     if (opener := _left_open(before + text[:start], text[start:end])) is not None:
         end = start + opener
-    while found := _UNFINISHED.search(text, start, end):
+    while found := _UNFINISHED.search(text, 0, end):
         end = found.start()
-    return end
+    return max(start, end)
 
 
 def _in_word(text: str, place: int) -> bool:

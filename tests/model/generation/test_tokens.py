@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from midfill_model import fim
@@ -147,6 +147,8 @@ def test_unfinished_characters_are_held_back(tiny_folder: Path) -> None:
     st.lists(st.text("ab;\n", max_size=4), max_size=8),
     st.lists(st.text("ab;\n", min_size=1, max_size=3), max_size=3),
 )
+@example(["a\n", "\n"], ["\n", "a\n\n"])
+@example(["a\n\n"], ["\n", "a\n\n"])
 def test_no_part_of_a_stop_string_leaks(pieces: list[str], stops: list[str]) -> None:
     scanner, shown, stopped = StopStrings(tuple(stops)), "", False
     for piece in pieces:
@@ -155,9 +157,13 @@ def test_no_part_of_a_stop_string_leaks(pieces: list[str], stops: list[str]) -> 
         if stopped:
             break
     whole = "".join(pieces)
-    ends = [whole.find(stop) for stop in stops if stop in whole]
+    ends = [n for n in range(len(whole) + 1) if whole[:n].endswith(tuple(stops))]
     assert stopped == bool(ends)
-    assert shown + ("" if stopped else scanner.finish()) == whole[: min(ends, default=len(whole))]
+    wanted = whole
+    if ends:  # where the first one is complete; there the longest
+        before = whole[: ends[0]]
+        wanted = min((before.removesuffix(stop) for stop in stops), key=len)
+    assert shown + ("" if stopped else scanner.finish()) == wanted
 
 
 BYTES = list(BYTE_OF.values())

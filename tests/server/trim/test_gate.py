@@ -1,12 +1,13 @@
 """The gate, drawn: `‖` ends what is sure, and the texts are cut into tokens at `·`."""
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midfill_server.trim.gate import Scored, sure_end, whole_end, worth_showing
+from midfill_server.trim.gate import LEAST, Scored, worth_showing
 
 SURE, UNSURE = math.log(0.99), math.log(0.2)
 
@@ -20,12 +21,10 @@ def scored(drawn: str) -> Scored:
     return Scored().then(text, tuple((len(piece), logprob) for piece, logprob in tokens))
 
 
-def gated(text: Scored, start: int, confidence: float) -> tuple[str, bool]:
-    """(what is shown behind `start`, whether something was cut off)."""
-    end = sure_end(text, start, confidence)
-    return (
-        (text.text, False) if end is None else (worth_showing(text.text, start, end)[start:].rstrip(), True)
-    )
+def gated(text: Scored, start: int = 0, confidence: float = 0.5, before: str = "") -> tuple[str, bool]:
+    """(what is shown behind `start`, whether something was cut off)"""
+    end = worth_showing(text, start, confidence, before).end
+    return text.text[start:end].rstrip(), end < len(text.text)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +53,7 @@ def gated(text: Scored, start: int, confidence: float) -> tuple[str, bool]:
     ],
 )  # fmt: skip
 def test_what_is_worth_showing(drawn: str, shown: str) -> None:
-    assert gated(scored(drawn), 0, 0.5) == (shown, "‖" in drawn)
+    assert gated(scored(drawn)) == (shown, "‖" in drawn)
 
 
 @pytest.mark.parametrize(
@@ -68,34 +67,51 @@ def test_what_is_worth_showing(drawn: str, shown: str) -> None:
     ],
 )
 def test_what_is_open_already_may_stay_open(before: str, drawn: str, shown: str) -> None:
-    text = scored(drawn)
-    end = sure_end(text, 0, 0.5)
-    assert end is not None
-    assert worth_showing(text.text, 0, end, before) == shown
+    assert gated(scored(drawn), before=before)[0] == shown
+
+
+def doubtful(*tokens: tuple[str, float]) -> Scored:
+    return Scored().then("".join(t for t, _ in tokens), tuple((len(t), math.log(p)) for t, p in tokens))
 
 
 def test_many_small_doubts_are_one_large_one() -> None:
-    text = Scored().then("a b c d e f", tuple((n, math.log(0.8)) for n in (1, 2, 2, 2, 2, 2)))
-    assert sure_end(text, 0, 0.5) == 5  # 0.8 ** 4 < 0.5
-    assert sure_end(text, 0, 0.1) is None
+    text = doubtful(*((f"a{n} ", 0.8) for n in range(6)))
+    assert gated(text, 0, 0.7) == ("a0", True)  # 0.8 ** 2 < 0.7
+    assert gated(text, 0, 0.1)[0].startswith("a0 a1")
+
+
+def test_a_little_that_is_sure_gains_more_than_much_that_is_hardly_so() -> None:
+    assert gated(doubtful(("total", 0.95), (" tax", 0.55), (" or", 0.1))) == ("total", True)
+    assert gated(doubtful(("total", 0.95), (" tax", 0.85), (" or", 0.1))) == ("total tax", True)
+
+
+def test_a_whole_line_needs_less() -> None:
+    assert gated(doubtful(("total tax", 0.45))) == ("total tax", False)
+    assert gated(doubtful(("total tax", 0.45), ("\n", 0.3), ("x", 0.1))) == ("total tax", True)
+    assert gated(doubtful(("total tax", 0.45), (" and", 0.1))) == ("", True)
 
 
 def test_what_was_typed_is_sure() -> None:
     """Typed past the cut, the rest is measured from there."""
     text = scored("return‖ total·.of·(x)")
-    assert gated(text, 0, 0.1) == ("return total", True)
     assert gated(text, len("return total"), 0.1) == (".of", True)
-    assert gated(text, len("return total.of"), 0.1)[1] is False
+    assert gated(text, len("return total.of"), 0.1) == ("(x)", False)
 
 
 def test_half_of_a_token_counts_half() -> None:
-    text = Scored().then("abcd", ((4, math.log(0.25)),))
-    assert sure_end(text, 0, 0.4) == 0
-    assert sure_end(text, 2, 0.4) is None
+    text = doubtful(("abcd", 0.25))
+    assert gated(text, 0, 0.6) == ("", True)
+    assert gated(text, 2, 0.6) == ("cd", False)
 
 
 def test_without_probabilities_nothing_is_gated() -> None:
     assert gated(Scored("return total"), 0, 0.99) == ("return total", False)
+
+
+def test_probabilities_that_do_not_make_up_the_text_are_none() -> None:
+    text = Scored().then("return", ((6, -9.0),)).then(" total").then(" + 1", ((4, -9.0),))
+    assert text == Scored("return total + 1")
+    assert Scored().then("return", ((5, -9.0),)) == Scored("return")
 
 
 def test_explicit_requests_show_all() -> None:
@@ -104,24 +120,27 @@ def test_explicit_requests_show_all() -> None:
 
 words = st.lists(
     st.tuples(st.sampled_from(["foo", "(", ")", " ", "\n", '"', ".", "bar1", " = ", "and ", "\n    "]),
-              st.floats(-3, 0)),
+              st.floats(0.4, 1)),
     max_size=12,
 )  # fmt: skip
 
 
-@given(words, st.floats(0.05, 0.95), st.integers(0, 8))
-def test_less_confidence_shows_no_less_and_a_longer_text_no_less(
-    tokens: list[tuple[str, float]], confidence: float, n: int
+@given(words, st.floats(0.05, 0.95))
+def test_what_is_worth_showing_grows_with_the_text(
+    tokens: list[tuple[str, float]], confidence: float
 ) -> None:
-    def of(some: list[tuple[str, float]]) -> Scored:
-        return Scored().then("".join(t for t, _ in some), tuple((len(t), p) for t, p in some))
+    parts = [worth_showing(doubtful(*tokens[:n]), 0, confidence, ended=False) for n in range(len(tokens) + 1)]
+    parts.append(worth_showing(doubtful(*tokens), 0, confidence))
+    for earlier, later in pairwise(parts):
+        assert later.end >= earlier.end
+        assert not earlier.final or earlier == later
 
-    whole = of(tokens)
-    ends = [whole_end(whole.text[:m], 0, m) for m in range(len(whole.text) + 1)]
-    assert ends == sorted(ends)  # what is shown of it while it grows
-    bold, careful = gated(whole, 0, confidence / 2)[0], gated(whole, 0, confidence)[0]
-    assert bold.startswith(careful) or not careful
-    cut_early = gated(of(tokens[:n]), 0, confidence)
-    if cut_early[1]:
-        assert gated(whole, 0, confidence)[1]
-    assert whole.text.startswith(careful)
+
+@given(words, st.floats(0.05, 0.95), st.integers(0, 30))
+def test_it_does_not_shrink_while_it_is_typed(
+    tokens: list[tuple[str, float]], confidence: float, typed: int
+) -> None:
+    text = doubtful(*tokens)
+    at_first = worth_showing(text, 0, confidence).end
+    if "\n" not in text.text[:typed] and typed < at_first and len(text.text[typed:at_first].strip()) >= LEAST:
+        assert worth_showing(text, typed, confidence).end >= at_first
