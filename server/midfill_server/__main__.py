@@ -43,10 +43,11 @@ def _run(argv: list[str]) -> int:
 
 def _known_failure(error: Exception) -> str | None:
     """The sentence for what a command may raise; None for a fault of ours, which needs its traceback."""
+    from midfill_model.seam import RuntimeFolderError
     from midfill_server.engines.backend import BackendError
     from midfill_server.statistics import StatisticsError
 
-    if isinstance(error, BackendError | StatisticsError):
+    if isinstance(error, BackendError | StatisticsError | RuntimeFolderError):
         return str(error)
     if isinstance(error, ConnectionError):
         return "the language server stopped; run `midfill serve` on its own to see why"
@@ -101,6 +102,17 @@ def stop(_: Namespace) -> int:
 
     print(asyncio.run(status_command.stop()))
     return 0
+
+
+def why(options: Namespace) -> int:
+    from midfill_server.editor.why import last_requests
+
+    lines = last_requests()
+    for line in lines if options.all else lines[-1:]:
+        print(line)
+    return (
+        0 if lines else complain("no open editor has asked for ghost text yet; type in one, then try again")
+    )
 
 
 def engine(argv: list[str]) -> int:
@@ -175,6 +187,10 @@ def parser() -> Parser:
     )
     instead.add_argument("--forget", action="store_true", help="delete those statistics")
     it.set_defaults(run=status)
+
+    it = commands.add_parser("why", help="say what became of the last request for ghost text, in any editor")
+    it.add_argument("--all", action="store_true", help="of the last 50")
+    it.set_defaults(run=why)
 
     commands.add_parser("stop", help="stop the engine").set_defaults(run=stop)
     for name, what in (

@@ -24,16 +24,16 @@ from midfill_server.editor.documents import Document, Documents
 from midfill_server.editor.ghost_text import GhostText, menu_item, rest_of_selection
 from midfill_server.editor.offers import Offers
 from midfill_server.editor.protocol import InlineCompletionParams, LanguageServer, log_without_text
+from midfill_server.editor.why import WhyFile
 from midfill_server.engines.backend import BackendError, Chunk, Order
 from midfill_server.engines.choice import Choice
 from midfill_server.keystroke.complete import Completer
 from midfill_server.keystroke.flight import Ask
+from midfill_server.keystroke.story import Stories, Story
 from midfill_server.keystroke.typed import cursors_after
 from midfill_server.settings import Settings, read_settings
 from midfill_server.statistics import Statistics
 from midfill_server.trim import grammar
-
-WRITE_SECONDS = 60.0  # how often the statistics are written
 
 
 async def inline_completion(ls: Server, params: InlineCompletionParams) -> lsp.InlineCompletionList:
@@ -107,7 +107,7 @@ def initialized(ls: Server, _: lsp.InitializedParams) -> None:
     window, workspace = ls.client_capabilities.window, ls.client_capabilities.workspace
     ls.announce.begin(shows_progress=bool(window and window.work_done_progress))
     ls.complain()
-    ls.keep_statistics()
+    ls.keeping = asyncio.create_task(ls.statistics.keep())
     if workspace and (it := workspace.did_change_configuration) and it.dynamic_registration:
         options = lsp.DidChangeConfigurationRegistrationOptions(section="midfill")
         registration = lsp.Registration("midfill", lsp.WORKSPACE_DID_CHANGE_CONFIGURATION, options)
@@ -130,6 +130,7 @@ def shutdown(ls: Server, _: None) -> None:
     ls.completer.forget()
     ls.engine.close()
     ls.statistics.write(ls.statistics.take())
+    ls.why.close()
 
 
 class Server(LanguageServer):
@@ -146,9 +147,11 @@ class Server(LanguageServer):
         self.announce = Announcer(self)
         self.engine = Choice(self.announce.status)
         self.surroundings = Surroundings()
-        self.completer = Completer(self._stream, self.statistics.time)
+        self.completer = Completer(self._stream)
+        self.stories = Stories()
+        self.why = WhyFile(self.stories.lines)
         self._complaints: list[str] = []
-        self._writing: asyncio.Task[None] | None = None
+        self.keeping: asyncio.Task[None] | None = None
         for method, handler, options in FEATURES:
             self.feature(method, options)(handler)
         for method, handler in requests.FEATURES + copilot.FEATURES:
@@ -170,25 +173,48 @@ class Server(LanguageServer):
         Its lines end with "\n" in every file: editors with ghost text give a file's lines their own ends, and
         Neovim would put a "\r" into the line.
         """
+        name = uri.rpartition("/")[2]
+        with self.stories.of(f"{name}:{position.line + 1}:{position.character + 1}") as story:
+            try:
+                text = await self._answer(uri, position, explicit, grow, chosen, story)
+            except Unsuitable as reason:
+                story.ending = f"the document is {reason}"
+                self.announce.note_once(f"No completion in {uri}: it is {reason}")
+            except BackendError as error:  # the user has been told
+                story.ending = str(error)
+            else:
+                for kind, seconds in story.latencies():
+                    self.statistics.time(kind, seconds)
+                return text
+            finally:
+                self.why.touch()
+        return ""
+
+    async def _answer(
+        self,
+        uri: str,
+        position: lsp.Position,
+        explicit: bool,
+        grow: Callable[[str], None],
+        chosen: str,
+        story: Story,
+    ) -> str:
+        """Raises Unsuitable, BackendError, and CancelledError."""
         document = self.documents.get(uri)
         if not self.engine.answers:
+            story.ending = "Midfill is paused, or switched off"
             return ""
         if document is None:
+            story.ending = "the editor has not opened the document"
             self.announce.note_once(f"No completion in {uri}: the editor has not opened it")
             return ""
-        try:
-            line, index = document.locate(position, self.documents.encoding)
-            window = self.window(document, (line, index))
-            self._look_around(uri, line, window)
-            window = replace(window, prefix=window.prefix + chosen)
-            ask = self._ask(uri, window, explicit, len(chosen))
-            text = await self.completer.complete(ask, lambda text: grow(chosen + text))
-            return text and chosen + text
-        except Unsuitable as reason:
-            self.announce.note_once(f"No completion in {uri}: it is {reason}")
-        except BackendError:
-            pass  # the user has been told
-        return ""
+        line, index = document.locate(position, self.documents.encoding)
+        window = self.window(document, (line, index))
+        self._look_around(uri, line, window)
+        window = replace(window, prefix=window.prefix + chosen)
+        ask = self._ask(uri, window, explicit, len(chosen))
+        text = await self.completer.complete(ask, lambda text: grow(chosen + text), story)
+        return text and chosen + text
 
     def window(self, document: Document, place: tuple[int, int]) -> Window:
         """Raises Unsuitable."""
@@ -226,15 +252,6 @@ class Server(LanguageServer):
         """One message for everything that is wrong in the settings."""
         if self._complaints:
             self.announce.warn_once("; ".join(self._complaints) + " (the default is used)")
-
-    def keep_statistics(self) -> None:
-        """Write them from time to time, from now on."""
-        self._writing = asyncio.create_task(self._write_statistics())
-
-    async def _write_statistics(self) -> None:
-        while True:
-            await asyncio.sleep(WRITE_SECONDS)
-            await asyncio.to_thread(self.statistics.write, self.statistics.take())
 
     def _text_of(self, uri: str) -> str | None:
         document = self.documents.get(uri)

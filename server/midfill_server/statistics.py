@@ -5,6 +5,7 @@ No text, no file name, no time of day is in it. All windows add to the same file
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import os
@@ -23,7 +24,7 @@ EVENTS = ("offered", "shown", "accepted", "partlyAccepted", "kept", "changed")
 LATENCIES = ("known", "first", "whole")
 """Answers that were known; the first text of new ones; and all of it."""
 
-LOCK_SECONDS = 2.0
+LOCK_SECONDS, WRITE_SECONDS = 2.0, 60.0
 
 _STEPS = 4  # buckets for each doubling: a percentile is right to 9 %
 _BUCKETS = 15 * _STEPS  # from 1 ms to 33 s
@@ -83,6 +84,12 @@ class Statistics:
         if self.on:
             self._new.time(kind, seconds)
 
+    async def keep(self) -> None:
+        """Write from time to time, for ever."""
+        while True:
+            await asyncio.sleep(WRITE_SECONDS)
+            await asyncio.to_thread(self.write, self.take())
+
     def take(self) -> Tally:
         """What is new; it is no longer here then."""
         new, self._new = self._new, Tally()
@@ -104,7 +111,7 @@ class Statistics:
                     return
                 with suppress(StatisticsError):
                     new.add(read())
-                _replace(folder / FILE, json.dumps(new.as_json()))
+                seam.write_private(folder / FILE, json.dumps(new.as_json()))
                 self._in_file = True
 
 
@@ -202,15 +209,3 @@ def _number(value: object) -> int:
     if type(value) is not int or value < 0:
         raise ValueError
     return value
-
-
-def _replace(path: Path, text: str) -> None:
-    """Whole or not at all, and readable for this user alone."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(new, path)
-    except OSError:
-        new.unlink(missing_ok=True)
-        raise

@@ -1,7 +1,7 @@
 -- What Midfill adds to vim.lsp.inline_completion: acceptance by parts, a status, and the command :Midfill.
 local M = {}
 
-M.subcommands = { 'log', 'pause', 'restart', 'resume', 'status' }
+M.subcommands = { 'log', 'pause', 'restart', 'resume', 'status', 'why' }
 
 local statuses = {} ---@type table<integer, table> by client id
 
@@ -105,6 +105,16 @@ local function in_words(status)
   return 'Midfill: ' .. state .. model .. accepted .. message
 end
 
+---@param name string of the request
+---@param answer table
+---@return string
+local function told(name, answer)
+  if name == 'why' then
+    return 'Midfill: ' .. (answer.requests[#answer.requests] or 'nothing was asked yet; type in a file, then try again')
+  end
+  return in_words(answer)
+end
+
 ---`:Midfill NAME`
 ---@param name string
 function M.run(name)
@@ -123,8 +133,8 @@ function M.run(name)
     vim.notify(mend, vim.log.levels.WARN)
   end
   for _, client in ipairs(clients) do
-    client:request('midfill/' .. name, nil, function(err, status)
-      vim.notify(err and err.message or in_words(status), err and vim.log.levels.ERROR or vim.log.levels.INFO)
+    client:request('midfill/' .. name, nil, function(err, answer)
+      vim.notify(err and err.message or told(name, answer), err and vim.log.levels.ERROR or vim.log.levels.INFO)
     end)
   end
 end

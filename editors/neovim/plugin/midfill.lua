@@ -12,7 +12,7 @@ vim.api.nvim_create_user_command('Midfill', function(command)
   require('midfill').run(command.args)
 end, {
   nargs = 1,
-  desc = 'Pause or resume Midfill, restart its engine, show its status or its log',
+  desc = 'Pause or resume Midfill, restart its engine, show its status or its log, say why there is no ghost text',
   complete = function(typed)
     return vim.tbl_filter(function(name)
       return vim.startswith(name, typed)

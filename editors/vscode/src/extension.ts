@@ -20,6 +20,7 @@ export function activate(context: vscode.ExtensionContext): void {
     command('midfill.pause', () => it.request('midfill/pause')),
     command('midfill.resume', () => it.request('midfill/resume')),
     command('midfill.restart', () => it.request('midfill/restart')),
+    command('midfill.why', () => it.why()),
     command('midfill.switchModel', () => switchModel(it)),
     command('midfill.showLog', () => log.show()),
     vscode.workspace.onDidGrantWorkspaceTrust(() => it.status.state === 'missing' && it.start()),

@@ -80,6 +80,18 @@ export class Server implements vscode.Disposable {
     else await this.start();
   }
 
+  /** What became of the last request for ghost text; all of them on demand. */
+  async why(): Promise<void> {
+    await this.started;
+    if (!this.client?.isRunning()) return this.start();
+    const { requests } = await this.client.sendRequest<{ requests: string[] }>('midfill/why');
+    const last = requests.at(-1) ?? 'nothing was asked in this window yet; type in a file, then try again';
+    const all = 'Show the Last Ones';
+    if ((await vscode.window.showInformationMessage(`Midfill: ${last}`, all)) !== all) return;
+    requests.forEach((line) => this.log.info(line));
+    this.log.show();
+  }
+
   dispose(): void {
     void this.stop();
     this.changed.dispose();

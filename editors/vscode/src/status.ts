@@ -48,6 +48,7 @@ export async function menu(server: Server): Promise<void> {
     status.paused
       ? { label: '$(debug-start) Resume', run: 'midfill.resume' }
       : { label: '$(debug-pause) Pause in this window', run: 'midfill.pause' },
+    { label: '$(question) Why is there no ghost text?', run: 'midfill.why' },
     { label: '$(refresh) Restart the engine', run: 'midfill.restart' },
     { label: '$(arrow-swap) Switch model…', run: 'midfill.switchModel' },
     { label: '$(output) Show log', run: 'midfill.showLog' },

@@ -3,7 +3,7 @@
 Light: no torch, no HTTP. Only this package and `fim` are imported by both processes.
 """
 
-from midfill_model.seam.card import CARD, SOCKET, Card, card_in, read_card, write_card
+from midfill_model.seam.card import CARD, SOCKET, Card, card_in, read_card, write_card, write_private
 from midfill_model.seam.completions import CANCELLED, Extras
 from midfill_model.seam.folder import RuntimeFolderError, runtime_folder, use_another
 from midfill_model.seam.health import LARGE, PROTOCOL, SMALL, Budgets, Health, Model, read_health
@@ -33,4 +33,5 @@ __all__ = [
     "start_lock",
     "use_another",
     "write_card",
+    "write_private",
 ]

@@ -47,11 +47,19 @@ def read_card(folder: Path) -> Card | None:
 
 
 def write_card(folder: Path, card: Card) -> None:
-    """Readable by the user alone (0600), and whole at any moment."""
-    file, temporary = tempfile.mkstemp(dir=folder, prefix=".engine.", suffix=".json")
-    with os.fdopen(file, "w", encoding="utf-8") as stream:
-        json.dump(asdict(card), stream)
-    os.replace(temporary, folder / CARD)
+    write_private(folder / CARD, json.dumps(asdict(card)))
+
+
+def write_private(path: Path, text: str) -> None:
+    """A file that is readable by the user alone (0600), and whole at any moment. Raises OSError."""
+    file, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(file, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.replace(temporary, path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

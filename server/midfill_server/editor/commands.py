@@ -1,7 +1,8 @@
 """Requests of Midfill's own, which are commands too, and what editors tell of items that were offered.
 
 `midfill/status`, `midfill/pause`, `midfill/resume` and `midfill/restart` take no parameters and answer the
-status, which also comes as the notification `midfill/statusChanged`, there without the counts.
+status, which also comes as the notification `midfill/statusChanged`, there without the counts. `midfill/why`
+answers the last requests.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any, Protocol
 
 from midfill_server.editor.announce import Announcer
 from midfill_server.editor.offers import Offers
+from midfill_server.editor.why import WhyFile
 from midfill_server.engines.choice import Choice
 
 ACCEPTED = "midfill/didAcceptCompletionItem"
@@ -22,6 +24,7 @@ class Front(Protocol):
 
     announce: Announcer
     offers: Offers
+    why: WhyFile
 
     def pause(self, paused: bool) -> None: ...
     async def restart(self) -> None: ...
@@ -47,6 +50,11 @@ async def restart(ls: Front, *_: Any) -> dict[str, object]:
     """Answers once a new engine listens, or cannot be started: the status says which."""
     await ls.restart()
     return status(ls)
+
+
+def why(ls: Front, *_: Any) -> dict[str, list[str]]:
+    """The last requests for ghost text, oldest first, a line for each: what became of it."""
+    return {"requests": list(ls.why.lines)}
 
 
 def accepted(ls: Front, *arguments: Any) -> None:
@@ -81,6 +89,7 @@ COMMANDS: tuple[tuple[str, Callable[..., object]], ...] = (
     ("midfill/pause", pause),
     ("midfill/resume", resume),
     ("midfill/restart", restart),
+    ("midfill/why", why),
 )
 
 FEATURES: tuple[tuple[str, Callable[..., object]], ...] = (

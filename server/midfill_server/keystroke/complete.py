@@ -18,52 +18,61 @@ from midfill_server.keystroke.desk import Desk
 from midfill_server.keystroke.flight import Ask, Flight, Stream
 from midfill_server.keystroke.pace import Pace
 from midfill_server.keystroke.recent import Recent
-
-Note = Callable[[str, float], None]
-"""Told "known", "first" or "whole", and seconds: how long an answer took, or the first text of a new one."""
+from midfill_server.keystroke.story import Story
+from midfill_server.keystroke.written import Shown
 
 
 class Completer:
     """Answers requests for all documents of one editor; of each document only the newest."""
 
-    def __init__(self, stream: Stream, note: Note = lambda kind, seconds: None) -> None:
+    def __init__(self, stream: Stream) -> None:
         self.recent = Recent()
-        self._stream, self._note = stream, note
+        self._stream = stream
         self._pace = Pace()
         self._desks: dict[str, Desk] = {}
         self._ahead: Ahead | None = None
 
-    async def complete(self, ask: Ask, grow: Callable[[str], None]) -> str:
+    async def complete(self, ask: Ask, grow: Callable[[str], None], story: Story | None = None) -> str:
         """The text to insert at the cursor; `grow` hears of it while it is written. "": nothing to show.
 
-        Raises BackendError, and CancelledError for a request that was cancelled or superseded.
+        `story` is told how it went. Raises BackendError, and CancelledError for a request that was cancelled
+        or superseded.
         """
-        desk = self._desks.setdefault(ask.uri, Desk())
+        desk, story = self._desks.setdefault(ask.uri, Desk()), story or Story()
         with desk.seat():
-            watch = _Watch(grow, self._note)
-            text = await self._answer(ask, desk, watch)
-            watch.answered()
+            shown = await self._answer(ask, desk, grow, story)
+            story.whole, story.ending = story.now(), shown.why_no_more
             if not desk.flying:
-                self._look_ahead(ask, text)
-            return text
+                self._look_ahead(ask, shown.text)
+            return shown.text
 
-    async def _answer(self, ask: Ask, desk: Desk, watch: _Watch) -> str:
+    async def _answer(self, ask: Ask, desk: Desk, grow: Callable[[str], None], story: Story) -> Shown:
+        def growing(text: str) -> None:
+            story.first = story.now() if story.first is None else story.first
+            grow(text)
+
         flight = self._adopt(ask, desk)
+        story.how = "asked" if flight is None else "joined"
         due = self._pace.due(time.monotonic(), ask.debounce, idle=not self._flying)
         interrupted = False
         while True:
             if (known := self.recent.find(ask.uri, ask.window, ask.confidence)) is not None:
-                watch.known = flight is None
+                story.how = "known" if flight is None else story.how
                 return known
             if flight is None:
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
                 self._drop_ahead()
                 flight = desk.put(self._take_off(ask))
-            if (text := await flight.follow(ask.window, ask.confidence, watch.grow)) is not None:
-                return text
+                story.how, story.waited = "asked", story.now()
+            shown = await flight.follow(ask.window, ask.confidence, growing)
+            story.reused_tokens = flight.reused_tokens
+            if shown is not None:
+                return shown
             if flight.interrupted and not flight.background:
-                if interrupted or watch.has_shown:
-                    return ""  # what is on screen will never be finished: it goes, without a word
+                if (
+                    interrupted or story.first is not None
+                ):  # what is on screen will never be finished: it goes
+                    return Shown("", True, "the engine broke off")
                 interrupted = True
             desk.drop()  # it went another way than the user, or the engine ended it
             flight = None
@@ -126,22 +135,3 @@ class Completer:
             self._pace.answer(flight.first_after)
         if flight.written.whole is not None:
             self.recent.add(flight.uri, flight.written)
-
-
-class _Watch:
-    """Notes how long one request takes, from now on."""
-
-    def __init__(self, grow: Callable[[str], None], note: Note) -> None:
-        self.known = False
-        self.has_shown = False
-        self._grow, self._note = grow, note
-        self._asked = time.monotonic()
-
-    def grow(self, text: str) -> None:
-        if not self.has_shown:
-            self.has_shown = True
-            self._note("first", time.monotonic() - self._asked)
-        self._grow(text)
-
-    def answered(self) -> None:
-        self._note("known" if self.known else "whole", time.monotonic() - self._asked)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from midfill_server.context import Window
 from midfill_server.engines.backend import Chunk, Interrupted, Order
 from midfill_server.keystroke.typed import typed_since
-from midfill_server.keystroke.written import Written
+from midfill_server.keystroke.written import Shown, Written
 from midfill_server.trim import is_final, one_line_only
 
 Stream = Callable[[Order], AsyncGenerator[Chunk]]
@@ -44,6 +44,7 @@ class Flight:
         self.written = Written(ask.window)
         self.first_after: float | None = None  # seconds until the engine sent its first text
         self.interrupted = False
+        self.reused_tokens: int | None = None
         self._chosen = ask.chosen
         self._error: Exception | None = None
         self._over = False
@@ -65,7 +66,7 @@ class Flight:
     def over(self) -> bool:
         return self._over
 
-    async def follow(self, window: Window, confidence: float, grow: Callable[[str], None]) -> str | None:
+    async def follow(self, window: Window, confidence: float, grow: Callable[[str], None]) -> Shown | None:
         """What to show behind `window`'s cursor; None when the two part, or when there is no item.
 
         It comes as soon as the model is no longer sure. The flight goes on then: what it writes beyond that
@@ -74,7 +75,7 @@ class Flight:
         shown = ""
         while (part := self.written.shown_at(window, confidence)) is not None:
             if part.final:
-                return part.text
+                return part
             if self._error is not None:
                 raise self._error
             if self._over:
@@ -119,6 +120,8 @@ class Flight:
         """Whether nothing more is needed."""
         if chunk.text and self.first_after is None:
             self.first_after = time.monotonic() - self._asked
+        if "reused_tokens" in chunk.timings:
+            self.reused_tokens = int(chunk.timings["reused_tokens"])
         self.written = self.written.then(chunk.text, chunk.tokens)
         self._news.set()
         return is_final(self.written.scored.text, self.written.window)

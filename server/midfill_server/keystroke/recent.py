@@ -3,7 +3,7 @@
 from collections import deque
 
 from midfill_server.context import Window
-from midfill_server.keystroke.written import Written
+from midfill_server.keystroke.written import Shown, Written
 
 REMEMBERED = 64  # generations; at about 20,000 characters each little more than a megabyte
 
@@ -18,14 +18,14 @@ class Recent:
         """A whole one."""
         self._known.append((uri, written))
 
-    def find(self, uri: str, window: Window, confidence: float) -> str | None:
+    def find(self, uri: str, window: Window, confidence: float) -> Shown | None:
         """What to show there, after what was typed since; None when nothing is known.
 
-        It may be known that there is nothing to show: "".
+        It may be known that there is nothing to show.
         """
         for its_uri, written in reversed(self._known):
             if its_uri == uri and (shown := written.shown_at(window, confidence)) is not None:
-                return shown.text
+                return shown
         return None
 
     def clear(self) -> None:

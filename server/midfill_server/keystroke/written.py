@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from midfill_server.context import Window
 from midfill_server.keystroke.typed import rest_of, typed_since
-from midfill_server.trim import settled, trim, trim_cut, whole_lines
+from midfill_server.trim import emptied_by, settled, trim, trim_cut, whole_lines
 from midfill_server.trim.gate import Part, Scored, worth_showing
 
 
@@ -13,6 +13,7 @@ class Shown:
     text: str
     final: bool
     """Whether no more of it will be shown, unless the user types on."""
+    why_no_more: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +49,23 @@ class Written:
         part = self._worth_showing(typed, confidence)
         if part.final and part.end < len(self.scored.text):
             item = trim_cut(self.scored.text[: part.end], self.window)
-            return Shown(rest_of(item, self.window, now) or "", final=True)
+            reason = f"the model was not sure enough of more ({part.likely:.2f})"
+            return Shown(rest_of(item, self.window, now) or "", True, reason)
         if self.whole is None:
             growing = settled(self.scored.text[: part.end], self.window)
-            return Shown(rest_of(growing, self.window, now, settled) or "", final=False)
+            return Shown(rest_of(growing, self.window, now, settled) or "", False)
         rest = rest_of(self.whole, self.window, now)
-        return None if rest is None else Shown(rest, final=True)
+        return None if rest is None else Shown(rest, True, self._why_no_more())
 
     def _worth_showing(self, typed: str, confidence: float) -> Part:
         text, ended = self.scored.text, self.whole is not None
         if not text.startswith(typed):  # but what closes it, or faster than it is written
             return Part(len(text), final=ended)
         return worth_showing(self.scored, len(typed), confidence, self.window.line_start, ended)
+
+    def _why_no_more(self) -> str:
+        if self.whole:
+            return "that is all"
+        if not self.scored.text:
+            return "the model had nothing to say"
+        return f"the filter {emptied_by(self.scored.text, self.window)} left nothing"

@@ -22,7 +22,17 @@ from .repeats import certain, circles, lines_that_stand_there
 from .rest import before_tail, rest_of_line, tail_that_follows
 from .shape import is_complete, one_line_only, one_unit, whole_lines
 
-__all__ = ["FILTERS", "grammar", "is_final", "one_line_only", "settled", "trim", "trim_cut", "whole_lines"]
+__all__ = [
+    "FILTERS",
+    "emptied_by",
+    "grammar",
+    "is_final",
+    "one_line_only",
+    "settled",
+    "trim",
+    "trim_cut",
+    "whole_lines",
+]
 
 Filter = Callable[[str, Window], str]
 
@@ -79,6 +89,15 @@ def trim_cut(text: str, window: Window) -> str:
     for apply in FILTERS:
         text = text if apply is fitting else apply(text, window)
     return text
+
+
+def emptied_by(text: str, window: Window) -> str:
+    """The name of the filter that leaves nothing of `text`; "" when the item is not empty."""
+    for apply in FILTERS:
+        text = apply(text, window)
+        if not text:
+            return apply.__name__
+    return ""
 
 
 def settled(text: str, window: Window) -> str:

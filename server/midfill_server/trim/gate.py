@@ -60,6 +60,8 @@ class Part:
     end: int
     final: bool
     """Whether that stays so, whatever follows."""
+    likely: float = 1.0
+    """The joint probability at which it was final."""
 
 
 def worth_showing(
@@ -79,7 +81,7 @@ def worth_showing(
             joint += logprob * (end - max(begin, start)) / (end - begin)
             likely = math.exp(joint)
             if likely < confidence * COMPLETE:
-                return Part(best, final=True)
+                return Part(best, final=True, likely=likely)
             if (end - start) * (likely - confidence * COMPLETE) > best_gain:
                 cut, complete = _candidate(text, start, end, before, ended)
                 length = len(text[start:cut].strip())

@@ -214,7 +214,8 @@ async def answered(engine: Interrupting, language: str) -> tuple[str, list[str],
     completer = Completer(engine.stream)
     window = Window("x = ", "\n", language=language)
     text = await completer.complete(Ask("file:///a", window, debounce=0, max_tokens=64), shown.append)
-    return text, shown, completer.recent.find("file:///a", window, 0)
+    known = completer.recent.find("file:///a", window, 0)
+    return text, shown, known.text if known else None
 
 
 async def test_what_the_engine_ended_is_no_answer_and_not_remembered() -> None:

@@ -19,36 +19,41 @@ def known(text: str = "return 1") -> Recent:
     return recent
 
 
+def found(recent: Recent, window: Window) -> str | None:
+    shown = recent.find(URI, window, 0)
+    return None if shown is None else shown.text
+
+
 def test_the_same_place_is_known() -> None:
-    assert known().find(URI, ASKED, 0) == "return 1"
+    assert found(known(), ASKED) == "return 1"
 
 
 def test_typing_along_leaves_the_rest() -> None:
-    assert known().find(URI, typed("ret"), 0) == "urn 1"
+    assert found(known(), typed("ret")) == "urn 1"
 
 
 def test_typing_something_else_is_not_known() -> None:
-    assert known().find(URI, typed("rex"), 0) is None
+    assert found(known(), typed("rex")) is None
 
 
 def test_what_follows_a_whole_answer_is_not_known() -> None:
-    assert known().find(URI, typed("return 1"), 0) is None
+    assert found(known(), typed("return 1")) is None
 
 
 def test_nothing_to_show_is_an_answer_too() -> None:
-    assert known("").find(URI, ASKED, 0) == ""
-    assert known("").find(URI, typed("r"), 0) is None
+    assert found(known(""), ASKED) == ""
+    assert found(known(""), typed("r")) is None
 
 
 def test_another_document_or_another_suffix_is_not_known() -> None:
     assert known().find("file:///b.py", ASKED, 0) is None
-    assert known().find(URI, Window(ASKED.prefix, "\n\ng()\n"), 0) is None
+    assert found(known(), Window(ASKED.prefix, "\n\ng()\n")) is None
 
 
 def test_the_newest_answer_wins() -> None:
     recent = known("return 1")
     recent.add(URI, Written(ASKED, Scored("return 2"), whole="return 2"))
-    assert recent.find(URI, ASKED, 0) == "return 2"
+    assert found(recent, ASKED) == "return 2"
 
 
 @pytest.mark.parametrize(
@@ -72,16 +77,16 @@ def test_what_the_editor_closes_by_itself_leaves_the_rest(
     recent = Recent()
     asked = Window("f = g", "\n\nf()\n")
     recent.add(URI, Written(asked, Scored(item), whole=item))
-    assert recent.find(URI, Window(asked.prefix + keys, closers + asked.suffix), 0) == rest
-    assert recent.find(URI, Window(asked.prefix + keys, (closers + asked.suffix)[:-1]), 0) in (rest, None)
+    assert found(recent, Window(asked.prefix + keys, closers + asked.suffix)) == rest
+    assert found(recent, Window(asked.prefix + keys, (closers + asked.suffix)[:-1])) in (rest, None)
 
 
 def test_typing_over_what_the_editor_closed_leaves_the_rest() -> None:
     recent = Recent()
     asked = Window("f = g", "\n")
     recent.add(URI, Written(asked, Scored("(a).b"), whole="(a).b"))
-    assert recent.find(URI, Window("f = g(a", ")\n"), 0) == ""
-    assert recent.find(URI, Window("f = g(a)", "\n"), 0) == ".b"
+    assert found(recent, Window("f = g(a", ")\n")) == ""
+    assert found(recent, Window("f = g(a)", "\n")) == ".b"
 
 
 def test_memory_is_bounded() -> None:
