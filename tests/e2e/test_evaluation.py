@@ -49,6 +49,8 @@ def test_eval_of_a_folder(own_folder: Path, code: Path, tmp_path: Path) -> None:
     counted = {"holes", "one_line_judged", "reuse", "characters_right", "characters_wrong", "right_to_wrong"}
     assert found["quality"]["all"].keys() == counted | {name for name, *_ in FIGURES}
     assert found["quality"]["all"]["names_in_view"] is not None
+    assert found["curve"]["0"]["shown"] >= found["curve"]["0.9"]["shown"]
+    assert sum(it["holes"] for it in found["calibration"].values()) == 6
     speed = found["speed"]["p95"]
     assert speed.keys() == STAGES.keys()
     assert 0 < speed["prefill_ms"] < speed["first_text_ms"] <= speed["whole_ms"]

@@ -86,7 +86,7 @@ class Backend:
                         if data == "[DONE]":
                             ended = ended or self.dialect != "ours"  # ours tells a reason, always
                             continue
-                        chunk = _chunk(json.loads(data))
+                        chunk = chunk_of(json.loads(data))
                         if chunk.finish in ENDED_BY_THE_ENGINE:
                             raise Interrupted("The engine ended the completion before its end")
                         begun, ended = begun or bool(chunk.text), ended or chunk.finish is not None
@@ -215,8 +215,8 @@ async def _events(answer: Answer) -> AsyncGenerator[str]:
         yield data
 
 
-def _chunk(event: dict[str, Any]) -> Chunk:
-    """What is no chunk raises one of MALFORMED."""
+def chunk_of(event: dict[str, Any]) -> Chunk:
+    """One event of the stream. What is no chunk raises one of MALFORMED, an error event BackendError."""
     if "error" in event:
         raise BackendError(f"The engine failed: {event['error']['message']}")
     if not event["choices"]:  # OpenAI's last chunk may hold only the usage

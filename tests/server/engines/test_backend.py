@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from midfill_model import seam
 from midfill_model.process import wire
-from midfill_server.engines.backend import Backend, BackendError, Interrupted, Order, _chunk, remote
+from midfill_server.engines.backend import Backend, BackendError, Interrupted, Order, chunk_of, remote
 from midfill_server.engines.sse import Events
 
 from .server import Peer, event, serving
@@ -122,7 +122,7 @@ async def test_the_engine_reads_what_is_sent(tmp_path: Path) -> None:
     assert request.heal and request.background and request.beam_width > 1
 
 
-async def test_others_run_between_two_chunks_of_one_packet(tmp_path: Path) -> None:
+async def test_others_run_between_twochunk_ofs_of_one_packet(tmp_path: Path) -> None:
     async def answer(peer: Peer) -> None:
         await peer.request()
         await peer.head()
@@ -166,4 +166,4 @@ async def test_others_run_between_two_chunks_of_one_packet(tmp_path: Path) -> No
     ],
 )
 def test_how_sure_the_model_was_is_read_or_nothing_is_known_of_it(told: object, tokens: object) -> None:
-    assert _chunk({"choices": [{"text": "return", "logprobs": told}]}).tokens == tokens
+    assert chunk_of({"choices": [{"text": "return", "logprobs": told}]}).tokens == tokens

@@ -38,11 +38,11 @@ async def _evaluate(options: argparse.Namespace, trial: Trial, progress: Progres
 
 
 async def _replay(options: argparse.Namespace, trial: Trial, progress: Progress) -> Report:
-    manner = Manner(options.lines, options.speed, options.accept, options.seed, options.pairs)
+    manner = Manner(options.lines, options.speed, options.accept, options.press, options.seed, options.pairs)
     traces = await replay(options.files, manner, trial, progress)
     about = {
         "data": f"{len(traces)} files, {manner.lines} lines of each, speed {manner.speed:g}",
-        "tab": "pressed" if manner.accept else "counted",
+        "accepting": f"{manner.accept}s, {'pressed' if manner.press else 'counted'}",
         "pairs": "closed by the editor" if manner.pairs else "typed",
         "seed": manner.seed,
         "model": trial.model,
@@ -117,9 +117,11 @@ def _replay_parser() -> Parser:
     it.add_argument("--speed", type=above_zero(1000), default=1.0, help="2 halves the pauses (%(default)s)")
     it.add_argument(
         "--accept",
-        action="store_true",
-        help="press Tab when the suggestion is right, instead of only counting it",
+        choices=("item", "word"),
+        default="item",
+        help="take suggestions whole, or also word by word (%(default)s)",
     )
+    it.add_argument("--press", action="store_true", help="accept what is right, instead of only counting it")
     it.add_argument("--pairs", action="store_true", help="close brackets and quotes as VS Code does")
     return _shared(it)
 

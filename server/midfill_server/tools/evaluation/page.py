@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from midfill_server.tools.evaluation.report import Curves, Report, Row, Strip, Table, said
+from midfill_server.tools.evaluation.report import Curves, Lines, Report, Row, Strip, Table, said
 
 COLOURS = ("#2f6fde", "#d9822b", "#3a9a5b", "#9b59b6")
 KINDS = ("#3a9a5b", "#a8d5b5", "#d9822b", "#e4e4e4")
@@ -64,8 +64,14 @@ def _group(row: Row, top: int, n_columns: int) -> str:
     return label + "".join(bars)
 
 
-def _plot(plot: Curves | Strip) -> str:
-    drawn = _curves(plot) if isinstance(plot, Curves) else _strip(plot)
+def _plot(plot: Curves | Lines | Strip) -> str:
+    match plot:
+        case Curves():
+            drawn = _curves(plot)
+        case Lines():
+            drawn = _lines(plot)
+        case Strip():
+            drawn = _strip(plot)
     return f"<h2>{escape(plot.title)}</h2>\n{drawn}"
 
 
@@ -77,6 +83,22 @@ def _curves(plot: Curves) -> str:
     end = max(values[int(0.99 * (len(values) - 1))] for values in samples.values()) or 1.0
     lines = "\n".join(_curve(values, end, n) for n, values in enumerate(samples.values()))
     return f"{_legend(list(samples))}{_svg(_axes(end, plot.unit) + lines, HEIGHT + BELOW, plot.title)}"
+
+
+def _lines(plot: Lines) -> str:
+    lines = []
+    for n, values in enumerate(plot.values.values()):
+        points = [
+            f"{_x(at, 1.0):.1f},{_y(value):.1f}"
+            for at, value in zip(plot.at, values, strict=True)
+            if value is not None
+        ]
+        colour = COLOURS[n % len(COLOURS)]
+        lines.append(
+            f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" stroke-width="2"/>'
+        )
+    drawn = _axes(1.0, "") + "".join(lines)
+    return f"{_legend(list(plot.values))}{_svg(drawn, HEIGHT + BELOW, f'{plot.title}, by {plot.quantity}')}"
 
 
 def _curve(values: Sequence[float], end: float, n: int) -> str:

@@ -1,7 +1,7 @@
 """`midfill replay FILE…`: a part of a real file is typed at human speed; what the screen showed is counted.
 
 The file's later part stays below the cursor. After each key the editor asks for ghost text and cancels what
-it asked before, as VS Code does. Every key is typed, and Tab is only counted, unless `accept` is set.
+it asked before, as VS Code does. Every key is typed, and accepting is only counted, unless `press` is set.
 """
 
 from __future__ import annotations
@@ -12,33 +12,37 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from midfill_model.command_line import UsageError
 from midfill_server.tools.evaluation.holes import LARGEST, SMALLEST, File, read
 from midfill_server.tools.evaluation.repository import Progress
-from midfill_server.tools.evaluation.screen import Screen, next_word, useful
+from midfill_server.tools.evaluation.screen import Screen, next_word, right_words, useful
 from midfill_server.tools.evaluation.session import Session, Trial, position, session
 from midfill_server.tools.evaluation.tap import Exchange
 from midfill_server.tools.evaluation.trace import Keystroke, Shown, Source, Trace
 from midfill_server.tools.evaluation.typist import keys, pause
 from midfill_server.tools.lsp_client import Pending
 
+Unit = Literal["item", "word"]
+
 EDITOR_WAIT = 0.05  # seconds between a key and the request, in VS Code
-SHORTEST_TAB = 2  # keys: nobody presses Tab for less
 CLOSER = {"(": ")", "[": "]", "{": "}", '"': '"', "'": "'"}
 TAIL = 200  # characters that tell where a prompt ends
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How it is typed. `speed` 2 halves the pauses; `accept` presses Tab instead of counting it.
+    """How it is typed. `speed` 2 halves the pauses.
 
+    `accept`: whether an item is taken whole, or also word by word; `press`: instead of only counting it.
     `pairs`: the editor closes brackets and quotes itself, and the typist types over what it put there.
     """
 
     lines: int = 30
     speed: float = 1.0
-    accept: bool = False
+    accept: Unit = "item"
+    press: bool = False
     seed: int = 1
     pairs: bool = False
 
@@ -107,11 +111,11 @@ class Typing:
             due += pause(before, key, chance) / self._manner.speed
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             stroke = Keystroke(self._shown(ahead))
-            tab = self._tab(ahead) if offset >= covered else ""
-            if tab:
-                covered = offset + len(tab)
-                n_saved += len(keys(tab)) - 1
-            before = tab if tab and self._manner.accept else key
+            taken, presses = self._accepted(ahead) if offset >= covered else ("", 0)
+            if taken:
+                covered = offset + len(taken)
+                n_saved += len(keys(taken)) - presses
+            before = taken if taken and self._manner.press else key
             self._press(before, stroke)
             offset += len(before)
             progress(offset)
@@ -121,7 +125,17 @@ class Typing:
         self._session.check()
         seconds = time.perf_counter() - started
         name = part.file.path.name
-        return Trace(name, len(keys(part.typed)), n_saved, seconds, self._strokes, self._exchanges())
+        screen, n_keys = self._screen, len(keys(part.typed))
+        return Trace(
+            name,
+            n_keys,
+            n_saved,
+            screen.n_texts,
+            screen.n_flashed,
+            seconds,
+            self._strokes,
+            self._exchanges(),
+        )
 
     def _shown(self, ahead: str) -> Shown:
         text = self._screen.text
@@ -131,10 +145,15 @@ class Typing:
             return "word"
         return "wrong" if text else "nothing"
 
-    def _tab(self, ahead: str) -> str:
-        """What Tab would be pressed for now."""
-        offer = useful(self._screen.text, ahead) if self._screen.noticed else ""
-        return offer if len(keys(offer)) >= SHORTEST_TAB else ""
+    def _accepted(self, ahead: str) -> tuple[str, int]:
+        """What would be accepted now, and with how many keys."""
+        if not self._screen.noticed:
+            return "", 0
+        offer, presses = useful(self._screen.text, ahead), 1
+        if not offer and self._manner.accept == "word":
+            words = right_words(self._screen.text, ahead)
+            offer, presses = "".join(words), len(words)
+        return (offer, presses) if len(keys(offer)) > presses else ("", 0)
 
     def _press(self, key: str, stroke: Keystroke) -> None:
         self._session.check()

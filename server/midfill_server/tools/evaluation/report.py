@@ -37,6 +37,16 @@ class Curves:
 
 
 @dataclass(frozen=True, slots=True)
+class Lines:
+    """Shares over a quantity that runs from 0 to 1, by name."""
+
+    title: str
+    quantity: str
+    at: Sequence[float]
+    values: Mapping[str, Sequence[float | None]]
+
+
+@dataclass(frozen=True, slots=True)
 class Strip:
     """One cell for each event, in order, coloured by its kind."""
 
@@ -52,7 +62,7 @@ class Report:
 
     about: Mapping[str, Any]
     tables: tuple[Table, ...]
-    plots: tuple[Curves | Strip, ...] = ()
+    plots: tuple[Curves | Lines | Strip, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """{about…, table: {column: {figure: value}}}"""

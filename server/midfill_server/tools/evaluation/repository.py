@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from midfill_model.command_line import UsageError
+from midfill_server.tools.evaluation import curve
+from midfill_server.tools.evaluation.curve import Filled
 from midfill_server.tools.evaluation.holes import EXTENSIONS, Hole, holes, source_files
 from midfill_server.tools.evaluation.outcome import STAGES, Outcome, outcome, quality, speed
 from midfill_server.tools.evaluation.report import Curves, Report
@@ -17,16 +19,18 @@ Progress = Callable[[int, int], None]
 async def evaluate(root: Path, n: int, seed: int, trial: Trial, progress: Progress) -> Report:
     """`n` holes of each level. Raises UsageError when there are none, and BackendError."""
     root, found = find(root, n, seed)
-    outcomes: list[Outcome] = []
+    outcomes, filled = list[Outcome](), list[Filled]()
     async with session(trial, root) as editor:
         for hole in found:
             text = hole.prefix + hole.suffix
             answer = await editor.ask(hole.file.path, text, hole.start, hole.file.language)
             outcomes.append(outcome(hole, answer))
+            filled += [Filled(hole, answer.exchange)] if answer.exchange else []
             progress(len(outcomes), len(found))
     n_files = len({hole.file.path for hole in found})
     about = {"data": f"{root.name}, holes in {n_files} files", "seed": seed, "model": editor.name}
-    return Report(about, (quality(outcomes), speed(outcomes)), (latencies(outcomes),))
+    tables = (quality(outcomes), *curve.tables(filled), speed(outcomes))
+    return Report(about, tables, (*curve.plots(filled), latencies(outcomes)))
 
 
 def find(root: Path, n: int, seed: int) -> tuple[Path, list[Hole]]:

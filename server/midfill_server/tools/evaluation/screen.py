@@ -13,18 +13,27 @@ class Screen:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.text = ""
+        self.n_texts = self.n_flashed = 0
+        """Texts that were shown, and those of them that the very next key took away."""
         self._clock = clock
         self._since = 0.0
+        self._flashes = False
 
     def show(self, text: str) -> None:
         """An answer, or a part of one: what grows keeps its age."""
         if not (self.text and text.startswith(self.text)):
             self._since = self._clock()
+            self.n_texts += bool(text)
+            self._flashes = True
         self.text = text
 
     def typed(self, key: str) -> None:
         """Typing what it says shortens it, anything else removes it."""
-        self.text = self.text.removeprefix(key) if self.text.startswith(key) else ""
+        if self.text.startswith(key):
+            self.text, self._flashes = self.text.removeprefix(key), False
+        elif self.text:
+            self.n_flashed += self._flashes
+            self.text = ""
 
     @property
     def noticed(self) -> bool:
@@ -43,6 +52,15 @@ def useful(shown: str, ahead: str) -> str:
     n_blank = len(shown) - len(shown.lstrip())
     line = shown[:n_blank] + shown[n_blank:].partition("\n")[0]
     return line if line.strip() and ahead.startswith(line) else ""
+
+
+def right_words(shown: str, ahead: str) -> list[str]:
+    """The words and signs at the beginning of `shown` that a user would accept one by one."""
+    words: list[str] = []
+    while (word := next_word(shown)) and next_word(ahead) == word:
+        words.append(word)
+        shown, ahead = shown.removeprefix(word), ahead.removeprefix(word)
+    return words
 
 
 def next_word(text: str) -> str:

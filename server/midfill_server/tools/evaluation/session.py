@@ -57,10 +57,13 @@ class Session:
         )
         item = await self.or_gone(pending.text())
         answered = time.perf_counter()
+        exchange = next(iter(self.tap.exchanges[n_before:]), None)
+        if exchange is not None:  # what is beyond the cut is looked at, too
+            await self.or_gone(exchange.over.wait())
         self.editor.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
         self.check()
         first = shown[0] if shown else answered if item else None
-        return Answer(item, asked, first, answered, next(iter(self.tap.exchanges[n_before:]), None))
+        return Answer(item, asked, first, answered, exchange)
 
     def check(self) -> None:
         """Raises BackendError when the engine is gone, or the server has said that it fails."""

@@ -18,6 +18,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from midfill_model import seam
+from midfill_server.engines.backend import BackendError, chunk_of
+from midfill_server.trim.gate import Scored
 
 Tell = Callable[[bytes], None]
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -34,6 +36,10 @@ class Exchange:
     first: float | None = None
     timings: dict[str, float] = field(default_factory=dict)
     """The engine's own; those of the first text when the server hung up before the last one."""
+    scored: Scored = field(default_factory=Scored)
+    """What was written, as far as the server listened."""
+    finish: str | None = None
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def prefix(self) -> str:
@@ -143,13 +149,19 @@ class Listener:
     def over(self) -> None:
         if self._now is not None and self._now.ended is None:
             self._now.ended = time.perf_counter()
+            self._now.over.set()
 
     def _heard(self, exchange: Exchange, data: bytes) -> None:
         if data == b"[DONE]":
             self.over()
             return
         exchange.first = exchange.first or time.perf_counter()
-        exchange.timings = json.loads(data).get("timings") or exchange.timings
+        event = json.loads(data)
+        exchange.timings = event.get("timings") or exchange.timings
+        with suppress(BackendError):  # the server tells of it
+            chunk = chunk_of(event)
+            exchange.scored = exchange.scored.then(chunk.text, chunk.tokens)
+            exchange.finish = chunk.finish or exchange.finish
 
 
 async def _connect(engine: seam.Card) -> Connection:

@@ -31,11 +31,16 @@ class Keystroke:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """`n_keys` would type the text without help; Tab would have saved `n_saved` of them, or did."""
+    """`n_keys` would type the text without help; accepting would have saved `n_saved` of them, or did.
+
+    `n_texts` were shown; `n_flashed` of them went with the very next key.
+    """
 
     name: str
     n_keys: int
     n_saved: int
+    n_texts: int
+    n_flashed: int
     seconds: float
     strokes: Sequence[Keystroke]
     exchanges: Sequence[Exchange]
@@ -76,7 +81,13 @@ FIGURES: tuple[tuple[str, str, Unit, Callable[[Trace], float | None]], ...] = (
     ("shown", "keystrokes with text on screen", "%", lambda it: it.screen("line", "word", "wrong")),
     ("word", "… whose next word is right", "%", lambda it: it.screen("line", "word")),
     ("line", "… whose first line is right", "%", lambda it: it.screen("line")),
-    ("saved", "keystrokes that Tab saves", "%", lambda it: it.n_saved / it.n_keys),
+    (
+        "flashed",
+        "texts that stood for one key",
+        "%",
+        lambda it: it.n_flashed / it.n_texts if it.n_texts else None,
+    ),
+    ("saved", "keystrokes that accepting saves", "%", lambda it: it.n_saved / it.n_keys),
     ("known", "answered from known text", "%", lambda it: it.share("known")),
     ("joined", "answered from a generation under way", "%", lambda it: it.share("joined")),
     ("asked", "answered by a new generation", "%", lambda it: it.share("asked")),
@@ -124,6 +135,8 @@ def together(traces: Sequence[Trace]) -> Trace:
         "all",
         sum(it.n_keys for it in traces),
         sum(it.n_saved for it in traces),
+        sum(it.n_texts for it in traces),
+        sum(it.n_flashed for it in traces),
         sum(it.seconds for it in traces),
         [stroke for it in traces for stroke in it.strokes],
         [exchange for it in traces for exchange in it.exchanges],

@@ -4,7 +4,7 @@ import random
 import statistics
 from itertools import pairwise
 
-from midfill_server.tools.evaluation.screen import Screen, next_word, useful
+from midfill_server.tools.evaluation.screen import Screen, next_word, right_words, useful
 from midfill_server.tools.evaluation.tap import Exchange
 from midfill_server.tools.evaluation.trace import Keystroke, Trace, table, together
 from midfill_server.tools.evaluation.typist import keys, pause
@@ -64,6 +64,21 @@ def test_the_next_word() -> None:
     assert next_word("") == ""
 
 
+def test_words_are_accepted_as_long_as_they_are_right() -> None:
+    assert right_words("self.total += tax", "self.total -= tax") == ["self", ".", "total"]
+    assert right_words("total", "totals") == []
+    assert right_words("\n    return x", "\n    return x") == ["\n    return", " x"]
+    assert right_words("", "x") == []
+
+
+def test_a_text_flashes_that_the_next_key_takes_away() -> None:
+    screen = Screen(Clock())
+    for shown, typed in (("abc", "x"), ("abc", "a"), ("bcd", "x"), ("", "y"), ("q", "q")):
+        screen.show(shown)
+        screen.typed(typed)
+    assert (screen.n_texts, screen.n_flashed) == (3, 1)  # bcd is what was left of abc, and grew
+
+
 def exchange(started: float, ended: float, reused: int, prefix: int) -> Exchange:
     timings: dict[str, float] = {"reused_tokens": reused, "prefix_tokens": prefix}
     return Exchange({"prompt": "x"}, started, ended, timings=timings)
@@ -77,11 +92,11 @@ def test_the_figures_of_a_trace() -> None:
         Keystroke("nothing"),
     ]
     exchanges = [exchange(0, 2, 0, 100), exchange(1, 3, 90, 100), exchange(5, 6, 130, 100)]
-    trace = Trace("a.py", 4, 1, 9.0, strokes, exchanges)
+    trace = Trace("a.py", 4, 1, 4, 1, 9.0, strokes, exchanges)
     found = {row.name: row.values[0] for row in table([trace]).rows}
     assert (found["shown"], found["word"], found["line"]) == (0.75, 0.5, 0.25)
     assert (found["known"], found["asked"], found["unanswered"]) == (0.5, 0.25, 0.25)
-    assert found["saved"] == 0.25
+    assert (found["saved"], found["flashed"]) == (0.25, 0.25)
     assert found["known_p95"] == 4.0
     assert found["engine_seconds"] == 4.0  # overlaps count once
     assert found["reuse"] == 0.95  # the first one had nothing to reuse; the suffix does not count
@@ -89,5 +104,5 @@ def test_the_figures_of_a_trace() -> None:
 
 
 def test_a_trace_of_nothing_has_no_shares() -> None:
-    found = {row.name: row.values[0] for row in table([Trace("a.py", 1, 0, 0.0, [], [])]).rows}
-    assert found["shown"] is found["known_p95"] is found["reuse"] is None
+    found = {row.name: row.values[0] for row in table([Trace("a.py", 1, 0, 0, 0, 0.0, [], [])]).rows}
+    assert found["shown"] is found["flashed"] is found["known_p95"] is found["reuse"] is None
