@@ -24,6 +24,8 @@ class Document:
     """Where the last edit ended, as (line, character index): most likely the user is there."""
     inserted: tuple[tuple[int, int], str] = ((0, 0), "")
     """Where the last edit began, and what it has put there."""
+    deleted: tuple[tuple[int, int], str] = ((0, 0), "")
+    """Where text was deleted, and what stood behind that place; nothing once something was inserted."""
 
     def __post_init__(self) -> None:
         self.length = sum(map(len, self.lines))
@@ -51,9 +53,30 @@ class Document:
             *above, last = split_lines(text[:offset])
             yield line + len(above), len(last) + (0 if above else index)
 
+    def deleted_at(self, place: tuple[int, int]) -> str:
+        """What the user has just deleted behind `place`."""
+        at, text = self.deleted
+        return text if at == place else ""
+
+    def _between(self, start: tuple[int, int], end: tuple[int, int]) -> str:
+        lines = self.lines[start[0] : end[0] + 1]
+        lines[-1] = lines[-1][: end[1]]
+        lines[0] = lines[0][start[1] :]
+        return "".join(lines).replace("\r\n", "\n").replace("\r", "\n")
+
     def replace(self, edit: lsp.Range, new: str, encoding: str) -> None:
         start, end = sorted((self.locate(edit.start, encoding), self.locate(edit.end, encoding)))
         first, last = start[0], end[0]
+        self.deleted = (
+            start,
+            ""
+            if new
+            else (
+                self.deleted_at(start)
+                + self._between(start, end)
+                + (self.deleted_at(end) if end != start else "")
+            ),
+        )
         before = self.lines[first][: start[1]] + new
         changed = before + self.lines[last][end[1] :]
         *above, at_cursor = split_lines(before)
@@ -103,7 +126,7 @@ class Documents:
             else:
                 document.lines = split_lines(_joined_surrogates(change.text))
                 document.length = sum(map(len, document.lines))
-                document.cursor, document.inserted = (0, 0), ((0, 0), "")
+                document.cursor, document.inserted, document.deleted = (0, 0), ((0, 0), ""), ((0, 0), "")
         document.version = version
         return document
 

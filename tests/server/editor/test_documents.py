@@ -108,3 +108,26 @@ def test_keystrokes_in_five_megabytes_cost_little() -> None:
         document.replace(lsp.Range(here, here), "y", "utf-16")
     assert time.process_time() - started < 1.0  # 10 ms each; copying the text would take ten times that
     assert document.length == len(text) + 100
+
+
+def edit(
+    line: int, start: int, end_line: int, end: int, text: str = ""
+) -> lsp.TextDocumentContentChangePartial:
+    return lsp.TextDocumentContentChangePartial(
+        lsp.Range(lsp.Position(line, start), lsp.Position(end_line, end)), text
+    )
+
+
+def test_what_was_deleted_is_known_until_something_is_typed() -> None:
+    documents = Documents()
+    document = documents.open(lsp.TextDocumentItem(URI, "python", 1, "x = abc\r\ny = 1"))
+    documents.change(URI, 2, [edit(0, 6, 0, 7)])  # the key that deletes backwards, twice
+    documents.change(URI, 3, [edit(0, 5, 0, 6)])
+    assert document.deleted_at((0, 5)) == "bc"
+    assert document.deleted_at((0, 4)) == ""
+    documents.change(URI, 4, [edit(0, 4, 0, 5), edit(0, 4, 1, 2)])  # forwards, over a line's end
+    assert document.deleted_at((0, 4)) == "abc\ny "
+    documents.change(URI, 5, [edit(0, 4, 0, 4, "z")])
+    assert document.deleted_at((0, 5)) == document.deleted_at((0, 4)) == ""
+    documents.change(URI, 6, [edit(0, 4, 0, 5, "w")])  # replaced, not deleted
+    assert document.deleted_at((0, 4)) == ""
