@@ -58,25 +58,18 @@ class Document:
         at, text = self.deleted
         return text if at == place else ""
 
-    def _between(self, start: tuple[int, int], end: tuple[int, int]) -> str:
+    def _removed(self, start: tuple[int, int], end: tuple[int, int]) -> str:
+        """What goes with this deletion, and went with those before it: with backspace, or forwards."""
         lines = self.lines[start[0] : end[0] + 1]
         lines[-1] = lines[-1][: end[1]]
         lines[0] = lines[0][start[1] :]
-        return "".join(lines).replace("\r\n", "\n").replace("\r", "\n")
+        text = "".join(lines).replace("\r\n", "\n").replace("\r", "\n")
+        return self.deleted_at(start) + text + (self.deleted_at(end) if end != start else "")
 
     def replace(self, edit: lsp.Range, new: str, encoding: str) -> None:
         start, end = sorted((self.locate(edit.start, encoding), self.locate(edit.end, encoding)))
         first, last = start[0], end[0]
-        self.deleted = (
-            start,
-            ""
-            if new
-            else (
-                self.deleted_at(start)
-                + self._between(start, end)
-                + (self.deleted_at(end) if end != start else "")
-            ),
-        )
+        self.deleted = start, "" if new else self._removed(start, end)
         before = self.lines[first][: start[1]] + new
         changed = before + self.lines[last][end[1] :]
         *above, at_cursor = split_lines(before)
