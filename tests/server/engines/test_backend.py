@@ -122,7 +122,7 @@ async def test_the_engine_reads_what_is_sent(tmp_path: Path) -> None:
     assert request.heal and request.background and request.beam_width > 1
 
 
-async def test_others_run_between_twochunk_ofs_of_one_packet(tmp_path: Path) -> None:
+async def test_others_run_between_two_chunks_of_one_packet(tmp_path: Path) -> None:
     async def answer(peer: Peer) -> None:
         await peer.request()
         await peer.head()
