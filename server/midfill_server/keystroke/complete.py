@@ -8,14 +8,13 @@ While the user reads an item, what follows it can be fetched ahead, as if it had
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from midfill_server.context import Window
 from midfill_server.keystroke.ahead import Ahead
 from midfill_server.keystroke.desk import Desk
-from midfill_server.keystroke.flight import Ask, Flight, Stream
+from midfill_server.keystroke.flight import Ask, Flight, Stream, now
 from midfill_server.keystroke.pace import Pace
 from midfill_server.keystroke.recent import Recent
 from midfill_server.keystroke.story import Story
@@ -53,14 +52,14 @@ class Completer:
 
         flight = self._adopt(ask, desk)
         story.how = "asked" if flight is None else "joined"
-        due = self._pace.due(time.monotonic(), ask.debounce, idle=not self._flying)
+        due = self._pace.due(now(), ask.debounce, idle=not self._flying)
         interrupted = False
         while True:
             if (known := self.recent.find(ask.uri, ask.window, ask.confidence)) is not None:
                 story.how = "known" if flight is None else story.how
                 return known
             if flight is None:
-                await asyncio.sleep(max(0.0, due - time.monotonic()))
+                await asyncio.sleep(max(0.0, due - now()))
                 self._drop_ahead()
                 flight = desk.put(self._take_off(ask))
                 story.how, story.waited = "asked", story.now()
@@ -76,12 +75,12 @@ class Completer:
                 interrupted = True
             desk.drop()  # it went another way than the user, or the engine ended it
             flight = None
-            due = self._pace.due_again(time.monotonic(), ask.debounce)
+            due = self._pace.due_again(now(), ask.debounce)
 
     def changed(self, uri: str, windows: Sequence[Window]) -> None:
         """The document changed. `windows`: where the user may be now; none when the document is gone."""
         if windows:
-            self._pace.key(time.monotonic())
+            self._pace.key(now())
         if self._ahead is not None and self._ahead.ask.uri == uri and not self._ahead.still_wanted(windows):
             self._drop_ahead()
         if (desk := self._desks.get(uri)) is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
@@ -48,7 +47,7 @@ class Flight:
         self._chosen = ask.chosen
         self._error: Exception | None = None
         self._over = False
-        self._asked = time.monotonic()
+        self._asked = now()
         self._news = asyncio.Event()
         self._landed = landed
         self._task = asyncio.create_task(self._fly(stream(_order(ask))))
@@ -119,7 +118,7 @@ class Flight:
     def _write(self, chunk: Chunk) -> bool:
         """Whether nothing more is needed."""
         if chunk.text and self.first_after is None:
-            self.first_after = time.monotonic() - self._asked
+            self.first_after = now() - self._asked
         if "reused_tokens" in chunk.timings:
             self.reused_tokens = int(chunk.timings["reused_tokens"])
         self.written = self.written.then(chunk.text, chunk.tokens)
@@ -131,6 +130,11 @@ class Flight:
             self._over = True
             self._landed(self)
             self._news.set()
+
+
+def now() -> float:
+    """Seconds of the running loop's clock: tests bring a loop with a clock of their own."""
+    return asyncio.get_running_loop().time()
 
 
 def _order(ask: Ask) -> Order:
