@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser
 
-from ..e2e.conftest import Engine
-from .conftest import SCREENSHOTS, environment, installed_vscode
+from ...e2e.conftest import Engine
+from ..conftest import SCREENSHOTS, environment, installed_vscode
 from .scripted_server import Connection, Question, ScriptedServers
 from .vscode import QUIET, VSCode, Window
 

@@ -6,8 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from midfill_server import statistics
-from midfill_server.statistics import FILE, Statistics, StatisticsError, Tally, forget, read, report
+from midfill_server.editor.record import statistics
+from midfill_server.editor.record.statistics import (
+    FILE,
+    Statistics,
+    StatisticsError,
+    Tally,
+    forget,
+    read,
+    report,
+)
 
 
 @pytest.fixture(autouse=True)
