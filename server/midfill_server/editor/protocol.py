@@ -6,7 +6,8 @@ Knows JSON-RPC and the life cycle of LSP; knows nothing of completion.
 import asyncio
 import logging
 import os
-import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -37,7 +38,6 @@ class LanguageServer(PyglsServer):
 
     def __init__(self, name: str, version: str) -> None:
         super().__init__(name, version, protocol_cls=Protocol, converter_factory=_converter)
-        self._watch: asyncio.Task[None] | None = None
 
     def serve_stdio(self) -> int:
         """Serve until the client leaves; the exit code is 0 only after `shutdown` and `exit`."""
@@ -54,7 +54,7 @@ class LanguageServer(PyglsServer):
     def watch_client(self, pid: int | None) -> None:
         """Leave when the editor's process is gone, even if something else keeps our stdin open."""
         if pid and os.name == "posix" and _alive(pid):
-            self._watch = asyncio.ensure_future(_leave_with(pid))
+            threading.Thread(target=_leave_with, args=(pid,), name="editor", daemon=True).start()
 
     protocol: "Protocol"
 
@@ -140,6 +140,12 @@ class Protocol(LanguageServerProtocol):
             self._handle_response(message["id"], error=lsp.ResponseError(-32602, "Unreadable response"))
         else:
             super().handle_message(response)
+
+    def _send_data(self, data: Any) -> None:
+        try:
+            super()._send_data(data)
+        except BrokenPipeError:  # nobody will ever read what is said here
+            _leave()
 
     def _structured(self, message: dict[str, Any]) -> Any:
         known: dict[str, Any] = {
@@ -243,8 +249,13 @@ def _alive(pid: int) -> bool:
     return True
 
 
-async def _leave_with(pid: int) -> None:
-    while _alive(pid):  # noqa: ASYNC110 - another process sets no event
-        await asyncio.sleep(WATCH_SECONDS)
-    sys.stderr.flush()
-    os._exit(1)  # the reader thread still waits for stdin: nothing softer would end the process
+def _leave_with(pid: int) -> None:
+    """In a thread: the loop may wait until somebody reads what it has said."""
+    while _alive(pid):
+        time.sleep(WATCH_SECONDS)
+    _leave()
+
+
+def _leave() -> NoReturn:
+    """The reader thread still waits for stdin: nothing softer would end the process."""
+    os._exit(1)
