@@ -20,6 +20,8 @@ from midfill_server.keystroke.recent import Recent
 from midfill_server.keystroke.story import Story
 from midfill_server.keystroke.written import Shown
 
+GIVEN_UP_AFTER = 30.0  # seconds in which a generation says nothing: it may never say anything more
+
 
 class Completer:
     """Answers requests for all documents of one editor; of each document only the newest."""
@@ -30,6 +32,7 @@ class Completer:
         self._pace = Pace()
         self._desks: dict[str, Desk] = {}
         self._ahead: Ahead | None = None
+        self._patience = GIVEN_UP_AFTER
 
     async def complete(self, ask: Ask, grow: Callable[[str], None], story: Story | None = None) -> str:
         """The text to insert at the cursor; `grow` hears of it while it is written. "": nothing to show.
@@ -100,9 +103,16 @@ class Completer:
         return any(desk.flying for desk in self._desks.values())
 
     def _adopt(self, ask: Ask, desk: Desk) -> Flight | None:
-        """The generation under way that this request continues, perhaps one that was fetched ahead."""
+        """The generation under way that this request continues, perhaps one that was fetched ahead.
+
+        None for one that is silent for too long. The next is given twice the time, for a server may be loading
+        its model, and end that with the request.
+        """
         if (flight := desk.adopt(ask.window)) is not None:
-            return flight
+            if flight.silent_for < self._patience:
+                return flight
+            desk.drop()
+            self._patience *= 2
         if self._ahead is not None and (flight := self._ahead.reached(ask)) is not None:
             self._ahead = None
             return desk.put(flight)
@@ -132,5 +142,6 @@ class Completer:
     def _landed(self, flight: Flight) -> None:
         if flight.first_after is not None and not flight.background:
             self._pace.answer(flight.first_after)
+            self._patience = GIVEN_UP_AFTER
         if flight.written.whole is not None:
             self.recent.add(flight.uri, flight.written)

@@ -47,7 +47,7 @@ class Flight:
         self._chosen = ask.chosen
         self._error: Exception | None = None
         self._over = False
-        self._asked = now()
+        self._asked = self._heard = now()
         self._news = asyncio.Event()
         self._landed = landed
         self._task = asyncio.create_task(self._fly(stream(_order(ask))))
@@ -64,6 +64,11 @@ class Flight:
     @property
     def over(self) -> bool:
         return self._over
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds since the engine last said something."""
+        return now() - self._heard
 
     async def follow(self, window: Window, confidence: float, grow: Callable[[str], None]) -> Shown | None:
         """What to show behind `window`'s cursor; None when the two part, or when there is no item.
@@ -117,6 +122,7 @@ class Flight:
 
     def _write(self, chunk: Chunk) -> bool:
         """Whether nothing more is needed."""
+        self._heard = now()
         if chunk.text and self.first_after is None:
             self.first_after = now() - self._asked
         if "reused_tokens" in chunk.timings:
