@@ -105,7 +105,7 @@ class Completer:
     def _adopt(self, ask: Ask, desk: Desk) -> Flight | None:
         """The generation under way that this request continues, perhaps one that was fetched ahead.
 
-        None for one that is silent for too long. The next is given twice the time, for a server may be loading
+        None for one that is silent for too long. The next is given twice the time: a server may be loading
         its model, and end that with the request.
         """
         if (flight := desk.adopt(ask.window)) is not None:
