@@ -6,12 +6,14 @@ Knows JSON-RPC and the life cycle of LSP; knows nothing of completion.
 import asyncio
 import logging
 import os
+import re
+import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn, cast
 
 import attrs
 from cattrs import Converter
@@ -42,7 +44,7 @@ class LanguageServer(PyglsServer):
     def serve_stdio(self) -> int:
         """Serve until the client leaves; the exit code is 0 only after `shutdown` and `exit`."""
         logging.getLogger("pygls").setLevel(logging.CRITICAL)  # its records quote users' text
-        self.start_io()
+        self.start_io(cast(BinaryIO, _Stdin()))
         return self.protocol.exit_code
 
     def report_server_error(self, error: Exception, source: Any) -> None:
@@ -57,6 +59,24 @@ class LanguageServer(PyglsServer):
             threading.Thread(target=_leave_with, args=(pid,), name="editor", daemon=True).start()
 
     protocol: "Protocol"
+
+
+class _Stdin:
+    """stdin with lengths as pygls wants them: in other forms that HTTP allows it would wait for ever."""
+
+    def __init__(self) -> None:
+        self._bytes = sys.stdin.buffer
+
+    def readline(self) -> bytes:
+        line = self._bytes.readline()
+        length = _LENGTH.fullmatch(line)
+        return line if length is None else b"Content-Length: %b\r\n" % length[1]
+
+    def read(self, n: int) -> bytes:
+        return self._bytes.read(n)
+
+
+_LENGTH = re.compile(rb"content-length[ \t]*:[ \t]*(\d+)[ \t]*\r?\n", re.IGNORECASE)
 
 
 class Protocol(LanguageServerProtocol):
