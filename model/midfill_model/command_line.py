@@ -61,7 +61,12 @@ def above_zero(highest: float) -> Callable[[str], float]:
 
 def model_name(text: str) -> str:
     """The type of --model: a folder becomes an absolute path, for the engine runs in another folder."""
-    folder = Path(text).expanduser()
+    try:
+        folder = Path(text).expanduser()
+    except RuntimeError:  # the home of a user who is not known
+        raise argparse.ArgumentTypeError(
+            f"give auto, demo, lite, a folder or a hub id, not {text!r}"
+        ) from None
     return text if text in ("auto", "demo", "lite") or not folder.is_dir() else str(folder.resolve())
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from midfill_model.checkpoint import nf4, weights
 from midfill_training.network import Network, Shape
 from midfill_training.optimizer import is_stored_in_4_bit
-from midfill_training.samples import BOS, EOS
+from midfill_training.text.samples import BOS, EOS
 
 
 def export(

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from midfill_server.context.collect import CONTEXT_CHARACTERS_PER_TOKEN
 from midfill_server.context.ranking.rank import near
-from midfill_training import neighbours
 from midfill_training.network import Network, Packed
-from midfill_training.pieces import Corpus
-from midfill_training.samples import BEGIN, BOS, END, EOS, HOLE, Encode, line_end
+from midfill_training.text import neighbours
+from midfill_training.text.pieces import Corpus
+from midfill_training.text.samples import BEGIN, BOS, END, EOS, HOLE, Encode, line_end
 
 HOLES, WRITTEN = 1024, 256
 """For the loss, and of those for the exact match."""

@@ -23,12 +23,12 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from midfill_training import disguise
 from midfill_training.export import export, masters_of
 from midfill_training.network import Network, Packed, Shape
 from midfill_training.optimizer import Optimizer
 from midfill_training.probe import probe
-from midfill_training.samples import Row, rows
+from midfill_training.text import disguise
+from midfill_training.text.samples import Row, rows
 
 LONGEST = (384, 1664)
 """Tokens of the longest sample in each phase: the second is what the engine sends, and a little more."""

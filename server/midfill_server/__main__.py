@@ -44,8 +44,8 @@ def _run(argv: list[str]) -> int:
 def _known_failure(error: Exception) -> str | None:
     """The sentence for what a command may raise; None for a fault of ours, which needs its traceback."""
     from midfill_model.seam import RuntimeFolderError
+    from midfill_server.editor.record.statistics import StatisticsError
     from midfill_server.engines.backend import BackendError
-    from midfill_server.statistics import StatisticsError
 
     if isinstance(error, BackendError | StatisticsError | RuntimeFolderError):
         return str(error)
@@ -87,7 +87,7 @@ def status(options: Namespace) -> int:
 
 
 def statistics(options: Namespace) -> int:
-    from midfill_server import statistics as kept
+    from midfill_server.editor.record import statistics as kept
 
     if options.forget:
         print("The statistics are deleted." if kept.forget() else "There are no statistics.")
@@ -105,7 +105,7 @@ def stop(_: Namespace) -> int:
 
 
 def why(options: Namespace) -> int:
-    from midfill_server.editor.why import last_requests
+    from midfill_server.editor.record.why import last_requests
 
     lines = last_requests()
     for line in lines if options.all else lines[-1:]:

@@ -22,9 +22,10 @@ from midfill_server.editor import copilot
 from midfill_server.editor.announce import Announcer
 from midfill_server.editor.documents import Document, Documents
 from midfill_server.editor.ghost_text import GhostText, menu_item, rest_of_selection
-from midfill_server.editor.offers import Offers
 from midfill_server.editor.protocol import InlineCompletionParams, LanguageServer, log_without_text
-from midfill_server.editor.why import WhyFile
+from midfill_server.editor.record.offers import Offers
+from midfill_server.editor.record.statistics import Statistics
+from midfill_server.editor.record.why import WhyFile
 from midfill_server.engines.backend import BackendError, Chunk, Order
 from midfill_server.engines.choice import Choice
 from midfill_server.keystroke.complete import Completer
@@ -32,7 +33,6 @@ from midfill_server.keystroke.flight import Ask
 from midfill_server.keystroke.story import Stories, Story
 from midfill_server.keystroke.typed import cursors_after
 from midfill_server.settings import Settings, read_settings
-from midfill_server.statistics import Statistics
 from midfill_server.trim import grammar
 
 

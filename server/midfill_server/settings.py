@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -107,6 +108,19 @@ def _between(low: int, high: int, *, null: bool = False) -> Rule:
     return Rule(wanted, types, check=lambda value: None if low <= value <= high else f"must be {wanted}")
 
 
+def _model_fault(model: str) -> str | None:
+    """Finds now what would fail only when a key starts the engine."""
+    if not model:
+        return "must not be empty"
+    if not model.isprintable() or model.startswith("-"):
+        return "must be auto, demo, lite, a model's folder or a hub id"
+    try:
+        Path(model).expanduser()
+    except RuntimeError:
+        return "begins with the home of a user who is not known here: give the whole path of the folder"
+    return None
+
+
 def _address_fault(url: str) -> str | None:
     """Finds now what the HTTP client, or the system's resolver, would refuse only when a key is pressed."""
     if not url:  # an empty field in an editor's settings: the same as null
@@ -201,7 +215,7 @@ EDITORS_OWN = (
 
 RULES: dict[str, Rule] = {
     "enabled": _BOOLEAN,
-    "model": Rule("a string", (str,), check=lambda model: None if model else "must not be empty"),
+    "model": Rule("a string", (str,), check=_model_fault),
     "engineOptions": Rule(_OPTION_LIST, (list,), check=_engine_options_fault),
     "url": Rule("a string or null", (str, type(None)), check=_address_fault),
     "apiKeyEnv": Rule("a string or null", (str, type(None)), check=_variable_fault),

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from ..e2e.conftest import Engine, runtime_folder
-from .vscode import VSCode, Window
+from .vscode.vscode import VSCode, Window
 
 ROOT = Path(__file__).parents[2]
 EDITORS = ROOT / "editors"

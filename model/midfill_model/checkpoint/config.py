@@ -162,7 +162,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path} is missing; point --model at a complete model folder.") from None
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror}); check its permissions.") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ModelError(f"{path} is not valid JSON; download the model again.") from None
     if not isinstance(raw, dict):
         raise ModelError(f"{path} does not hold a JSON object; download the model again.")

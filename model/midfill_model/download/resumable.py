@@ -76,7 +76,7 @@ def fetch_header(url: str) -> dict[str, Any]:
         raise Damaged
     try:
         header = json.loads(_excerpt(url, 8, length))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Damaged from None
     if not isinstance(header, dict):
         raise Damaged

@@ -17,7 +17,7 @@ from socket import socket
 from typing import TYPE_CHECKING
 
 from midfill_model import seam
-from midfill_model.command_line import INTERRUPTED, Busy, Parser, above_zero, complain, whole
+from midfill_model.command_line import INTERRUPTED, Busy, Parser, above_zero, complain, model_name, whole
 
 from . import cpus
 
@@ -128,7 +128,9 @@ def _card(name: str, folder: Path, listener: socket, token: str | None) -> seam.
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(prog="midfill engine", description="Keep a model resident and answer.")
-    parser.add_argument("--model", default="auto", help="auto, demo, lite, a model folder or a hub id")
+    parser.add_argument(
+        "--model", type=model_name, default="auto", help="auto, demo, lite, a folder or a hub id"
+    )
     parser.add_argument("--runtime-dir", metavar="DIR", help="the folder for the socket and engine.json")
     parser.add_argument(
         "--port",

@@ -42,7 +42,7 @@ def read_order(body: bytes) -> Order:
     """
     try:
         raw = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadBody("The body is not valid JSON.") from None
     if not isinstance(raw, dict):
         raise BadBody("The body must be a JSON object.")

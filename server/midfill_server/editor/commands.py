@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from midfill_server.editor.announce import Announcer
-from midfill_server.editor.offers import Offers
-from midfill_server.editor.why import WhyFile
+from midfill_server.editor.record.offers import Offers
+from midfill_server.editor.record.why import WhyFile
 from midfill_server.engines.choice import Choice
 
 ACCEPTED = "midfill/didAcceptCompletionItem"

@@ -8,8 +8,8 @@ from lsprotocol import types as lsp
 
 from midfill_server.editor.commands import ACCEPTED
 from midfill_server.editor.documents import Documents
-from midfill_server.editor.offers import Offers
 from midfill_server.editor.protocol import InlineCompletionParams, Protocol
+from midfill_server.editor.record.offers import Offers
 
 
 class GhostText:

@@ -6,11 +6,14 @@ Knows JSON-RPC and the life cycle of LSP; knows nothing of completion.
 import asyncio
 import logging
 import os
+import re
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn, cast
 
 import attrs
 from cattrs import Converter
@@ -37,12 +40,11 @@ class LanguageServer(PyglsServer):
 
     def __init__(self, name: str, version: str) -> None:
         super().__init__(name, version, protocol_cls=Protocol, converter_factory=_converter)
-        self._watch: asyncio.Task[None] | None = None
 
     def serve_stdio(self) -> int:
         """Serve until the client leaves; the exit code is 0 only after `shutdown` and `exit`."""
         logging.getLogger("pygls").setLevel(logging.CRITICAL)  # its records quote users' text
-        self.start_io()
+        self.start_io(cast(BinaryIO, _Stdin()))
         return self.protocol.exit_code
 
     def report_server_error(self, error: Exception, source: Any) -> None:
@@ -54,9 +56,27 @@ class LanguageServer(PyglsServer):
     def watch_client(self, pid: int | None) -> None:
         """Leave when the editor's process is gone, even if something else keeps our stdin open."""
         if pid and os.name == "posix" and _alive(pid):
-            self._watch = asyncio.ensure_future(_leave_with(pid))
+            threading.Thread(target=_leave_with, args=(pid,), name="editor", daemon=True).start()
 
     protocol: "Protocol"
+
+
+class _Stdin:
+    """stdin with lengths as pygls wants them: in other forms that HTTP allows it would wait for ever."""
+
+    def __init__(self) -> None:
+        self._bytes = sys.stdin.buffer
+
+    def readline(self) -> bytes:
+        line = self._bytes.readline()
+        length = _LENGTH.fullmatch(line)
+        return line if length is None else b"Content-Length: %b\r\n" % length[1]
+
+    def read(self, n: int) -> bytes:
+        return self._bytes.read(n)
+
+
+_LENGTH = re.compile(rb"content-length[ \t]*:[ \t]*(\d+)[ \t]*\r?\n", re.IGNORECASE)
 
 
 class Protocol(LanguageServerProtocol):
@@ -140,6 +160,12 @@ class Protocol(LanguageServerProtocol):
             self._handle_response(message["id"], error=lsp.ResponseError(-32602, "Unreadable response"))
         else:
             super().handle_message(response)
+
+    def _send_data(self, data: Any) -> None:
+        try:
+            super()._send_data(data)
+        except BrokenPipeError:  # nobody will ever read what is said here
+            _leave()
 
     def _structured(self, message: dict[str, Any]) -> Any:
         known: dict[str, Any] = {
@@ -243,8 +269,13 @@ def _alive(pid: int) -> bool:
     return True
 
 
-async def _leave_with(pid: int) -> None:
-    while _alive(pid):  # noqa: ASYNC110 - another process sets no event
-        await asyncio.sleep(WATCH_SECONDS)
-    sys.stderr.flush()
-    os._exit(1)  # the reader thread still waits for stdin: nothing softer would end the process
+def _leave_with(pid: int) -> None:
+    """In a thread: the loop may wait until somebody reads what it has said."""
+    while _alive(pid):
+        time.sleep(WATCH_SECONDS)
+    _leave()
+
+
+def _leave() -> NoReturn:
+    """The reader thread still waits for stdin: nothing softer would end the process."""
+    os._exit(1)

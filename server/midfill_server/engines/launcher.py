@@ -116,7 +116,7 @@ class Launcher:
             return True
         newer = _ordered(protocol, name) > _ordered(seam.PROTOCOL, version("midfill"))
         if newer or found.health.running or self._replaced:
-            self.keeps = _why_kept(name or "unknown", newer)
+            self.keeps = _why_kept(name or "unknown", newer, found.health.running > 0)
             if protocol not in (None, seam.PROTOCOL):
                 raise BackendError(self.keeps)
             return True
@@ -132,11 +132,11 @@ def _ordered(protocol: int | None, name: str | None) -> tuple[int, list[int]]:
     return seam.PROTOCOL if protocol is None else protocol, [int(it) for it in re.findall(r"\d{1,9}", told)]
 
 
-def _why_kept(theirs: str, newer: bool) -> str:
+def _why_kept(theirs: str, newer: bool, running: bool) -> str:
     ours = version("midfill")
     if newer:
         return f"The engine is of Midfill {theirs}, newer than this {ours}: start this editor again to use it"
     return (
-        f"The engine is of Midfill {theirs}, not {ours}, and in use; "
+        f"The engine is of Midfill {theirs}, not {ours}, and {'in use' if running else 'did not make way'}; "
         "after `midfill stop` the next key starts the right one"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from midfill_server.engines.connection import Address
 
 LOG, OLD_LOG = "engine.log", "engine.log.1"
 LONGEST_LOG = 1 << 20  # bytes; what is older is kept once, beside it
+_BEFORE_WORDS = re.compile(r"(?:midfill(?: engine)?: |[\d-]+ [\d:,]+ [A-Z]+ [\w.]+: )*")
 MARK = "=== engine "  # begins the line that stands before what one process says
 
 STOP_SECONDS = 15.0
@@ -101,7 +103,7 @@ def last_words(folder: Path, pid: int | None = None) -> str:
     said, _, _ = words.partition(f"\n{MARK}")  # a later engine's
     lines = said.split("\n")[1:] if pid is None else said.split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return last.removeprefix("midfill: ").removeprefix("midfill engine: ")[:300] or "it said nothing"
+    return _BEFORE_WORDS.sub("", last)[:300] or "it said nothing"
 
 
 def _absolute(model: str) -> str:

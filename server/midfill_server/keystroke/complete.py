@@ -8,18 +8,19 @@ While the user reads an item, what follows it can be fetched ahead, as if it had
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from midfill_server.context import Window
 from midfill_server.keystroke.ahead import Ahead
 from midfill_server.keystroke.desk import Desk
-from midfill_server.keystroke.flight import Ask, Flight, Stream
+from midfill_server.keystroke.flight import Ask, Flight, Stream, now
 from midfill_server.keystroke.pace import Pace
 from midfill_server.keystroke.recent import Recent
 from midfill_server.keystroke.story import Story
 from midfill_server.keystroke.written import Shown
+
+GIVEN_UP_AFTER = 30.0  # seconds in which a generation says nothing: it may never say anything more
 
 
 class Completer:
@@ -31,6 +32,7 @@ class Completer:
         self._pace = Pace()
         self._desks: dict[str, Desk] = {}
         self._ahead: Ahead | None = None
+        self._patience = GIVEN_UP_AFTER
 
     async def complete(self, ask: Ask, grow: Callable[[str], None], story: Story | None = None) -> str:
         """The text to insert at the cursor; `grow` hears of it while it is written. "": nothing to show.
@@ -53,14 +55,14 @@ class Completer:
 
         flight = self._adopt(ask, desk)
         story.how = "asked" if flight is None else "joined"
-        due = self._pace.due(time.monotonic(), ask.debounce, idle=not self._flying)
+        due = self._pace.due(now(), ask.debounce, idle=not self._flying)
         interrupted = False
         while True:
             if (known := self.recent.find(ask.uri, ask.window, ask.confidence)) is not None:
                 story.how = "known" if flight is None else story.how
                 return known
             if flight is None:
-                await asyncio.sleep(max(0.0, due - time.monotonic()))
+                await asyncio.sleep(max(0.0, due - now()))
                 self._drop_ahead()
                 flight = desk.put(self._take_off(ask))
                 story.how, story.waited = "asked", story.now()
@@ -76,12 +78,12 @@ class Completer:
                 interrupted = True
             desk.drop()  # it went another way than the user, or the engine ended it
             flight = None
-            due = self._pace.due_again(time.monotonic(), ask.debounce)
+            due = self._pace.due_again(now(), ask.debounce)
 
     def changed(self, uri: str, windows: Sequence[Window]) -> None:
         """The document changed. `windows`: where the user may be now; none when the document is gone."""
         if windows:
-            self._pace.key(time.monotonic())
+            self._pace.key(now())
         if self._ahead is not None and self._ahead.ask.uri == uri and not self._ahead.still_wanted(windows):
             self._drop_ahead()
         if (desk := self._desks.get(uri)) is not None:
@@ -101,9 +103,16 @@ class Completer:
         return any(desk.flying for desk in self._desks.values())
 
     def _adopt(self, ask: Ask, desk: Desk) -> Flight | None:
-        """The generation under way that this request continues, perhaps one that was fetched ahead."""
+        """The generation under way that this request continues, perhaps one that was fetched ahead.
+
+        None for one that is silent for too long. The next is given twice the time: a server may be loading
+        its model, and end that with the request.
+        """
         if (flight := desk.adopt(ask.window)) is not None:
-            return flight
+            if flight.silent_for < self._patience:
+                return flight
+            desk.drop()
+            self._patience *= 2
         if self._ahead is not None and (flight := self._ahead.reached(ask)) is not None:
             self._ahead = None
             return desk.put(flight)
@@ -133,5 +142,6 @@ class Completer:
     def _landed(self, flight: Flight) -> None:
         if flight.first_after is not None and not flight.background:
             self._pace.answer(flight.first_after)
+            self._patience = GIVEN_UP_AFTER
         if flight.written.whole is not None:
             self.recent.add(flight.uri, flight.written)

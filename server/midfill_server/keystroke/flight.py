@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
@@ -48,7 +47,7 @@ class Flight:
         self._chosen = ask.chosen
         self._error: Exception | None = None
         self._over = False
-        self._asked = time.monotonic()
+        self._asked = self._heard = now()
         self._news = asyncio.Event()
         self._landed = landed
         self._task = asyncio.create_task(self._fly(stream(_order(ask))))
@@ -65,6 +64,11 @@ class Flight:
     @property
     def over(self) -> bool:
         return self._over
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds since the engine last said something."""
+        return now() - self._heard
 
     async def follow(self, window: Window, confidence: float, grow: Callable[[str], None]) -> Shown | None:
         """What to show behind `window`'s cursor; None when the two part, or when there is no item.
@@ -118,8 +122,9 @@ class Flight:
 
     def _write(self, chunk: Chunk) -> bool:
         """Whether nothing more is needed."""
+        self._heard = now()
         if chunk.text and self.first_after is None:
-            self.first_after = time.monotonic() - self._asked
+            self.first_after = now() - self._asked
         if "reused_tokens" in chunk.timings:
             self.reused_tokens = int(chunk.timings["reused_tokens"])
         self.written = self.written.then(chunk.text, chunk.tokens)
@@ -131,6 +136,11 @@ class Flight:
             self._over = True
             self._landed(self)
             self._news.set()
+
+
+def now() -> float:
+    """Seconds of the running loop's clock: tests bring a loop with a clock of their own."""
+    return asyncio.get_running_loop().time()
 
 
 def _order(ask: Ask) -> Order:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
+
+from midfill_server.keystroke.flight import now
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +30,10 @@ class Story:
     first: float | None = None  # until the first text was on screen
     whole: float | None = None  # until the answer; None: it was cancelled before
     reused_tokens: int | None = None  # of the prompt, from the KV cache
-    _began: float = field(default_factory=time.monotonic)
+    _began: float = field(default_factory=now)
 
     def now(self) -> float:
-        return time.monotonic() - self._began
+        return now() - self._began
 
     def latencies(self) -> Iterator[tuple[str, float]]:
         """Of an answer: "known", or "first" for its first text and "whole"; seconds."""

@@ -28,6 +28,14 @@ class Signs:
     """Whether that comment begins only behind a blank: `a#b` is a word of the shell."""
     regex: bool = False
     """Whether `/…/` is a literal."""
+    writes: str = ""
+    """What a comment is begun with, if that is none of the above: what cannot be told from other text."""
+
+    @property
+    def comment(self) -> tuple[str, str]:
+        """What opens and closes a comment of one line."""
+        line = next(iter(self.line), self.writes)
+        return (line, "") if line or not self.block else self.block[0]
 
 
 _DOUBLE, _SINGLE = Quote('"', '"'), Quote("'", "'")
@@ -50,34 +58,42 @@ _LISP = Signs((";",), (("#|", "|#"),), (Quote('"', '"', "closer"),))
 _BY_NAMES = {
     "python": Signs(("#",), (), (_LONG, _LONG_SINGLE, _DOUBLE, _SINGLE)),
     "javascript javascriptreact typescript typescriptreact": _JAVASCRIPT,
-    "c cpp objective-c objective-cpp cuda-cpp csharp glsl hlsl proto3 proto dart zig solidity": _C_LIKE,
+    "c cpp objective-c objective-cpp cuda-cpp csharp glsl hlsl metal wgsl": _C_LIKE,
+    "proto3 proto dart zig solidity d actionscript verilog systemverilog": _C_LIKE,
     "java kotlin scala swift groovy": _LONG_C_LIKE,
     "go": Signs(("//",), _C, (_DOUBLE, _CHARACTER, _RAW)),
     "rust": Signs(("//",), _C, (Quote('r#"', '"#', "closer", False), Quote('"', '"', "closer"), _CHARACTER)),
     "json jsonc": Signs(("//",), _C, (_DOUBLE,)),
     "php": Signs(("//", "#"), _C, (Quote('"', '"', "closer"), Quote("'", "'", "closer"))),
     "ruby crystal elixir": Signs(("#",), (("=begin", "=end"),), (_LONG, _DOUBLE, _SINGLE)),
-    "perl r coffeescript graphql nix makefile cmake": _HASH,
+    "perl raku r coffeescript graphql nix makefile cmake awk gdscript tcl ignore": _HASH,
+    "nim": Signs(("#",), (), (_LONG, _DOUBLE, _CHARACTER)),
     "julia": Signs(("#",), (("#=", "=#"),), (_LONG, _DOUBLE, _CHARACTER)),
     "shellscript dockerfile fish": _SHELL,
     "powershell": Signs(("#",), (("<#", "#>"),), (_DOUBLE, Quote("'", "'", escapes=False))),
     "yaml dockercompose": Signs(("#",), (), (_DOUBLE, Quote("'", "'", escapes=False)), line_needs_blank=True),
     "toml": Signs(("#",), (), (_LONG, _LONG_SINGLE, _DOUBLE, Quote("'", "'", escapes=False))),
-    "ini properties": Signs((";", "#"), (), ()),
+    "ini properties": Signs(("#", ";"), (), ()),
     "terraform hcl": Signs(("#", "//"), _C, (_DOUBLE,)),
     "sql plsql mysql pgsql": Signs(
         ("--",), _C, (Quote("'", "'", "closer", False), Quote('"', '"', escapes=False))
     ),
     "lua": Signs(("--",), (("--[[", "]]"),), (Quote("[[", "]]", "closer", False), _DOUBLE, _SINGLE)),
     "haskell elm purescript": Signs(("--",), (("{-", "-}"),), (_DOUBLE, _CHARACTER)),
-    "ocaml fsharp pascal": Signs(("//",), (("(*", "*)"),), (_DOUBLE, _CHARACTER)),
-    "clojure commonlisp lisp scheme racket": _LISP,
-    "erlang": Signs(("%",), (), (_DOUBLE, _CHARACTER)),
+    "ada vhdl": Signs(("--",), (), (_DOUBLE, _CHARACTER)),
+    "ocaml": Signs((), (("(*", "*)"),), (_DOUBLE, _CHARACTER)),
+    "fsharp pascal": Signs(("//",), (("(*", "*)"),), (_DOUBLE, _CHARACTER)),
+    "clojure commonlisp emacs-lisp lisp scheme racket": _LISP,
+    "asm": Signs((";",), (), (_DOUBLE, _SINGLE)),
+    "fortran": Signs(("!",), (), (_DOUBLE, _SINGLE)),
+    "vb": Signs(("'",), (), (_DOUBLE,)),
+    "erlang matlab": Signs(("%",), (), (_DOUBLE, _CHARACTER)),
     "latex tex bibtex": Signs(("%",)),
     "css": Signs((), _C, (_DOUBLE, _SINGLE)),
     "scss less sass": Signs(("//",), _C, (_DOUBLE, _SINGLE)),
     "html xml svg markdown vue svelte": _MARKUP,
-    "vim": Signs((), (), ()),
+    "vim": Signs(writes='"'),
+    "bat": Signs(writes="REM"),
 }
 
 _SIGNS = {name: signs for names, signs in _BY_NAMES.items() for name in names.split()}

@@ -250,7 +250,8 @@ def _against(model: str) -> dict[str, dict[str, float]]:
     command = [sys.executable, "-I", "-m", "midfill_model.lab.reference", model]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise BackendError(f"transformers did not run: {done.stderr.strip().splitlines()[-1]}")
+        words = done.stderr.strip().splitlines() or ["it said nothing"]  # whoever is killed for memory
+        raise BackendError(f"transformers did not run: {words[-1]}")
     found: dict[str, dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
     return found
 

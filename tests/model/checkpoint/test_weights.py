@@ -40,6 +40,7 @@ NORM = "model.norm.weight"
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no config": (lambda f: (f / "config.json").unlink(), "config.json is missing"),
     "config not JSON": (lambda f: (f / "config.json").write_text("{"), "not valid JSON"),
+    "config too deep": (lambda f: (f / "config.json").write_text("[" * 100_000), "not valid JSON"),
     "config a list": (lambda f: (f / "config.json").write_text("[]"), "does not hold a JSON object"),
     "another architecture": (lambda f: edit(f, model_type="llama"), "describes a 'llama' model"),
     "a key missing": (

@@ -192,6 +192,7 @@ async def test_a_stop_string_ends_it_and_stays_hidden(http: httpx.AsyncClient) -
     [
         (b"{", "not valid JSON"),
         (b"[]", "must be a JSON object"),
+        (b"[" * 100_000, "not valid JSON"),
         ({}, "prompt must be a string or a list of token ids"),
         ({"prompt": [1, "x"]}, "prompt must be"),
         ({"prompt": []}, "must hold some"),

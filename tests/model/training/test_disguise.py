@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from midfill_training import disguise, samples
-from midfill_training.disguise import Words
-from midfill_training.neighbours import Other
-from midfill_training.pieces import Piece
+from midfill_training.text import disguise, samples
+from midfill_training.text.disguise import Words
+from midfill_training.text.neighbours import Other
+from midfill_training.text.pieces import Piece
 
 WORDS = Words(frozenset({"self", "add", "class", "def", "import"}), ("mesh", "quota"))
 

@@ -13,7 +13,6 @@ from midfill_server.context.ranking.imports import resolve
 from midfill_server.context.ranking.pack import blocks, choose
 from midfill_server.context.ranking.rank import Piece, near, rarities, score
 from midfill_server.context.surroundings import STEP, Surroundings, path_of
-from midfill_server.languages.comments import comment
 
 PYTHON = '''"""Money: an example."""
 import os
@@ -121,21 +120,6 @@ def test_what_an_import_means(statement: str, path: str, wanted: str | None) -> 
         by_stem.setdefault(place.parent.name if place.stem == "__init__" else place.stem, []).append(place)
     found = [it.path for it in resolve(statement, root / path, by_stem)]
     assert found[:1] == ([root / wanted] if wanted else [])
-
-
-@pytest.mark.parametrize(
-    ("path", "wanted"),
-    [
-        ("a.py", "# x"),
-        ("a.rs", "// x"),
-        ("a.lua", "-- x"),
-        ("a.html", "<!-- x -->"),
-        ("Makefile", "# x"),
-        ("a.unknown", "# x"),
-    ],
-)
-def test_comments_in_the_languages_own_style(path: str, wanted: str) -> None:
-    assert comment("x", path) == wanted
 
 
 def pieces(text: str, shown: str, relation: str = "imported") -> list[Piece]:

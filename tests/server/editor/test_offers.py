@@ -3,8 +3,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from midfill_server.editor import offers
-from midfill_server.editor.offers import Offers
+from midfill_server.editor.record import offers
+from midfill_server.editor.record.offers import Offers
 
 URI = "file:///a.py"
 

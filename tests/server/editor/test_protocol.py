@@ -157,6 +157,24 @@ async def test_invalid_requests_are_refused(client: RawClient, message: Any, ans
     assert await client.ping() == []
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"content-length: %d\r\n\r\n",
+        b"CONTENT-LENGTH:%d\r\n\r\n",
+        b"Content-Length:  %d \t\r\n\r\n",
+        b"Content-Type: application/vscode-jsonrpc; charset=utf-8\r\nContent-length: %d\r\n\r\n",
+        b"Content-Length: %d\nA: b\n\n",
+    ],
+)
+async def test_headers_are_read_as_http_allows_them(client: RawClient, header: bytes) -> None:
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "midfill/status"}).encode()
+    client.stdin.write(header % len(body) + body)
+    answer, _ = await client.until(1)
+    assert "result" in answer
+    assert await client.ping() == []
+
+
 async def test_custom_requests_without_parameters_are_answered(client: RawClient) -> None:
     client.send("midfill/unheardOf", 1)
     assert (await client.until(1))[0]["error"]["code"] == -32601

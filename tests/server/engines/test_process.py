@@ -71,5 +71,9 @@ def test_each_engine_is_quoted_with_its_own_last_words(tmp_path: Path) -> None:
     log.write_text(f"yesterday\n\n{MARK}7\nmidfill engine: no model.\n\n{MARK}77\nloading\nno memory\n\n")
     assert last_words(tmp_path, 7) == "no model."
     assert last_words(tmp_path, 77) == last_words(tmp_path) == "no memory"
+    log.write_text(
+        f"\n{MARK}7\n2026-11-26 00:52:29,415 ERROR midfill_model.generation.engine: No model: a b.\n"
+    )
+    assert last_words(tmp_path) == "No model: a b."
     log.write_text(f"{log.read_text()}\n{MARK}8\n")
     assert last_words(tmp_path) == last_words(tmp_path, 8) == "it said nothing"

@@ -215,6 +215,22 @@ async def test_another_version_that_stays_is_used_and_said(
         front.resident.close()
 
 
+async def test_one_that_does_not_stop_is_not_said_to_be_in_use(
+    front: Front, runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stays(_: object) -> None: ...
+
+    async def says(peer: Peer) -> None:
+        await peer.completion("return a")
+
+    monkeypatch.setattr("midfill_server.engines.process.STOP_SECONDS", 0.0)
+    monkeypatch.setattr("midfill_server.engines.backend.Backend.shutdown", stays)
+    async with engine_at(runtime, says, version="0.0.1"):
+        assert await front.ask() == "return a"
+        assert "did not make way" in (await front.until(State.READY)).warning
+        front.resident.close()
+
+
 @pytest.mark.parametrize("told", [{"protocol": 99}, {"protocol": 0, "running": 1}])
 async def test_another_protocol_that_stays_is_not_used_and_said(
     front: Front, runtime: Path, told: dict[str, Any]

@@ -1,17 +1,16 @@
 """Fetching ahead, and waiting: what a completer asks of an engine, and when."""
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 import pytest
 
 from midfill_server.context import Window
 from midfill_server.engines.backend import Chunk, Order
-from midfill_server.keystroke import ahead
+from midfill_server.keystroke.ahead import READING_SECONDS
 from midfill_server.keystroke.complete import Completer
-from midfill_server.keystroke.flight import Ask
+from midfill_server.keystroke.flight import Ask, now
 from midfill_server.keystroke.story import Story
 
 URI = "file:///a.py"
@@ -50,14 +49,6 @@ class Engine:
                 await asyncio.sleep(0.001)
 
 
-@pytest.fixture(autouse=True)
-def no_reading() -> Iterator[None]:
-    """Readers who need no time."""
-    before, ahead.READING_SECONDS = ahead.READING_SECONDS, 0.0
-    yield
-    ahead.READING_SECONDS = before
-
-
 def ask(prefix: str = HERE.prefix, prefetch: bool = True) -> Ask:
     return Ask(URI, Window(prefix, HERE.suffix), debounce=0, max_tokens=64, prefetch=prefetch)
 
@@ -82,7 +73,7 @@ async def test_nothing_is_fetched_ahead_unless_it_is_wanted() -> None:
     engine = Engine()
     completer = Completer(engine.stream)
     assert await text(completer, ask(prefetch=False)) == ITEM
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(2 * READING_SECONDS)
     assert len(engine.orders) == 1
 
 
@@ -149,23 +140,31 @@ async def test_nothing_follows_nothing() -> None:
     engine = Engine(after="")
     completer = Completer(engine.stream)
     assert await text(completer, ask(AFTER)) == ""
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(2 * READING_SECONDS)
     assert len(engine.orders) == 1
 
 
-async def test_an_idle_engine_is_asked_at_once_and_a_busy_one_after_the_pause() -> None:
-    engine, pause = Engine(), 0.2
+async def test_the_item_has_to_stand_for_a_moment() -> None:
+    engine = Engine()
     completer = Completer(engine.stream)
+    asked = now()
+    await text(completer, ask())
+    await engine.asked(2)
+    assert now() - asked == pytest.approx(READING_SECONDS, abs=0.002)
+
+
+async def test_an_idle_engine_is_asked_at_once_and_a_busy_one_after_the_pause() -> None:
+    completer, pause = Completer(Engine().stream), 0.2
     slow = Ask(URI, HERE, debounce=pause, max_tokens=64)
-    started = time.monotonic()
+    asked = now()
     await text(completer, slow)  # nothing is known of this engine yet
-    assert time.monotonic() - started >= pause
+    assert now() - asked == pytest.approx(pause)
     for n in range(3):  # somebody types, more slowly than this engine answers
         await asyncio.sleep(0.05)
         completer.changed(URI, [Window(f"a{n}", "")])
-    started = time.monotonic()
+    asked = now()
     await text(completer, replace(slow, window=Window("a2", "")))
-    assert time.monotonic() - started < pause
+    assert now() == asked
 
 
 async def test_the_story_of_an_answer_has_its_times() -> None:

@@ -7,11 +7,14 @@ pool, and after a hundred of them every completion waits for ever: `midfill repl
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from itertools import pairwise
+
+import pytest
 
 from midfill_server.context import Window
 from midfill_server.engines.backend import Chunk, Order
-from midfill_server.keystroke.complete import Completer
-from midfill_server.keystroke.flight import Ask
+from midfill_server.keystroke.complete import GIVEN_UP_AFTER, Completer
+from midfill_server.keystroke.flight import Ask, now
 
 HERE = Window("def f():\n    ", "\n")
 
@@ -102,3 +105,47 @@ async def test_a_bracket_that_the_editor_closes_keeps_the_generation() -> None:
     await asyncio.gather(newer, return_exceptions=True)
     await asyncio.sleep(0.1)
     assert engine.closed == 1
+
+
+class Deaf(Engine):
+    """Says `first`, and no more, to the first `n` requests; to later ones all."""
+
+    def __init__(self, n: int, first: str = "") -> None:
+        super().__init__("return x + 1\n")
+        self.n, self.first, self.asked = n, first, list[float]()
+
+    async def stream(self, order: Order) -> AsyncGenerator[Chunk]:
+        self.asked.append(now())
+        rest = self.text.removeprefix(order.prefix.removeprefix(HERE.prefix))
+        if len(self.asked) > self.n:
+            yield Chunk(rest, "stop")
+            return
+        yield Chunk(self.first)
+        await asyncio.Event().wait()
+
+
+async def type_slowly(completer: Completer, line: str, pause: float) -> str:
+    """Ask behind each character of the line, until there is an answer: the last one is waited for."""
+    for n in range(len(line)):
+        window = Window(HERE.prefix + line[:n], "\n")
+        completer.changed("file:///a.py", [window])
+        request = asyncio.create_task(completer.complete(ask(window), lambda _: None))
+        await asyncio.sleep(pause)
+        if request.done():
+            return await request
+    raise AssertionError("no answer")
+
+
+@pytest.mark.parametrize("first", ["", "return"])
+async def test_a_request_that_is_never_answered_is_given_up_by_a_later_key(first: str) -> None:
+    """Whatever is typed agrees with it, but nobody writes it any more: a laptop slept, a line was cut."""
+    engine = Deaf(1, first)
+    assert await type_slowly(Completer(engine.stream), "return x", GIVEN_UP_AFTER / 4) == "rn x + 1"
+    assert engine.asked == [0, GIVEN_UP_AFTER]
+
+
+async def test_one_that_is_slow_is_given_more_time_each_time() -> None:
+    """Some servers load their model for the first request, and give up loading when that is given up."""
+    engine = Deaf(3)
+    assert await type_slowly(Completer(engine.stream), "return x", GIVEN_UP_AFTER) == "x + 1"
+    assert [b - a for a, b in pairwise(engine.asked)] == [n * GIVEN_UP_AFTER for n in (1, 2, 4)]

@@ -177,7 +177,9 @@ class Desks(RuleBasedStateMachine):
                 typed = window.prefix
                 rest = trim(LINE[len(typed) :] + "\n" if LINE.startswith(typed) else "other\n", window)
                 cut = [it for it in self.generations if it.order.uri == uri and it.finish == "length"]
-                cut_here = [it for it in cut if answer and (it.order.prefix + it.written).endswith(answer)]
+                cut_here = [
+                    it for it in cut if answer and (it.order.prefix + it.written).rstrip().endswith(answer)
+                ]
                 assert answer in ("", rest) or cut_here
                 assert not answer or answer.startswith(shown[-1] if shown else "")
 

@@ -18,10 +18,10 @@ from tokenizers import Tokenizer
 from midfill_server.context.collect import CONTEXT_CHARACTERS_PER_TOKEN
 from midfill_server.context.outline import NAME
 from midfill_server.context.ranking.rank import near
-from midfill_training import neighbours
-from midfill_training.disguise import Words, disguise
-from midfill_training.neighbours import Other
-from midfill_training.pieces import Corpus, Piece
+from midfill_training.text import neighbours
+from midfill_training.text.disguise import Words, disguise
+from midfill_training.text.neighbours import Other
+from midfill_training.text.pieces import Corpus, Piece
 
 BOS, EOS, HOLE, BEGIN, END = range(16_000, 16_005)
 CONTEXT_WEIGHT, OTHERS_WEIGHT = 0.3, 0.1

@@ -20,12 +20,12 @@ from playwright.sync_api import Browser, Page, Route
 
 from midfill_model import seam
 
-from .terminal import PATIENCE
+from ..terminal import PATIENCE
 
 HERE = Path(__file__).parent
 STATUS_ITEM = "[id='midfill.midfill.midfill']"
 QUIET = 0.8  # seconds: debounce, a request of VS Code's, a step of growth
-EXTENSION = HERE.parents[1] / "editors" / "vscode"
+EXTENSION = HERE.parents[2] / "editors" / "vscode"
 SETTINGS = {
     "security.workspace.trust.enabled": False,
     "telemetry.telemetryLevel": "off",

@@ -3,8 +3,8 @@
 Knows files and licences, nothing of tokens. The names, versions and licences are in `sources.txt`:
 packages marked `heldout` are never trained on, nor is any file that repeats their lines.
 
-    python -m midfill_training.corpus fetch DIR     # pip and npm, by name and version
-    python -m midfill_training.corpus build DIR     # train, heldout_files, heldout_packages .txt
+    python -m midfill_training.text.corpus fetch DIR     # pip and npm, by name and version
+    python -m midfill_training.text.corpus build DIR     # train, heldout_files, heldout_packages .txt
 """
 
 from __future__ import annotations

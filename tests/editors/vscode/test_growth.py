@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser
 
-from ..e2e.conftest import Engine
-from .conftest import SCREENSHOTS, environment, installed_vscode
+from ...e2e.conftest import Engine
+from ..conftest import SCREENSHOTS, environment, installed_vscode
 from .scripted_server import Connection, Question, ScriptedServers
 from .vscode import QUIET, VSCode, Window
 
@@ -163,6 +163,7 @@ def test_any_other_key_ends_it(opened: Open) -> None:
     question.write(WHOLE)
     it.server.question((2, 9)).answer()
     it.stays_empty()
+    assert it.saved() == INDENT + "z"
 
 
 def test_an_empty_partial_result_clears_it_and_tab_inserts_nothing_of_it(opened: Open) -> None:
@@ -225,6 +226,7 @@ def test_what_is_withdrawn_while_a_key_comes_is_gone_too(opened: Open) -> None:
             asked_anew.write("")
         it.shows("")
         it.stays_empty()
+    assert it.saved() == 5 * (INDENT + "s")
 
 
 def test_after_a_withdrawal_another_text_may_grow(opened: Open) -> None:
@@ -294,3 +296,4 @@ def test_there_too_what_is_withdrawn_is_cleared(opened: Open, forget: Callable[[
     question.answer()
     it.shows("")
     it.stays_empty()
+    assert it.saved() == INDENT

@@ -4,7 +4,7 @@ Code at home has other names than the training packages. So in some samples the 
 know are changed for others of that kind, in all of the sample alike: `UserCart.add_cart(user)` becomes
 `MeshQuota.add_quota(mesh)`. What many packages say (`add`, `self`, `return`) stays.
 
-    python -m midfill_training.disguise train.txt words.txt
+    python -m midfill_training.text.disguise train.txt words.txt
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from midfill_training.corpus import END_OF_FILE
-from midfill_training.pieces import Piece, place_of
+from midfill_training.text.corpus import END_OF_FILE
+from midfill_training.text.pieces import Piece, place_of
 
 COMMON = 0.5
 """The share of a language's packages from which on a word is everyone's."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .terminal import PATIENCE
+from ..terminal import PATIENCE
 
 # The program: all that the editor writes goes to the test, all that the test writes to the editor.
 RELAY = """#!{python} -I

@@ -124,7 +124,7 @@ def read() -> Tally:
         return Tally()
     except OSError as error:
         raise StatisticsError(f"Cannot read {path}: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StatisticsError(f"{path} is damaged; `midfill status --forget` deletes it") from error
 
 

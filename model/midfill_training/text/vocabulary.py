@@ -1,6 +1,6 @@
 """Train the byte-level BPE vocabulary and give it DeepSeek's control tokens, in DeepSeek's order.
 
-python -m midfill_training.vocabulary train.txt tokenizer.json
+python -m midfill_training.text.vocabulary train.txt tokenizer.json
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from midfill_model import fim
-from midfill_training.corpus import END_OF_FILE
+from midfill_training.text.corpus import END_OF_FILE
 
 SIZE = 16_000
 SAMPLED = 12

@@ -6,8 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from midfill_server import statistics
-from midfill_server.statistics import FILE, Statistics, StatisticsError, Tally, forget, read, report
+from midfill_server.editor.record import statistics
+from midfill_server.editor.record.statistics import (
+    FILE,
+    Statistics,
+    StatisticsError,
+    Tally,
+    forget,
+    read,
+    report,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +112,15 @@ def test_there_need_be_no_folder() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", '{"version": 2}', '{"version": 1, "events": {"shown": -1}, "latencies": {}}', "\0"],
+    [
+        "",
+        "[]",
+        "{}",
+        '{"version": 2}',
+        '{"version": 1, "events": {"shown": -1}, "latencies": {}}',
+        "\0",
+        "[" * 100_000,
+    ],
 )
 def test_a_damaged_file_is_one_sentence_and_replaced_by_the_next_counts(state: Path, text: str) -> None:
     state.mkdir(parents=True)

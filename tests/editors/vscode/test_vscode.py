@@ -12,8 +12,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from ..e2e.conftest import Engine
-from .conftest import (
+from ...e2e.conftest import Engine
+from ..conftest import (
     LINE_KEY,
     NEW_FILE_KEY,
     SCREENSHOTS,
