@@ -3,7 +3,9 @@
 `make test-editors` unpacks the editors into .editors/ first.
 """
 
+import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from ..e2e.conftest import Engine, runtime_folder
+from ..scripted_engine import ScriptedEngine
 from .vscode.vscode import VSCode, Window
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +49,28 @@ LINE_KEY, NEW_FILE_KEY = "Control+Alt+l", "Control+Alt+u"
 Open = Callable[..., Window]
 
 
+ITEM = """\
+amount > self.balance:
+            other.deposit(self.balance)
+            raise ValueError("the balance is too small")
+"""
+"""What follows PROGRAM and `if `."""
+
+
+@pytest.fixture
+def scripted_engine() -> Iterator[ScriptedEngine]:
+    """For tests of what an editor makes of a text; that it is the right one is known."""
+    with tempfile.TemporaryDirectory(prefix="midfill-") as name, ScriptedEngine(Path(name)) as engine:
+        engine.says("amount < 0:\n", after="if ")  # the text given last is the one that counts
+        engine.says(*re.findall(r"\w+|\W", ITEM), after="\n        if ")
+        engine.says("amount < 0:\n", "            return\n", after="\n        if  ")
+        engine.says('"too small")\n', after="raise ValueError(")
+        engine.says("first", " + second\n", after="second):\n    return ")
+        engine.says(":\n", "            return\n", after="if zebra")
+        engine.says("):\n", "            return\n", after="if zebra(mane, tail")
+        yield engine
+
+
 @pytest.fixture(scope="session")
 def shared_engine() -> Iterator[Engine]:
     with runtime_folder() as folder:
@@ -59,7 +84,7 @@ def own_engine() -> Iterator[Engine]:
         yield Engine(folder)
 
 
-def environment(engine: Engine, home: Path) -> dict[str, str]:
+def environment(engine: Engine | ScriptedEngine, home: Path) -> dict[str, str]:
     """A user with an empty home, and `midfill` in the PATH, but no other tool of the virtual environment."""
     programs = home / "bin"
     programs.mkdir(parents=True, exist_ok=True)
@@ -90,7 +115,7 @@ def browser() -> Iterator[Browser]:
 @contextmanager
 def installed_vscode(folder: Path, environment: dict[str, str]) -> Iterator[VSCode]:
     vscode = VSCode(INSTALLED, folder, environment)
-    vscode.configure(maxTokens=MAX_TOKENS)
+    vscode.configure(maxTokens=MAX_TOKENS, confidence=0)  # whatever the embedded model says is a text
     line, new_file = "editor.action.inlineSuggest.acceptNextLine", "workbench.action.files.newUntitledFile"
     vscode.bind({LINE_KEY: line, NEW_FILE_KEY: new_file})
     vscode.install(ROOT / "editors/vscode/midfill.vsix")

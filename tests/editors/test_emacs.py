@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ..e2e.conftest import Engine
+from ..scripted_engine import ScriptedEngine
 from .conftest import DEBIAN, EDITORS, FONT, PROGRAM, SCREENSHOTS, environment
 from .terminal import Terminal, wait_for
 
@@ -22,7 +22,7 @@ QUIET = """(setq native-comp-enable-subr-trampolines nil native-comp-jit-compila
 
 
 @contextlib.contextmanager
-def emacs(engine: Engine, home: Path, configuration: str, file: Path) -> Iterator[Terminal]:
+def emacs(engine: ScriptedEngine, home: Path, configuration: str, file: Path) -> Iterator[Terminal]:
     """An Emacs that was unpacked, not installed, has to be told where everything is."""
     share = DEBIAN / "usr/share/emacs"
     (version,) = (it for it in share.iterdir() if it.name[0].isdigit())
@@ -72,8 +72,8 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_lsp_mode_shows_ghost_text(shared_engine: Engine, tmp_path: Path, file: Path) -> None:
-    with emacs(shared_engine, tmp_path / "home", "lsp-mode.el", file) as terminal:
+def test_lsp_mode_shows_ghost_text(scripted_engine: ScriptedEngine, tmp_path: Path, file: Path) -> None:
+    with emacs(scripted_engine, tmp_path / "home", "lsp-mode.el", file) as terminal:
         wait_for("the server", lambda: re.search(r"LSP\[midfill:\d+\]", terminal.text()))
         terminal.type(END_OF_BUFFER, *"f ")
         shown = shown_behind(terminal, PROGRAM + "        if ")
@@ -84,8 +84,10 @@ def test_lsp_mode_shows_ghost_text(shared_engine: Engine, tmp_path: Path, file: 
         assert "Warning" not in terminal.text()
 
 
-def test_lsp_mode_drops_what_was_typed_over(shared_engine: Engine, tmp_path: Path, file: Path) -> None:
-    with emacs(shared_engine, tmp_path / "home", "lsp-mode.el", file) as terminal:
+def test_lsp_mode_drops_what_was_typed_over(
+    scripted_engine: ScriptedEngine, tmp_path: Path, file: Path
+) -> None:
+    with emacs(scripted_engine, tmp_path / "home", "lsp-mode.el", file) as terminal:
         wait_for("the server", lambda: re.search(r"LSP\[midfill:\d+\]", terminal.text()))
         terminal.type(END_OF_BUFFER, *"f ")
         shown_behind(terminal, PROGRAM + "        if ")
@@ -95,8 +97,10 @@ def test_lsp_mode_drops_what_was_typed_over(shared_engine: Engine, tmp_path: Pat
         assert saved(terminal, file) == shown
 
 
-def test_eglot_shows_the_completion_as_a_preview(shared_engine: Engine, tmp_path: Path, file: Path) -> None:
-    with emacs(shared_engine, tmp_path / "home", "eglot.el", file) as terminal:
+def test_eglot_shows_the_completion_as_a_preview(
+    scripted_engine: ScriptedEngine, tmp_path: Path, file: Path
+) -> None:
+    with emacs(scripted_engine, tmp_path / "home", "eglot.el", file) as terminal:
         terminal.wait_for("[eglot:")
         terminal.type(END_OF_BUFFER, *"f amo")
         shown = shown_behind(terminal, PROGRAM + "        if amo")
@@ -106,8 +110,10 @@ def test_eglot_shows_the_completion_as_a_preview(shared_engine: Engine, tmp_path
         assert saved(terminal, file).startswith(shown)
 
 
-def test_eglot_completes_more_than_one_line(shared_engine: Engine, tmp_path: Path, file: Path) -> None:
-    with emacs(shared_engine, tmp_path / "home", "eglot.el", file) as terminal:
+def test_eglot_completes_more_than_one_line(
+    scripted_engine: ScriptedEngine, tmp_path: Path, file: Path
+) -> None:
+    with emacs(scripted_engine, tmp_path / "home", "eglot.el", file) as terminal:
         terminal.wait_for("[eglot:")
         terminal.type(END_OF_BUFFER, *"f ", META_TAB)
         completed = shown_behind(terminal, PROGRAM + "        if ")

@@ -14,12 +14,16 @@ from typing import Any
 import pytest
 
 from ..e2e.conftest import Engine
+from ..scripted_engine import ScriptedEngine
 from .conftest import DEBIAN, EDITORS, FONT, PROGRAM, SCREENSHOTS, environment
 from .terminal import Terminal, wait_for
 
 NVIM = DEBIAN / "usr/bin/nvim"
 PLUGIN = EDITORS / "neovim"
 ESCAPE, TAB, ENTER, CTRL_RIGHT, CTRL_DOWN = "\x1b", "\t", "\r", "\x1b[1;5C", "\x1b[1;5B"
+
+# For the embedded model, of which no more is asked here than that it says something.
+SHOW_ALL = "lua vim.lsp.config('midfill', { init_options = { confidence = 0 } })"
 
 GHOST = """(function()
   local ns = vim.api.nvim_get_namespaces()['nvim.lsp.inline_completion']
@@ -88,7 +92,11 @@ def _vim_string(text: str) -> str:
 
 @contextlib.contextmanager
 def neovim(
-    engine: Engine, home: Path, file: Path, before: str = "", init: Path = PLUGIN / "init.lua"
+    engine: Engine | ScriptedEngine,
+    home: Path,
+    file: Path,
+    before: str = "",
+    init: Path = PLUGIN / "init.lua",
 ) -> Iterator[Neovim]:
     env = environment(engine, home)
     socket = home / "nvim.sock"
@@ -116,8 +124,8 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_is_shown_is_what_is_saved(shared_engine: Engine, home: Path, file: Path) -> None:
-    with neovim(shared_engine, home, file) as vim:
+def test_what_is_shown_is_what_is_saved(scripted_engine: ScriptedEngine, home: Path, file: Path) -> None:
+    with neovim(scripted_engine, home, file) as vim:
         vim.attached()
         vim.type(*"Goif ")
         shown = vim.ghost()
@@ -130,8 +138,8 @@ def test_what_is_shown_is_what_is_saved(shared_engine: Engine, home: Path, file:
         wait_for("the status", lambda: ", 1 accepted" in vim.messages())
 
 
-def test_words_and_lines_can_be_accepted(shared_engine: Engine, home: Path, file: Path) -> None:
-    with neovim(shared_engine, home, file) as vim:
+def test_words_and_lines_can_be_accepted(scripted_engine: ScriptedEngine, home: Path, file: Path) -> None:
+    with neovim(scripted_engine, home, file) as vim:
         vim.attached()
         vim.type(*"Goif ")
         shown, before = vim.ghost(), "\n".join(vim.lines())
@@ -146,9 +154,9 @@ def test_words_and_lines_can_be_accepted(shared_engine: Engine, home: Path, file
         assert vim.save(file).decode() == before + word + line + "\n"
 
 
-def test_typing_on_leaves_no_stale_text(shared_engine: Engine, home: Path, file: Path) -> None:
+def test_typing_on_leaves_no_stale_text(scripted_engine: ScriptedEngine, home: Path, file: Path) -> None:
     """Neovim cancels nothing while one types, and would show a late answer at its old place."""
-    with neovim(shared_engine, home, file) as vim:
+    with neovim(scripted_engine, home, file) as vim:
         vim.attached()
         vim.type(*"Goif ")
         first = vim.ghost()
@@ -162,8 +170,8 @@ def test_typing_on_leaves_no_stale_text(shared_engine: Engine, home: Path, file:
         assert vim.save(file).decode() == before + shown + "\n"
 
 
-def test_typing_what_is_shown_keeps_it(shared_engine: Engine, home: Path, file: Path) -> None:
-    with neovim(shared_engine, home, file) as vim:
+def test_typing_what_is_shown_keeps_it(scripted_engine: ScriptedEngine, home: Path, file: Path) -> None:
+    with neovim(scripted_engine, home, file) as vim:
         vim.attached()
         vim.type(*"Goif ")
         shown, before = vim.ghost(), "\n".join(vim.lines())
@@ -172,11 +180,11 @@ def test_typing_what_is_shown_keeps_it(shared_engine: Engine, home: Path, file: 
         assert vim.save(file).decode() == before + shown + "\n"
 
 
-def test_crlf_and_astral_characters(shared_engine: Engine, home: Path, tmp_path: Path) -> None:
+def test_crlf_and_astral_characters(scripted_engine: ScriptedEngine, home: Path, tmp_path: Path) -> None:
     file = tmp_path / "smile.py"
     text = PROGRAM.replace("Bank accounts", "Bank 😀 accounts é").replace("\n", "\r\n")
     file.write_bytes(text.encode())
-    with neovim(shared_engine, home, file) as vim:
+    with neovim(scripted_engine, home, file) as vim:
         vim.attached()
         vim.type(*"Goraise ValueError(")
         vim.ghost()
@@ -189,8 +197,8 @@ def test_crlf_and_astral_characters(shared_engine: Engine, home: Path, tmp_path:
         assert vim.save(file).decode() == after + "\r\n"
 
 
-def test_a_new_file_that_is_not_saved(shared_engine: Engine, home: Path, tmp_path: Path) -> None:
-    with neovim(shared_engine, home, tmp_path / "new.py") as vim:
+def test_a_new_file_that_is_not_saved(scripted_engine: ScriptedEngine, home: Path, tmp_path: Path) -> None:
+    with neovim(scripted_engine, home, tmp_path / "new.py") as vim:
         vim.attached()
         vim.type(*"idef add(first, second):", ENTER, *"return ")
         shown, before = vim.ghost(), "\n".join(vim.lines())
@@ -202,7 +210,7 @@ def test_a_new_file_that_is_not_saved(shared_engine: Engine, home: Path, tmp_pat
 def test_an_engine_that_is_killed_while_one_types_comes_back(
     own_engine: Engine, home: Path, file: Path
 ) -> None:
-    with neovim(own_engine, home, file) as vim:
+    with neovim(own_engine, home, file, before=SHOW_ALL) as vim:
         vim.attached()
         vim.type(*"Goif ")
         vim.ghost()
@@ -224,8 +232,8 @@ def test_two_windows_share_one_engine(own_engine: Engine, tmp_path: Path, file: 
     other = tmp_path / "other.py"
     other.write_text(PROGRAM)
     with (
-        neovim(own_engine, tmp_path / "one", file) as one,
-        neovim(own_engine, tmp_path / "two", other) as two,
+        neovim(own_engine, tmp_path / "one", file, before=SHOW_ALL) as one,
+        neovim(own_engine, tmp_path / "two", other, before=SHOW_ALL) as two,
     ):
         for vim in (one, two):
             vim.attached()
@@ -235,9 +243,9 @@ def test_two_windows_share_one_engine(own_engine: Engine, tmp_path: Path, file: 
         assert listed.stdout.count(f"--runtime-dir {own_engine.folder}") == 1
 
 
-def test_wrong_settings_are_one_message(shared_engine: Engine, home: Path, file: Path) -> None:
+def test_wrong_settings_are_one_message(scripted_engine: ScriptedEngine, home: Path, file: Path) -> None:
     wrong = "lua vim.lsp.config('midfill', { init_options = { debounceMs = 'soon', colour = 'red' } })"
-    with neovim(shared_engine, home, file, before=wrong) as vim:
+    with neovim(scripted_engine, home, file, before=wrong) as vim:
         vim.attached()
         vim.type(*"Goif ")
         vim.ghost()
@@ -245,8 +253,8 @@ def test_wrong_settings_are_one_message(shared_engine: Engine, home: Path, file:
         assert vim.messages().count("debounceMs must be") == vim.messages().count("colour is not") == 1
 
 
-def test_a_pause_hides_everything(shared_engine: Engine, home: Path, file: Path) -> None:
-    with neovim(shared_engine, home, file) as vim:
+def test_a_pause_hides_everything(scripted_engine: ScriptedEngine, home: Path, file: Path) -> None:
+    with neovim(scripted_engine, home, file) as vim:
         vim.attached()
         vim.type(*":Midfill pause", ENTER)
         vim.terminal.wait_for("midfill: paused")
@@ -261,7 +269,7 @@ def test_a_pause_hides_everything(shared_engine: Engine, home: Path, file: Path)
 
 
 def test_a_configuration_for_copilots_server(
-    shared_engine: Engine, home: Path, file: Path, tmp_path: Path
+    scripted_engine: ScriptedEngine, home: Path, file: Path, tmp_path: Path
 ) -> None:
     """nvim-lspconfig's `copilot`, but for its command, and the mapping of Neovim's own manual."""
     init = tmp_path / "init.lua"
@@ -281,7 +289,7 @@ def test_a_configuration_for_copilots_server(
           if not vim.lsp.inline_completion.get() then return '<Tab>' end
         end, { expr = true })
     """)
-    with neovim(shared_engine, home, file, init=init) as vim:
+    with neovim(scripted_engine, home, file, init=init) as vim:
         vim.attached()
         vim.type(*"Goif ")
         shown, before = vim.ghost(), "\n".join(vim.lines())
