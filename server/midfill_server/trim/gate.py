@@ -78,7 +78,7 @@ def worth_showing(
     best, best_gain, joint, begin = start, 0.0, 0.0, 0
     for end, logprob in zip(scored.ends, scored.logprobs, strict=True):
         if end > start:
-            joint += logprob * (end - max(begin, start)) / (end - begin)
+            joint += logprob * ((end - max(begin, start)) / (end - begin) if end > begin else 1.0)
             likely = math.exp(joint)
             if likely < confidence * COMPLETE:
                 return Part(best, final=True, likely=likely)

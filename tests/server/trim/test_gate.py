@@ -104,6 +104,11 @@ def test_half_of_a_token_counts_half() -> None:
     assert gated(text, 2, 0.6) == ("cd", False)
 
 
+def test_a_token_without_text_counts_too() -> None:
+    """The first bytes of a character: what they begin is shown by a later token."""
+    assert gated(doubtful(("x = ", 0.99), ("", 0.3), ("é" * 4, 0.99))) == ("x", True)
+
+
 def test_without_probabilities_nothing_is_gated() -> None:
     assert gated(Scored("return total"), 0, 0.99) == ("return total", False)
 
@@ -119,7 +124,7 @@ def test_explicit_requests_show_all() -> None:
 
 
 words = st.lists(
-    st.tuples(st.sampled_from(["foo", "(", ")", " ", "\n", '"', ".", "bar1", " = ", "and ", "\n    "]),
+    st.tuples(st.sampled_from(["foo", "", "(", ")", " ", "\n", '"', ".", "bar1", " = ", "and ", "\n    "]),
               st.floats(0.4, 1)),
     max_size=12,
 )  # fmt: skip
