@@ -76,14 +76,15 @@ def worth_showing(
     if confidence <= 0 or not scored.ends:
         return Part(len(text), final=ended)
     best, best_gain, joint, begin = start, 0.0, 0.0, 0
-    for end, logprob in zip(scored.ends, scored.logprobs, strict=True):
+    for n, (end, logprob) in enumerate(zip(scored.ends, scored.logprobs, strict=True), 1):
         if end > start:
             joint += logprob * ((end - max(begin, start)) / (end - begin) if end > begin else 1.0)
             likely = math.exp(joint)
             if likely < confidence * COMPLETE:
                 return Part(best, final=True, likely=likely)
             if (end - start) * (likely - confidence * COMPLETE) > best_gain:
-                cut, complete = _candidate(text, start, end, before, ended)
+                is_all = ended and n == len(scored.ends)
+                cut, complete = (end, True) if is_all else _candidate(text, start, end, before)
                 length = len(text[start:cut].strip())
                 gain = length * (likely - confidence * (COMPLETE if complete else 1.0))
                 if gain > best_gain and (length >= LEAST or complete):
@@ -92,10 +93,8 @@ def worth_showing(
     return Part(best, final=ended)
 
 
-def _candidate(text: str, start: int, end: int, before: str, ended: bool) -> tuple[int, bool]:
+def _candidate(text: str, start: int, end: int, before: str) -> tuple[int, bool]:
     """Where to cut so that nothing is half, at `end` or before it; whether that leaves whole lines."""
-    if ended and end == len(text):
-        return end, True
     if text.startswith("\n", end) and text[start:end].strip():
         return end + 1, True
     cut = whole_end(text, start, end, before)
