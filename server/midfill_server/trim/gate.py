@@ -40,17 +40,24 @@ class Scored:
     text: str = ""
     ends: tuple[int, ...] = ()
     logprobs: tuple[float, ...] = ()
+    carried: float = 0.0
+    """Of tokens without text: the first bytes of a character that a later token completes."""
 
     def then(self, text: str, tokens: tuple[tuple[int, float], ...] = ()) -> "Scored":
         """With `text` behind it; `tokens`: characters of each of its tokens, and the log-probability."""
         whole = self.text + text
         if bool(self.text) > bool(self.ends) or sum(length for length, _ in tokens) != len(text):
             return Scored(whole)
-        ends, at = list(self.ends), len(self.text)
-        for length, _ in tokens:
-            at += length
-            ends.append(at)
-        return Scored(whole, tuple(ends), self.logprobs + tuple(it for _, it in tokens))
+        ends, logprobs, carried = list(self.ends), list(self.logprobs), self.carried
+        at = len(self.text)
+        for length, logprob in tokens:
+            carried += logprob
+            if length:
+                at += length
+                ends.append(at)
+                logprobs.append(carried)
+                carried = 0.0
+        return Scored(whole, tuple(ends), tuple(logprobs), carried)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +83,14 @@ def worth_showing(
     if confidence <= 0 or not scored.ends:
         return Part(len(text), final=ended)
     best, best_gain, joint, begin = start, 0.0, 0.0, 0
-    for n, (end, logprob) in enumerate(zip(scored.ends, scored.logprobs, strict=True), 1):
+    for end, logprob in zip(scored.ends, scored.logprobs, strict=True):
         if end > start:
-            joint += logprob * ((end - max(begin, start)) / (end - begin) if end > begin else 1.0)
+            joint += logprob * (end - max(begin, start)) / (end - begin)
             likely = math.exp(joint)
             if likely < confidence * COMPLETE:
                 return Part(best, final=True, likely=likely)
             if (end - start) * (likely - confidence * COMPLETE) > best_gain:
-                is_all = ended and n == len(scored.ends)
-                cut, complete = (end, True) if is_all else _candidate(text, start, end, before)
+                cut, complete = _candidate(text, start, end, before, ended)
                 length = len(text[start:cut].strip())
                 gain = length * (likely - confidence * (COMPLETE if complete else 1.0))
                 if gain > best_gain and (length >= LEAST or complete):
@@ -93,8 +99,10 @@ def worth_showing(
     return Part(best, final=ended)
 
 
-def _candidate(text: str, start: int, end: int, before: str) -> tuple[int, bool]:
+def _candidate(text: str, start: int, end: int, before: str, ended: bool) -> tuple[int, bool]:
     """Where to cut so that nothing is half, at `end` or before it; whether that leaves whole lines."""
+    if ended and end == len(text):
+        return end, True
     if text.startswith("\n", end) and text[start:end].strip():
         return end + 1, True
     cut = whole_end(text, start, end, before)
