@@ -9,12 +9,13 @@ from typing import Literal
 
 from midfill_model.network.protocol import Branching, Network, Token
 
+from .alternatives import alternatives
 from .cache import Slot, Slots
 from .generate import generate
 from .heal import Beginning, typed_part
 from .prompt import Budgets, Parts, Prompt, fim_prompt
 from .search import search
-from .task import Finish, Steps, Task
+from .task import Finish, Several, Steps, Task, alone
 from .tokens import Shown, Tokenizer, Writer
 
 
@@ -45,6 +46,7 @@ class Request:
     suffix_tokens: int | None = None
     heal: bool = False  # write the prompt's last word anew, and give what comes behind its typed part
     beam_width: int = 1  # ways to write a line of which the likeliest is taken, if the network can; 1: greedy
+    n: int = 1  # texts; several are greedy, and begin in the likeliest ways: perhaps there are fewer
     background: bool = False  # given up as soon as, and for as long as, there is anything else to do
     context_tokens: int | None = None
     context: tuple[str, ...] = ()  # with a suffix: other files' text, see prompt.Parts
@@ -75,12 +77,14 @@ class Delta:
     text: str
     timings: Timings | None = None
     tokens: tuple[Shown, ...] = ()  # that the text is made of
+    choice: int = 0  # which of several texts it continues
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
     finish: Finish
     timings: Timings
+    others: tuple[Finish, ...] = ()  # why each text but the first ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,15 @@ class Ticket:
         return self._cancelled.is_set()
 
 
+class _Text:
+    """One of the texts of a completion."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        self.finish: Finish | None = None
+        self.ids: list[int] = []  # that were written
+
+
 class Completion:
     """A request in progress: holds a slot of the KV cache from the start to the end."""
 
@@ -130,32 +143,40 @@ class Completion:
         self._task = _task(ticket, prompt, Beginning.of(wanted, loaded.tokenizer), loaded)
         self._extent = _extent(prompt, loaded.tokenizer)
         self._extent["prefix_bytes"] += len(wanted)
-        self._ids: list[int] = []  # that were written
         self._has_tried_again = False
         self._emitted = False
         self._first_token = 0.0
-        self._writer = Writer(loaded.tokenizer, len(typed), request.stop)
+        self._texts = [_Text(Writer(loaded.tokenizer, len(typed), request.stop)) for _ in range(request.n)]
         self._slots = slots
         self._slot = slots.lend(request.slot, prompt.ids)
         self._n_reused = self._slot.keep(prompt.ids)
-        self._steps = _steps(loaded.network, self._slot, self._task)
+        self._steps = self._begin(self._task)
 
     def step(self) -> Done | None:
         """Run the network once at most and emit the text that came of it; Done when that was the end."""
         try:
-            token = next(self._steps)
+            news = next(self._steps)
         except StopIteration as end:
-            self._emit(self._writer.finish())
-            return Done(end.value, self._timings())
-        return None if token is None else self._push(token)
+            for number, text in enumerate(self._texts):
+                self._end(number, text.finish or end.value)
+            return self._done()
+        if news is None:
+            return None
+        number, it = news
+        if isinstance(it, Token):
+            self._push(number, it)
+        else:
+            self._end(number, it)
+        return self._done() if all(text.finish for text in self._texts) else None
 
     def try_again(self) -> bool:
         """After a step that lacked memory: free that of idle slots, begin anew what is left; only once."""
-        if self._has_tried_again:
+        is_alone = len(self._texts) == 1
+        if self._has_tried_again or (self._emitted and not is_alone):
             return False
         self._has_tried_again = True
         self._slots.yield_memory()
-        self._steps = _steps(self.loaded.network, self._slot, self._task.after(self._ids))
+        self._steps = self._begin(self._task.after(self._texts[0].ids) if is_alone else self._task)
         return True
 
     def close(self) -> None:
@@ -163,17 +184,36 @@ class Completion:
         self._steps.close()
         self._slots.give_back(self._slot)
 
-    def _push(self, token: Token) -> Done | None:
-        self._first_token = self._first_token or time.perf_counter()
-        self._ids.append(token.id)
-        shown, is_stopped = self._writer.push(token.id, token.log_probability)
-        self._emit(shown)
-        return Done("stop", self._timings()) if is_stopped else None
+    def _begin(self, task: Task) -> Several:
+        network, slot, n = self.loaded.network, self._slot, len(self._texts)
+        if n == 1:
+            return alone(_steps(network, slot, task))
+        return alternatives(network, slot, task, n, lambda number: self._texts[number].finish is not None)
 
-    def _emit(self, tokens: list[Shown]) -> None:
+    def _push(self, number: int, token: Token) -> None:
+        self._first_token = self._first_token or time.perf_counter()
+        text = self._texts[number]
+        text.ids.append(token.id)
+        shown, is_stopped = text.writer.push(token.id, token.log_probability)
+        self._emit(number, shown)
+        if is_stopped:
+            text.finish = "stop"
+
+    def _end(self, number: int, finish: Finish) -> None:
+        text = self._texts[number]
+        if text.finish is None:
+            text.finish = finish
+            self._emit(number, text.writer.finish())
+
+    def _emit(self, number: int, tokens: list[Shown]) -> None:
         if text := "".join(token.text for token in tokens):
-            self.ticket.emit(Delta(text, None if self._emitted else self._timings(), tuple(tokens)))
+            timings = None if self._emitted else self._timings()
+            self.ticket.emit(Delta(text, timings, tuple(tokens), number))
             self._emitted = True
+
+    def _done(self) -> Done:
+        finish, *others = [text.finish or "cancelled" for text in self._texts]
+        return Done(finish, self._timings(), tuple(others))
 
     def _timings(self) -> Timings:
         now, submitted = time.perf_counter(), self.ticket.submitted
@@ -184,7 +224,7 @@ class Completion:
             first_token_ms=_ms(first - submitted),
             decode_ms=_ms(now - first),
             reused_tokens=self._n_reused,
-            completion_tokens=len(self._ids),
+            completion_tokens=sum(len(text.ids) for text in self._texts),
             **self._extent,
         )
 

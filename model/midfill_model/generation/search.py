@@ -8,11 +8,12 @@ likelier than its end: the empty text is often the likeliest of all, and of no u
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from midfill_model.network.protocol import Branching, Cancelled, Places, Token
+from midfill_model.network.protocol import Branching, Cancelled, Network, Places, Token
 
 from .cache import Slot
 from .generate import Guesses, prefill
@@ -37,6 +38,10 @@ class Branch:
     """The ids, as they are told."""
 
 
+Scores = Callable[[Sequence[Branch], int, int], Sequence[Tensor]]
+"""(leaves, where the tree starts, the first leaf's row) -> log-probabilities [V] of what follows each."""
+
+
 def search(network: Branching, slot: Slot, task: Task) -> Steps:
     """At most `task.beam_width` branches; otherwise as `generate`."""
     pending = list(task.prompt[slot.keep(task.prompt) :])
@@ -57,7 +62,8 @@ def search(network: Branching, slot: Slot, task: Task) -> Steps:
             scores = _advance(network, slot, pending, guess, task)
             for score, guessed in zip(scores, [*guess, None], strict=True):
                 width = 1 if task.first_line_ends(written) else task.beam_width
-                tree = Tree(network, slot, task, width, min(DEEPEST, n_left))
+                scores_of = partial(side_by_side, network, slot, task.vocabulary)
+                tree = Tree(network, slot, task, width, min(DEEPEST, n_left), scores_of)
                 leaves = tree.likeliest(tree.continued(Branch(beginning), score))
                 best = yield from _decide(tree, leaves, ends)
                 tree.keep(best)
@@ -83,31 +89,26 @@ def search(network: Branching, slot: Slot, task: Task) -> Steps:
 class Tree:
     """Branches in the rows of the cache behind a slot's tokens, which stay as they are until one is kept."""
 
-    def __init__(self, network: Branching, slot: Slot, task: Task, width: int, longest: int) -> None:
-        self._network, self._slot, self._task, self._width = network, slot, task, width
+    def __init__(
+        self, network: Network, slot: Slot, task: Task, width: int, longest: int, scores: Scores
+    ) -> None:
+        self._slot, self._task, self._width, self._scores = slot, task, width, scores
         self._start = self._end = len(slot.tokens)
         self.longest = min(longest, (network.context - self._start) // width)
         """Ids of a branch for which there is room."""
 
     def grow(self, leaves: Sequence[Branch]) -> list[Branch]:
-        """Compute the last id of each of `leaves` in one step; the likeliest ways on from each. Cancelled."""
+        """Compute the last id of each of `leaves`; the likeliest ways on from each. Cancelled."""
+        return [way for leaf, score in self.computed(leaves) for way in self.continued(leaf, score)]
+
+    def computed(self, leaves: Sequence[Branch]) -> list[tuple[Branch, Tensor]]:
+        """Each with its last id in the cache, and the log-probabilities [V] of what follows it. Cancelled."""
         if self._task.cancelled():
             raise Cancelled
         start, self._end = self._end, self._end + len(leaves)
         self._slot.reserve(self._start + self._width * self.longest)
         grown = [replace(leaf, rows=(*leaf.rows, start + i)) for i, leaf in enumerate(leaves)]
-        device = self._network.device
-        visible = torch.zeros(len(leaves), self._end, dtype=torch.bool, device=device)
-        visible[:, : self._start] = True
-        for row, leaf in zip(visible, grown, strict=True):
-            row[list(leaf.rows)] = True
-        depths = [self._start + len(leaf.rows) - 1 for leaf in grown]
-        places = Places(torch.tensor(depths, device=device), visible)
-        scores = self._network.log_probabilities(
-            [leaf.ids[-1] for leaf in grown], self._slot.latents, start, self._task.vocabulary, places=places
-        )
-        found = zip(grown, scores, strict=True)
-        return [branch for leaf, score in found for branch in self.continued(leaf, score)]
+        return list(zip(grown, self._scores(grown, self._start, start), strict=True))
 
     def keep(self, branch: Branch) -> None:
         """The slot's tokens go on with what is computed of `branch`; the others are forgotten."""
@@ -116,14 +117,17 @@ class Tree:
             latents[:, self._start : stop] = latents[:, list(branch.rows)]
             self._slot.tokens += branch.ids[: len(branch.rows)]
 
-    def continued(self, branch: Branch, scores: Tensor) -> list[Branch]:
-        """`branch` with each of its likeliest next ids, by their log-probabilities `scores` [V]."""
+    def continued(self, branch: Branch, scores: Tensor, n_spare: int = 0) -> list[Branch]:
+        """`branch` with each of its likeliest next ids, by their log-probabilities `scores` [V].
+
+        As many as the tree is wide, and `n_spare`, less those that only end the text and are not the best.
+        """
         beginning, among, all_of_them = branch.beginning, None, 0.0
         if beginning is not None:
             among = beginning.among()
             scores = scores[among]
             all_of_them = float(scores.logsumexp(0))
-        values, at = scores.topk(min(self._width, len(scores)))
+        values, at = scores.topk(min(self._width + n_spare, len(scores)))
         ids = at.tolist() if among is None else [among[i] for i in at.tolist()]
         return [
             Branch(
@@ -141,6 +145,21 @@ class Tree:
         """Those that are still followed, the best first."""
         best = sorted(branches, key=lambda branch: -branch.score)[: self._width]
         return [branch for branch in best if branch.score > best[0].score - BEHIND]
+
+
+def side_by_side(
+    network: Branching, slot: Slot, vocabulary: int, leaves: Sequence[Branch], root: int, first: int
+) -> Sequence[Tensor]:
+    """All leaves in one step, into the rows from `first` on: each looks at its own branch alone."""
+    device = network.device
+    visible = torch.zeros(len(leaves), first + len(leaves), dtype=torch.bool, device=device)
+    visible[:, :root] = True
+    for row, leaf in zip(visible, leaves, strict=True):
+        row[list(leaf.rows)] = True
+    depths = [root + len(leaf.rows) - 1 for leaf in leaves]
+    places = Places(torch.tensor(depths, device=device), visible)
+    ids = [leaf.ids[-1] for leaf in leaves]
+    return list(network.log_probabilities(ids, slot.latents, first, vocabulary, places=places))
 
 
 def _decide(

@@ -1,6 +1,7 @@
 """One request's work for the network, in ids: what `generate` and `search` are given."""
 
-from collections.abc import Callable, Container, Generator, Sequence
+from collections.abc import Callable, Collection, Container, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,6 +19,8 @@ text to be, given what was typed; other ways to cut the same text into tokens ar
 
 Between two of them at most one step of the network runs, so a caller may serve several tasks in turn.
 """
+Several = Generator[tuple[int, Token | Finish] | None, None, Finish]
+"""The same for several texts: each token, and each end, comes with the number of its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class Task:
     max_tokens: int
     vocabulary: int
     """Ids from here on have no text and are never chosen."""
-    stops: Container[int] = ()
+    stops: Collection[int] = ()
     """Each ends the text and is no part of it."""
     line_ends: Container[int] = ()
     """The ids whose text holds the end of a line: a search decides a line at a time."""
@@ -55,3 +58,14 @@ class Task:
     def first_line_ends(self, ids: Sequence[int]) -> bool:
         """Whether the first line of the text `ids` is whole; an end of line at the very start is no line."""
         return any(id_ in self.line_ends for id_ in ids[1:])
+
+
+def alone(steps: Steps) -> Several:
+    """The only text, as one of several."""
+    with closing(steps):
+        while True:
+            try:
+                token = next(steps)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            yield None if token is None else (0, token)

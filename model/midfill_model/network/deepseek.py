@@ -110,6 +110,10 @@ class DeepseekV2:
         """Of these the best, after what the last call of next_token has computed."""
         return best_of(self._logits, ids)
 
+    def scores(self, vocabulary: int) -> Tensor:
+        """Log-probabilities [vocabulary] of what follows what the last call of next_token has computed."""
+        return self._logits[:vocabulary].float().log_softmax(-1)
+
     def log_probabilities(
         self,
         ids: Sequence[int],

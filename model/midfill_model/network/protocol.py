@@ -75,6 +75,9 @@ class Network(Protocol):
     def best_of(self, ids: Sequence[int]) -> Token:
         """Of these the best, after what the last call of next_token has computed; the first of equals."""
 
+    def scores(self, vocabulary: int) -> Tensor:
+        """Log-probabilities [vocabulary] of what follows what the last next_token has computed, in fp32."""
+
     def synchronize(self) -> None:
         """Until the device has nothing left to do. Raises if the device is lost."""
 

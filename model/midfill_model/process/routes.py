@@ -19,7 +19,6 @@ from starlette.routing import Route
 from midfill_model import seam
 from midfill_model.generation.completion import Delta, Event, Failed, Loaded, Ticket
 from midfill_model.generation.engine import Engine
-from midfill_model.generation.tokens import Shown
 from midfill_model.process.loading import device_name, fim_trained
 
 from . import memory, wire
@@ -164,15 +163,14 @@ async def _stream(
 
 
 async def _whole(first: Event, events: AsyncGenerator[Event, None], answer: wire.Answer) -> Response:
-    text, tokens, event = "", list[Shown](), first
+    written, event = list[Delta](), first
     async with aclosing(events):
         while isinstance(event, Delta):
-            text += event.text
-            tokens += event.tokens
+            written.append(event)
             event = await anext(events)
     if isinstance(event, Failed):
         return _error(503, event.message)
-    return Json(answer.last(event, text, tokens))
+    return Json(answer.last(event, written))
 
 
 def _hand_over(loop: asyncio.AbstractEventLoop, inbox: asyncio.Queue[Event], event: Event) -> None:

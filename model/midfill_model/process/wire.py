@@ -4,6 +4,8 @@ Beside OpenAI's fields: `slot`, `prefix_tokens` and `suffix_tokens`, as in `Requ
 the prompt ends in a word that is still being typed. It is written anew, in the model's own tokens, and what
 comes is the rest of it; a prompt of ids is left as it is. With a `beam_width` above 1 the first line is the
 best of several, where the network can follow them for little (on a CPU); else decoding is greedy.
+With an `n` above 1 several different texts come, as choices from 0 on: the likeliest ways to begin, each
+continued greedily, whatever `beam_width` says. Those that cannot begin in yet another way are empty.
 With `logprobs`, whatever the number, each choice tells its tokens and their log-probabilities (what those
 mean: task.Steps), and no others'.
 """
@@ -11,6 +13,7 @@ mean: task.Steps), and no others'.
 import json
 import time
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
@@ -19,7 +22,7 @@ from typing import Any
 from midfill_model.generation.completion import Delta, Done, Request, Timings
 from midfill_model.generation.tokens import Shown
 
-MAX_TOKENS, MAX_BEAMS, MAX_LOGPROBS = 4096, 16, 20
+MAX_TOKENS, MAX_BEAMS, MAX_CHOICES, MAX_LOGPROBS = 4096, 16, 8, 20
 
 
 class BadBody(Exception):
@@ -48,13 +51,12 @@ def read_order(body: bytes) -> Order:
         raise BadBody("The body must be a JSON object.")
     if raw.get("temperature") not in (None, 0):
         raise BadBody("Only temperature 0 is supported: the likeliest text is given.")
-    if raw.get("n") not in (None, 1):
-        raise BadBody("Only n = 1 is supported.")
     prompt, suffix = _prompt(raw.get("prompt")), _text(raw, "suffix")
     if suffix is not None and not isinstance(prompt, str):
         raise BadBody("A suffix goes with a prompt of text, not of ids.")
     max_tokens = _whole(raw, "max_tokens", MAX_TOKENS)
     beam_width = _whole(raw, "beam_width", MAX_BEAMS, lowest=1)
+    n = _whole(raw, "n", MAX_CHOICES, lowest=1)
     request = Request(
         prompt=prompt,
         suffix=suffix,
@@ -65,6 +67,7 @@ def read_order(body: bytes) -> Order:
         suffix_tokens=_whole(raw, "suffix_tokens"),
         heal=_flag(raw, "heal"),
         beam_width=1 if beam_width is None else beam_width,
+        n=1 if n is None else n,
         background=_flag(raw, "background"),
         context_tokens=_whole(raw, "context_tokens"),
         context=_texts(raw, "context"),
@@ -79,7 +82,7 @@ class Answer:
 
     def __init__(self, model: str, log_probabilities: bool = False) -> None:
         self._log_probabilities = log_probabilities
-        self._n_characters = 0  # that were written
+        self._n_characters = Counter[int]()  # of each choice, that were written
         self._head = {
             "id": f"cmpl-{uuid.uuid4().hex}",
             "object": "text_completion",
@@ -89,25 +92,27 @@ class Answer:
 
     def chunk(self, delta: Delta) -> dict[str, Any]:
         timings = {} if delta.timings is None else {"timings": asdict(delta.timings)}
-        return self._head | {"choices": [self._choice(delta.text, delta.tokens, None)]} | timings
+        return self._head | {"choices": [self._choice(delta.choice, [delta], None)]} | timings
 
-    def last(self, done: Done, text: str = "", tokens: Sequence[Shown] = ()) -> dict[str, Any]:
-        """The closing chunk, or with all its text the whole answer."""
+    def last(self, done: Done, deltas: Sequence[Delta] = ()) -> dict[str, Any]:
+        """The closing chunk, or with all that was written the whole answer."""
         t = done.timings
-        return self._head | {
-            "choices": [self._choice(text, tokens, done.finish)],
-            "timings": asdict(t),
-            "usage": _usage(t),
-        }
+        choices = [
+            self._choice(index, [delta for delta in deltas if delta.choice == index], finish)
+            for index, finish in enumerate((done.finish, *done.others))
+        ]
+        return self._head | {"choices": choices, "timings": asdict(t), "usage": _usage(t)}
 
-    def _choice(self, text: str, tokens: Sequence[Shown], finish: str | None) -> dict[str, Any]:
-        told = self._told(tokens) if self._log_probabilities else None
-        return {"index": 0, "text": text, "logprobs": told, "finish_reason": finish}
+    def _choice(self, index: int, deltas: Sequence[Delta], finish: str | None) -> dict[str, Any]:
+        text = "".join(delta.text for delta in deltas)
+        tokens = [token for delta in deltas for token in delta.tokens]
+        told = self._told(index, tokens) if self._log_probabilities else None
+        return {"index": index, "text": text, "logprobs": told, "finish_reason": finish}
 
-    def _told(self, tokens: Sequence[Shown]) -> dict[str, Any]:
-        """OpenAI's arrays, an item for each token; offsets are characters of the whole answer."""
+    def _told(self, index: int, tokens: Sequence[Shown]) -> dict[str, Any]:
+        """OpenAI's arrays, an item for each token; offsets are characters of the choice's whole text."""
         lengths = [len(token.text) for token in tokens]
-        *offsets, self._n_characters = accumulate(lengths, initial=self._n_characters)
+        *offsets, self._n_characters[index] = accumulate(lengths, initial=self._n_characters[index])
         return {
             "tokens": [token.text for token in tokens],
             "token_logprobs": [round(token.log_probability, 5) for token in tokens],

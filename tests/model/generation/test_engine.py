@@ -60,9 +60,12 @@ class Running:
         self.engine = Engine(lambda _: loaded, 4, 1 << 24)
         self.engine.start()
 
-    def ask(self, slot: str, prompt: list[int], n: int, beam_width: int = 1) -> "queue.SimpleQueue[Any]":
+    def ask(
+        self, slot: str, prompt: list[int], n: int, beam_width: int = 1, n_texts: int = 1
+    ) -> "queue.SimpleQueue[Any]":
         events: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self.engine.submit(Request(prompt, None, n, slot=slot, beam_width=beam_width), events.put)
+        request = Request(prompt, None, n, slot=slot, beam_width=beam_width, n=n_texts)
+        self.engine.submit(request, events.put)
         return events
 
 
@@ -158,6 +161,16 @@ def test_memory_that_idle_documents_hold_is_used_before_a_request_fails(
         assert isinstance(ended, Done) and ended.timings.reused_tokens == (0 if fails else 2)
         running.engine.stop(30)
     assert written[0] == written[1]
+
+
+def test_several_texts_are_begun_anew_until_one_is_told(tiny: Loaded) -> None:
+    for at_step, succeeds in ((0, True), (3, False)):
+        running = Running(tiny)
+        running.network.gate.set()
+        running.network.fail = from_step(at_step, fails_once(MemoryError()))
+        assert isinstance(end_of(running.ask("a", [1, 2, 3], 12, n_texts=3)), Done) is succeeds
+        assert isinstance(end_of(running.ask("a", [1, 2, 3], 2)), Done)
+        running.engine.stop(30)
 
 
 def test_no_slot_is_lost_to_requests_that_fail(running: Running) -> None:

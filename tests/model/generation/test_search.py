@@ -1,7 +1,7 @@
 """Beam search in one cache: the lines are those of a search that computes every branch from nothing."""
 
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection, Container
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -40,7 +40,7 @@ class Run:
         prompt: Ids,
         n: int,
         width: int,
-        stops: Container[int] = (),
+        stops: Collection[int] = (),
         ends: Container[int] = (),
         typed: bytes = b"",
         cancelled: Callable[[], bool] = lambda: False,

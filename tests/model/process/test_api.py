@@ -140,6 +140,34 @@ async def test_a_streamed_completion_equals_the_whole_one(http: httpx.AsyncClien
     assert whole["timings"]["reused_tokens"] == n_bytes + 3
 
 
+async def test_several_choices_are_told_apart(http: httpx.AsyncClient) -> None:
+    body = PROMPT | {"n": 3, "logprobs": 1, "beam_width": 4}
+    chunks, texts = await stream(http, **body), ["", "", ""]
+    for chunk in chunks[:-1]:
+        (choice,) = chunk["choices"]
+        assert choice["finish_reason"] is None
+        assert choice["logprobs"]["text_offset"][0] == len(texts[choice["index"]])
+        texts[choice["index"]] += choice["text"]
+    last = chunks[-1]
+    assert [(it["index"], it["finish_reason"]) for it in last["choices"]] == [(n, "length") for n in range(3)]
+    assert len(set(texts)) == 3
+    assert last["usage"]["completion_tokens"] == 24
+    whole = (await http.post("/v1/completions", json=body)).json()
+    assert [it["text"] for it in whole["choices"]] == texts
+    assert [it["index"] for it in whole["choices"]] == [0, 1, 2]
+    alone = (await http.post("/v1/completions", json=PROMPT)).json()
+    assert alone["choices"][0]["text"] == texts[0]
+
+
+async def test_a_hang_up_stops_several(http: httpx.AsyncClient) -> None:
+    async with http.stream(
+        "POST", "/v1/completions", json=PROMPT | {"max_tokens": 300, "stream": True, "n": 3}
+    ) as it:
+        await anext(it.aiter_lines())
+        assert (await http.get("/health")).json()["busy"]
+    await health(http, busy=False)
+
+
 async def test_the_first_chunk_tells_what_the_prompt_holds(http: httpx.AsyncClient) -> None:
     """A client that has seen enough hangs up, and would never learn it from the last one."""
     first, second, *_ = await stream(http, **PROMPT, prefix_tokens=4)
@@ -207,6 +235,9 @@ async def test_a_stop_string_ends_it_and_stays_hidden(http: httpx.AsyncClient) -
         ({"prompt": "x", "stream": "yes"}, "stream must be true or false"),
         ({"prompt": "x", "heal": 1}, "heal must be true or false"),
         ({"prompt": "x", "beam_width": 17}, "beam_width must be a whole number from 1 to 16"),
+        ({"prompt": "x", "n": 0}, "n must be a whole number from 1 to 8."),
+        ({"prompt": "x", "n": 9}, "n must be a whole number from 1 to 8."),
+        ({"prompt": "x", "n": True}, "n must be a whole number from 1 to 8."),
         ({"prompt": "x", "background": 1}, "background must be true or false"),
         ({"prompt": "x" * 2000}, "2001 tokens; the model's context holds 1024"),
         (b" " * (9 << 20), "longer than 8 MB"),

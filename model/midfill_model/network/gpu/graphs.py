@@ -81,6 +81,10 @@ class FusedDeepseekV2:
         """Of these the best, after what the last call of next_token has computed."""
         return best_of(self._step.logits, ids)
 
+    def scores(self, vocabulary: int) -> Tensor:
+        """Log-probabilities [vocabulary] of what follows what the last call of next_token has computed."""
+        return self._step.logits[:vocabulary].float().log_softmax(-1)
+
     def forward(self, ids: Tensor, cache: Tensor, start: int, every_logit: bool = False) -> Tensor:
         """Logits [V] after `ids` [T], or after each [T, V]: for comparisons; decoding uses next_token."""
         self.next_token(ids.tolist(), cache, start, len(self._network.embedding))
