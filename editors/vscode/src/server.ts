@@ -112,7 +112,11 @@ export class Server implements vscode.Disposable {
     );
     client.onDidChangeState(({ newState }) => {
       if (newState === State.Stopped && this.client === client)
-        this.show({ ...STARTING, state: 'failed', message: 'The language server has stopped; the log says why.' });
+        this.show({
+          ...STARTING,
+          state: 'failed',
+          message: 'The language server has stopped; the log says why.',
+        });
     });
     client.onNotification('midfill/statusChanged', (status: Status) => this.show(status));
     return client;
