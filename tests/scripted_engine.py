@@ -12,6 +12,8 @@ With `steps` the stream waits until the test lets it go on, so that no test slee
         text.step()  # " a"
         text.go()  # all that is left, and the end
 
+Who asks for several texts at once (`n`) gets what it `offers` there, each text whole, as a choice.
+
 It runs in a thread of the test's process. Servers and editors find it in the runtime folder like any engine.
 With `tcp=True` it listens at `url` and wants the key `token`. By hand, from the repository's root:
 
@@ -62,11 +64,14 @@ class ScriptedEngine:
     ) -> None:
         self.calls: list[Call] = []
         """Every completion that was asked for, oldest first."""
+        self.several: list[Call] = []
+        """Those of several texts at once, which are not among them."""
         self.card, self.health = card or {}, health or {}
         self.url, self.token = "", "scripted" if tcp else None
         self.folder, self.model = folder, model
         self.news = threading.Condition()
         self._texts: list[Text] = []
+        self._offers: list[Text] = []
         self._generation = Generation(model, folder, self.text_for, self.news)
         self._server: uvicorn.Server | None = None
         self._trouble: BaseException | None = None
@@ -94,6 +99,13 @@ class ScriptedEngine:
         with self.news:
             self._texts.append(text)
         return text
+
+    def offers(self, *texts: str, after: str = "", steps: int | None = None, status: int = 0) -> Text:
+        """From now on these, as choices, to who asks for several there; in `steps` each is one."""
+        offer = Text(texts, after, "stop", "", "engine", status, steps, self.news)
+        with self.news:
+            self._offers.append(offer)
+        return offer
 
     def loading(self, progress: float = 0.5) -> None:
         """Requests wait until it is `ready`."""
@@ -168,6 +180,10 @@ class ScriptedEngine:
 
     def text_for(self, call: Call) -> tuple[Text, tuple[str, ...]]:
         """What is said there, and its tokens from there on."""
+        if call.n > 1:
+            here = [offer for offer in self._offers if call.before.endswith(offer.after)]
+            offer = here[-1] if here else Text((), "", "stop", "", "engine", 0, None, self.news)
+            return offer, offer.tokens[: call.n]
         for text in reversed(self._texts):
             if (rest := text.rest(call.before)) is not None:
                 return text, rest
@@ -203,7 +219,7 @@ class _Api(Api):
     async def completions(self, http: HttpRequest) -> Response:
         call = Call(json.loads(await http.body()))
         with self._scripted.news:
-            self._scripted.calls.append(call)
+            (self._scripted.calls if call.n == 1 else self._scripted.several).append(call)
             self._scripted.news.notify_all()
         if status := self._scripted.text_for(call)[0].status:
             return JSONResponse(wire.error_body("As scripted.", "scripted"), status)

@@ -79,6 +79,11 @@ class Call:
     """The client left before the end."""
 
     @property
+    def n(self) -> int:
+        """Texts that it wants."""
+        return int(self.body.get("n", 1))
+
+    @property
     def before(self) -> str:
         """The text before the cursor, in every dialect."""
         return str(self.body["prompt"]).removeprefix(fim.FIM_BEGIN).partition(fim.FIM_HOLE)[0]
@@ -156,14 +161,15 @@ class Generation:
                 break
             n_sent += 1
             call.sent += token.text
-            timings = Timings(completion_tokens=1) if n_sent == 1 else None
-            ticket.emit(Delta(token.text, timings, (token,)))
+            first = Timings(completion_tokens=1) if n_sent == 1 else None
+            ticket.emit(Delta(token.text, first, (token,), 0 if call.n == 1 else n_sent - 1))
         whole = Timings(prompt_tokens=len(call.before.split()), completion_tokens=n_sent)
         if not ticket.wait(lambda: text.steps is None or n_sent < text.steps):
             return Done("cancelled", whole)
         if text.fails:
             return Failed(text.fails, text.blame)
-        return Done(text.finish if allowed == tokens else "length", whole)
+        finish = text.finish if allowed == tokens else "length"
+        return Done(finish, whole, (finish,) * (call.n - 1))
 
 
 class _Ticket(Ticket):

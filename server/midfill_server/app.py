@@ -28,6 +28,7 @@ from midfill_server.editor.record.statistics import Statistics
 from midfill_server.editor.record.why import WhyFile
 from midfill_server.engines.backend import BackendError, Chunk, Order
 from midfill_server.engines.choice import Choice
+from midfill_server.keystroke.alternatives import Alternatives
 from midfill_server.keystroke.complete import Completer
 from midfill_server.keystroke.flight import Ask
 from midfill_server.keystroke.story import Stories, Story
@@ -37,7 +38,7 @@ from midfill_server.trim import grammar
 
 
 async def inline_completion(ls: Server, params: InlineCompletionParams) -> lsp.InlineCompletionList:
-    """Ghost text: at most one item, a plain text with an explicit empty range, which every editor takes.
+    """Ghost text: a plain text with an explicit empty range, which every editor takes; several if one asks.
 
     With a `partialResultToken` the text is sent while it grows. Each `$/progress` carries the array `[item]`
     (LSP's type for it) with the WHOLE text so far, which replaces what was sent before: LSP itself has no
@@ -47,18 +48,18 @@ async def inline_completion(ls: Server, params: InlineCompletionParams) -> lsp.I
     explicit = params.context.trigger_kind == lsp.InlineCompletionTriggerKind.Invoked
     ghost = GhostText(ls.protocol, ls.offers, ls.documents, params)
     if (chosen := rest_of_selection(ls.documents, params)) is None:
-        return ghost.finish("")
-    text = await ls.answer(params.text_document.uri, params.position, explicit, ghost.grow, chosen)
-    return ghost.finish(text)
+        return ghost.finish([])
+    texts = await ls.answer(params.text_document.uri, params.position, explicit, ghost.grow, chosen)
+    return ghost.finish(texts)
 
 
 async def completion(ls: Server, params: lsp.CompletionParams) -> lsp.CompletionList:
     """The same text in a completion menu, for editors without ghost text."""
     uri = params.text_document.uri
-    text = await ls.answer(uri, params.position, explicit=False)
+    texts = await ls.answer(uri, params.position, explicit=False)
     if (document := ls.documents.get(uri)) is not None:
-        text = text.replace("\n", document.newline)  # Helix inserts it as it is
-    items = [menu_item(ls.documents, params, text)] if text else []
+        texts = [text.replace("\n", document.newline) for text in texts]  # Helix inserts it as it is
+    items = [menu_item(ls.documents, params, text) for text in texts]
     return lsp.CompletionList(is_incomplete=True, items=items)
 
 
@@ -148,6 +149,7 @@ class Server(LanguageServer):
         self.engine = Choice(self.announce.status)
         self.surroundings = Surroundings()
         self.completer = Completer(self._stream)
+        self.alternatives = Alternatives(self.completer, self._stream)
         self.stories = Stories()
         self.why = WhyFile(self.stories.lines)
         self._complaints: list[str] = []
@@ -166,17 +168,17 @@ class Server(LanguageServer):
         explicit: bool,
         grow: Callable[[str], None] = lambda _: None,
         chosen: str = "",
-    ) -> str:
-        """The text for one request; "" and one note when there can be none.
+    ) -> list[str]:
+        """The texts for one request, one unless it is explicit; none and one note when there can be none.
 
-        It begins with `chosen`: that is asked for as if the user had typed it already.
-        Its lines end with "\n" in every file: editors with ghost text give a file's lines their own ends, and
+        Each begins with `chosen`: that is asked for as if the user had typed it already.
+        Lines end with "\n" in every file: editors with ghost text give a file's lines their own ends, and
         Neovim would put a "\r" into the line.
         """
         name = uri.rpartition("/")[2]
         with self.stories.of(f"{name}:{position.line + 1}:{position.character + 1}") as story:
             try:
-                text = await self._answer(uri, position, explicit, grow, chosen, story)
+                texts = await self._answer(uri, position, explicit, grow, chosen, story)
             except Unsuitable as reason:
                 story.ending = f"the document is {reason}"
                 self.announce.note_once(f"No completion in {uri}: it is {reason}")
@@ -185,10 +187,10 @@ class Server(LanguageServer):
             else:
                 for kind, seconds in story.latencies():
                     self.statistics.time(kind, seconds)
-                return text
+                return texts
             finally:
                 self.why.touch()
-        return ""
+        return []
 
     async def _answer(
         self,
@@ -198,23 +200,30 @@ class Server(LanguageServer):
         grow: Callable[[str], None],
         chosen: str,
         story: Story,
-    ) -> str:
+    ) -> list[str]:
         """Raises Unsuitable, BackendError, and CancelledError."""
         document = self.documents.get(uri)
         if not self.engine.answers:
             story.ending = "Midfill is paused, or switched off"
-            return ""
+            return []
         if document is None:
             story.ending = "the editor has not opened the document"
             self.announce.note_once(f"No completion in {uri}: the editor has not opened it")
-            return ""
+            return []
         line, index = document.locate(position, self.documents.encoding)
         window = self.window(document, (line, index))
         self._look_around(uri, line, window)
         window = replace(window, prefix=window.prefix + chosen)
         ask = self._ask(uri, window, explicit, len(chosen))
-        text = await self.completer.complete(ask, lambda text: grow(chosen + text), story)
-        return text and chosen + text
+
+        def growing(text: str) -> None:
+            grow(chosen + text)
+
+        if explicit and (n := self.settings.alternatives) > 1:
+            texts = await self.alternatives.complete(ask, n, growing, story)
+        else:
+            texts = [await self.completer.complete(ask, growing, story)]
+        return [chosen + text for text in texts if text]
 
     def window(self, document: Document, place: tuple[int, int]) -> Window:
         """Raises Unsuitable."""

@@ -33,6 +33,8 @@ class Settings:
     """The longest wait after a key before the model is asked; shorter, or none, where that pays."""
     prefetch: Prefetch = "auto"
     """Ask for what follows an item while it is read; auto: where the engine of this machine has a GPU."""
+    alternatives: int = 3
+    """How many different texts there may be to choose from when one is asked for by a key."""
     confidence: float = 0.55
     """How probable ghost text has to be, from 0 to 1: it ends where the model is less sure; 0 shows all."""
     max_tokens: int = 64
@@ -222,6 +224,7 @@ RULES: dict[str, Rule] = {
     "dialect": _one_of("auto", "suffix", "rendered"),
     "debounceMs": _between(0, 10_000),
     "prefetch": _one_of("auto", "on", "off"),
+    "alternatives": _between(1, 5),
     "confidence": Rule(
         "a number from 0 to 1",
         (int, float),

@@ -30,7 +30,7 @@ class Front(requests.Front, typing.Protocol):
     protocol: Protocol
 
     def command(self, command_name: str) -> Callable[..., Any]: ...
-    async def answer(self, uri: str, position: lsp.Position, explicit: bool) -> str: ...
+    async def answer(self, uri: str, position: lsp.Position, explicit: bool) -> list[str]: ...
 
 
 def is_spoken_by(options: object) -> bool:
@@ -62,25 +62,35 @@ def status_in_its_words(status: Status) -> dict[str, object]:
 
 async def completions(ls: Front, params: Any) -> dict[str, object]:
     """`getCompletions`, the older agent's way to ask for ghost text."""
+    return await _completions(ls, params, explicit=False)
+
+
+async def cycling(ls: Front, params: Any) -> dict[str, object]:
+    """`getCompletionsCycling`: the user wants to see others, too."""
+    return await _completions(ls, params, explicit=True)
+
+
+async def _completions(ls: Front, params: Any, explicit: bool) -> dict[str, object]:
     try:
         document = params["doc"]
         uri, place, version = document["uri"], document["position"], document.get("version")
         position = lsp.Position(int(place["line"]), int(place["character"]))
-        text = await ls.answer(str(uri), position, explicit=False)
+        texts = await ls.answer(str(uri), position, explicit=explicit)
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise JsonRpcInvalidParams("Invalid parameters for getCompletions") from error
-    if not text:
-        return {"completions": []}
     here = {"line": position.line, "character": position.character}
-    found = {
-        "uuid": ls.offers.new(str(uri), text),
-        "text": text,
-        "displayText": text,
-        "position": here,
-        "range": {"start": here, "end": here},
-        "docVersion": version,
-    }
-    return {"completions": [found]}
+    found = [
+        {
+            "uuid": ls.offers.new(str(uri), text),
+            "text": text,
+            "displayText": text,
+            "position": here,
+            "range": {"start": here, "end": here},
+            "docVersion": version,
+        }
+        for text in texts
+    ]
+    return {"completions": found}
 
 
 def shown(ls: Front, params: Any) -> str:
@@ -113,7 +123,7 @@ FEATURES: tuple[tuple[str, Callable[..., object]], ...] = (
     ("setEditorInfo", _always("OK")),
     ("getVersion", _always({"version": __version__})),
     ("getCompletions", completions),
-    ("getCompletionsCycling", completions),
+    ("getCompletionsCycling", cycling),
     ("notifyShown", shown),
     ("notifyAccepted", accepted),
     ("notifyRejected", _always("OK")),

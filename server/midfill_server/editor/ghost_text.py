@@ -22,32 +22,37 @@ class GhostText:
         self._uri = params.text_document.uri
         self._before = _line_start(documents, self._uri, params.position)
         self._token, self._position = params.partial_result_token, params.position
-        self._sent: str | None = None
-        self._offer: str | None = None
+        self._sent: list[str] | None = None
+        self._ids: list[str] = []  # of what was offered, by its place in the list
 
     def grow(self, text: str) -> None:
-        if self._token is not None:
-            self._sent = text
-            value = [self._protocol.plain(item) for item in self._items(text).items]
+        self._send([text] if text else [])
+
+    def finish(self, texts: list[str]) -> lsp.InlineCompletionList:
+        """All of them, the first as it grew."""
+        if self._sent is None:
+            return lsp.InlineCompletionList(self._items(texts))
+        self._send(texts)
+        return lsp.InlineCompletionList([])
+
+    def _send(self, texts: list[str]) -> None:
+        if self._token is not None and texts != self._sent:
+            self._sent = texts
+            value = [self._protocol.plain(item) for item in self._items(texts)]
             self._protocol.notify(lsp.PROGRESS, lsp.ProgressParams(self._token, value))
 
-    def finish(self, text: str) -> lsp.InlineCompletionList:
-        if self._sent is None:
-            return self._items(text)
-        if text != self._sent:
-            self.grow(text)
-        return self._items("")
+    def _items(self, texts: list[str]) -> list[lsp.InlineCompletionItem]:
+        return [self._item(number, text) for number, text in enumerate(texts)]
 
-    def _items(self, text: str) -> lsp.InlineCompletionList:
-        if not text:
-            return lsp.InlineCompletionList([])
-        if self._offer is None:
-            self._offer = self._offers.new(self._uri, self._before + text)
+    def _item(self, number: int, text: str) -> lsp.InlineCompletionItem:
+        line = self._before + text
+        if number == len(self._ids):
+            self._ids.append(self._offers.new(self._uri, line))
         else:
-            self._offers.grow(self._offer, self._before + text)
+            self._offers.grow(self._ids[number], line)
         here = lsp.Range(self._position, self._position)
-        accepted = lsp.Command("", ACCEPTED, arguments=[self._offer])
-        return lsp.InlineCompletionList([lsp.InlineCompletionItem(text, range=here, command=accepted)])
+        accepted = lsp.Command("", ACCEPTED, arguments=[self._ids[number]])
+        return lsp.InlineCompletionItem(text, range=here, command=accepted)
 
 
 def _line_start(documents: Documents, uri: str, position: lsp.Position) -> str:

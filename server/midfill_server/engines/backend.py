@@ -17,6 +17,7 @@ from midfill_server.engines.connection import CONNECT_SECONDS, Address, Answer, 
 from midfill_server.engines.sse import Events
 
 BEAM_WIDTH = 4  # at most; the engine knows what its network can follow for little
+TEMPERATURE = 0.8  # of several texts; servers that sample would write the same one again and again without
 MALFORMED = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)
 ENDED_BY_THE_ENGINE = (seam.CANCELLED, "abort")  # finish reasons; the second is vLLM's and SGLang's
 
@@ -54,6 +55,8 @@ class Order:
     context_tokens: int | None = None
     logprobs: bool = False
     """Whether to tell how sure the model is of each token."""
+    n: int = 1
+    """Texts that differ, as far as the engine can write so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ class Chunk:
     tokens: tuple[tuple[int, float], ...] = ()
     """Of each token of `text`: its characters, and its log-probability; none where the engine tells none."""
     timings: Mapping[str, float] = field(default_factory=dict)
+    choice: int = 0
+    """Which of several texts it continues."""
 
 
 class Backend:
@@ -86,12 +91,12 @@ class Backend:
                         if data == "[DONE]":
                             ended = ended or self.dialect != "ours"  # ours tells a reason, always
                             continue
-                        chunk = chunk_of(json.loads(data))
-                        if chunk.finish in ENDED_BY_THE_ENGINE:
-                            raise Interrupted("The engine ended the completion before its end")
-                        begun, ended = begun or bool(chunk.text), ended or chunk.finish is not None
-                        yield chunk
-                        await asyncio.sleep(0)  # what came in one packet is shown piece by piece, too
+                        for chunk in chunks_of(json.loads(data)):
+                            if chunk.finish in ENDED_BY_THE_ENGINE:
+                                raise Interrupted("The engine ended the completion before its end")
+                            begun, ended = begun or bool(chunk.text), ended or chunk.finish is not None
+                            yield chunk
+                            await asyncio.sleep(0)  # what came in one packet is shown piece by piece, too
         except ConnectionLost as error:
             if not ended:
                 raise (Interrupted if begun else BackendError)(self._lost(error), gone=True) from error
@@ -125,6 +130,8 @@ class Backend:
         else:
             prompt = order.prefix if self.dialect == "ours" else _all_before(order)
             body |= {"prompt": prompt, "suffix": order.suffix}
+        if order.n > 1:
+            body |= {"n": order.n} | ({} if self.dialect == "ours" else {"temperature": TEMPERATURE})
         if order.stop:
             body["stop"] = list(order.stop)
         if order.logprobs and self.dialect != "suffix":  # hosted servers may refuse it, and are shown ungated
@@ -215,18 +222,20 @@ async def _events(answer: Answer) -> AsyncGenerator[str]:
         yield data
 
 
-def chunk_of(event: dict[str, Any]) -> Chunk:
-    """One event of the stream. What is no chunk raises one of MALFORMED, an error event BackendError."""
+def chunks_of(event: dict[str, Any]) -> list[Chunk]:
+    """One of each choice; OpenAI's last event may hold only the usage. What is no event: one of MALFORMED."""
     if "error" in event:
         raise BackendError(f"The engine failed: {event['error']['message']}")
-    if not event["choices"]:  # OpenAI's last chunk may hold only the usage
-        return Chunk("")
-    choice = event["choices"][0]
-    text, finish = choice.get("text") or "", choice.get("finish_reason")
+    timings = event.get("timings") or {}
+    return [_chunk(choice, timings) for choice in event["choices"]]
+
+
+def _chunk(choice: dict[str, Any], timings: Mapping[str, float]) -> Chunk:
+    text, finish, number = choice.get("text") or "", choice.get("finish_reason"), choice.get("index", 0)
     tokens = _tokens(choice.get("logprobs"), text) if isinstance(text, str) else ()
-    if not isinstance(text, str) or not isinstance(finish, str | None):
-        raise TypeError(event)
-    return Chunk(text, finish, tokens, event.get("timings") or {})
+    if not (isinstance(text, str) and isinstance(finish, str | None) and isinstance(number, int)):
+        raise TypeError(choice)
+    return Chunk(text, finish, tokens, timings, number)
 
 
 def _tokens(told: object, text: str) -> tuple[tuple[int, float], ...]:

@@ -118,7 +118,7 @@ class Choice:
         except Interrupted:
             raise
         except BackendError as error:
-            if settings is self._settings:
+            if settings is self._settings and order.n == 1:  # one that writes no others may work well
                 self._tell(Status(State.FAILED, str(error)))
             raise
 

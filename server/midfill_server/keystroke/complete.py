@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from midfill_server.context import Window
@@ -40,7 +41,7 @@ class Completer:
         `story` is told how it went. Raises BackendError, and CancelledError for a request that was cancelled
         or superseded.
         """
-        desk, story = self._desks.setdefault(ask.uri, Desk()), story or Story()
+        desk, story = self._desk(ask.uri), story or Story()
         with desk.seat():
             shown = await self._answer(ask, desk, grow, story)
             story.whole, story.ending = story.now(), shown.why_no_more
@@ -80,6 +81,10 @@ class Completer:
             flight = None
             due = self._pace.due_again(now(), ask.debounce)
 
+    def seat(self, uri: str) -> AbstractContextManager[None]:
+        """Within it the current task is the document's newest request, as in `complete`."""
+        return self._desk(uri).seat()
+
     def changed(self, uri: str, windows: Sequence[Window]) -> None:
         """The document changed. `windows`: where the user may be now; none when the document is gone."""
         if windows:
@@ -101,6 +106,9 @@ class Completer:
     @property
     def _flying(self) -> bool:
         return any(desk.flying for desk in self._desks.values())
+
+    def _desk(self, uri: str) -> Desk:
+        return self._desks.setdefault(uri, Desk())
 
     def _adopt(self, ask: Ask, desk: Desk) -> Flight | None:
         """The generation under way that this request continues, perhaps one that was fetched ahead.

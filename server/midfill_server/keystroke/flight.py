@@ -50,7 +50,7 @@ class Flight:
         self._asked = self._heard = now()
         self._news = asyncio.Event()
         self._landed = landed
-        self._task = asyncio.create_task(self._fly(stream(_order(ask))))
+        self._task = asyncio.create_task(self._fly(stream(order_of(ask))))
 
     def agrees(self, window: Window) -> bool:
         """Whether the user has so far typed what is being written here, perhaps faster than it is written."""
@@ -143,7 +143,8 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _order(ask: Ask) -> Order:
+def order_of(ask: Ask) -> Order:
+    """What the engine is asked for."""
     return Order(
         ask.window.prefix,
         ask.window.suffix,

@@ -131,7 +131,9 @@ async def _editor(model: str, backend: Backend, runs: int) -> dict[str, list[flo
     cancelled: list[float] = []
     idle: list[float] = []
     async with Editor() as editor:
-        await editor.initialize({"model": model, "suffixTokens": SUFFIX, "statistics": False})
+        await editor.initialize(
+            {"model": model, "suffixTokens": SUFFIX, "statistics": False, "alternatives": 1}
+        )
         for run, (prefix, suffix) in enumerate(_stretches()):
             uri = f"file:///bench/{run}.py"
             line, column = prefix.count("\n"), len(prefix) - prefix.rfind("\n") - 1
@@ -190,7 +192,9 @@ async def _cancel(editor: Editor, backend: Backend, uri: str, prefix: str) -> tu
 async def _front(runs: int) -> list[float]:
     """A whole completion in front of a server that answers at once: what is left is ours."""
     async with _instant_server() as url, Editor() as editor:
-        await editor.initialize({"url": url, "model": "instant", "debounceMs": 0, "statistics": False})
+        await editor.initialize(
+            {"url": url, "model": "instant", "debounceMs": 0, "statistics": False, "alternatives": 1}
+        )
         times = []
         for run, (prefix, suffix) in enumerate(_stretches()):
             uri = f"file:///bench/{run}.py"

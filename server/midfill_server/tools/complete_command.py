@@ -49,7 +49,7 @@ async def complete(place: Place, text: str, model: str, show: Callable[[str], No
     times, root = _Times(), workspace(place.path)
     with Busy() as busy:
         async with Editor(folder=root, on_notification=lambda it: busy.show(_doing(it))) as editor:
-            await editor.initialize({"model": model, "statistics": False}, root=root)
+            await editor.initialize({"model": model, "statistics": False, "alternatives": 1}, root=root)
             times.initialize_ms = _since(started)
             editor.open(place.path.as_uri(), text, language_of(place.path))
             status = await editor.notified(

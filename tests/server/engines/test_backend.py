@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,16 @@ from hypothesis import strategies as st
 
 from midfill_model import seam
 from midfill_model.process import wire
-from midfill_server.engines.backend import Backend, BackendError, Interrupted, Order, chunk_of, remote
+from midfill_server.engines.backend import (
+    MALFORMED,
+    TEMPERATURE,
+    Backend,
+    BackendError,
+    Interrupted,
+    Order,
+    chunks_of,
+    remote,
+)
 from midfill_server.engines.sse import Events
 
 from .server import Peer, event, serving
@@ -122,6 +132,43 @@ async def test_the_engine_reads_what_is_sent(tmp_path: Path) -> None:
     assert request.heal and request.background and request.beam_width > 1
 
 
+async def test_choices_are_told_apart_in_one_event_or_in_many() -> None:
+    event = {
+        "choices": [
+            {"index": 1, "text": "b"},
+            {"text": "a", "finish_reason": "stop"},
+            {"index": 2, "text": None},
+        ]
+    }
+    assert [(it.choice, it.text, it.finish) for it in chunks_of(event)] == [
+        (1, "b", None),
+        (0, "a", "stop"),
+        (2, "", None),
+    ]
+    assert chunks_of({"choices": [], "usage": {}}) == []
+    for wrong in ({"index": "1", "text": "a"}, {"index": 1, "text": 2}, None):
+        with pytest.raises(MALFORMED):
+            chunks_of({"choices": [wrong]})
+
+
+@pytest.mark.parametrize(("n", "temperature"), [(1, 0), (3, TEMPERATURE)])
+async def test_several_are_asked_for_in_the_way_that_each_engine_knows(
+    tmp_path: Path, n: int, temperature: float
+) -> None:
+    bodies: list[dict[str, object]] = []
+
+    async def answer(peer: Peer) -> None:
+        bodies.append(json.loads((await peer.request())[2]))
+        await peer.completion("a")
+
+    async with serving(answer, tmp_path) as own, serving(answer) as theirs:
+        await read(Backend(own.address, "demo", "ours"), replace(ORDER, n=n))
+        await read(remote(theirs.address.url, "m", None, "rendered"), replace(ORDER, n=n))
+    assert [body.get("n", 1) for body in bodies] == [n, n]
+    assert [body["temperature"] for body in bodies] == [0, temperature]
+    assert wire.read_order(json.dumps(bodies[0]).encode()).request.n == n
+
+
 async def test_others_run_between_two_chunks_of_one_packet(tmp_path: Path) -> None:
     async def answer(peer: Peer) -> None:
         await peer.request()
@@ -166,4 +213,5 @@ async def test_others_run_between_two_chunks_of_one_packet(tmp_path: Path) -> No
     ],
 )
 def test_how_sure_the_model_was_is_read_or_nothing_is_known_of_it(told: object, tokens: object) -> None:
-    assert chunk_of({"choices": [{"text": "return", "logprobs": told}]}).tokens == tokens
+    (chunk,) = chunks_of({"choices": [{"text": "return", "logprobs": told}]})
+    assert chunk.tokens == tokens

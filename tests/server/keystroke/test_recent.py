@@ -1,7 +1,7 @@
 import pytest
 
 from midfill_server.context import Window
-from midfill_server.keystroke.recent import Recent
+from midfill_server.keystroke.recent import PLACES, Recent
 from midfill_server.keystroke.written import Written
 from midfill_server.trim.gate import Scored
 
@@ -89,8 +89,33 @@ def test_typing_over_what_the_editor_closed_leaves_the_rest() -> None:
     assert found(recent, Window("f = g(a)", "\n")) == ".b"
 
 
+def others(recent: Recent, *texts: str, asked: Window = ASKED) -> Recent:
+    recent.add_others(URI, asked, [Written(asked, Scored(text), whole=text) for text in texts])
+    return recent
+
+
+def test_what_else_is_known_comes_behind_what_is_known() -> None:
+    recent = others(known("return 1"), "raise", "return 2", "")
+    assert recent.find(URI, ASKED, 0) == "return 1"
+    assert recent.find(URI, typed("ra"), 0) == "ise"
+    assert recent.find(URI, typed("return 2"[:-1]), 0) == "1"
+    assert recent.others(URI, ASKED) == ["raise", "return 2"]
+
+
+def test_it_is_known_of_its_own_place_alone() -> None:
+    recent = others(known(), "raise")
+    assert recent.others(URI, typed("r")) is None
+    assert recent.others("file:///b.py", ASKED) is None
+    assert others(recent, asked=typed("r")).others(URI, typed("r")) == [], "there are none"
+    recent.clear()
+    assert recent.others(URI, ASKED) is None and recent.find(URI, typed("ra"), 0) is None
+
+
 def test_memory_is_bounded() -> None:
     recent = Recent(size=3)
     for n in range(10):
         recent.add(f"file:///{n}.py", Written(ASKED, Scored("x"), whole="x"))
     assert [n for n in range(10) if recent.find(f"file:///{n}.py", ASKED, 0)] == [7, 8, 9]
+    for n in range(100):
+        others(recent, "x", asked=typed(f"{n}"))
+    assert sum(recent.others(URI, typed(f"{n}")) == ["x"] for n in range(100)) == PLACES

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from midfill_model import seam
-from midfill_server.engines.backend import BackendError, chunk_of
+from midfill_server.engines.backend import BackendError, chunks_of
 from midfill_server.trim.gate import Scored
 
 Tell = Callable[[bytes], None]
@@ -159,9 +159,9 @@ class Listener:
         event = json.loads(data)
         exchange.timings = event.get("timings") or exchange.timings
         with suppress(BackendError):  # the server tells of it
-            chunk = chunk_of(event)
-            exchange.scored = exchange.scored.then(chunk.text, chunk.tokens)
-            exchange.finish = chunk.finish or exchange.finish
+            for chunk in chunks_of(event):
+                exchange.scored = exchange.scored.then(chunk.text, chunk.tokens)
+                exchange.finish = chunk.finish or exchange.finish
 
 
 async def _connect(engine: seam.Card) -> Connection:
