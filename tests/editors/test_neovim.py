@@ -20,7 +20,7 @@ from .terminal import Terminal, wait_for
 
 NVIM = DEBIAN / "usr/bin/nvim"
 PLUGIN = EDITORS / "neovim"
-ESCAPE, TAB, ENTER, CTRL_RIGHT, CTRL_DOWN = "\x1b", "\t", "\r", "\x1b[1;5C", "\x1b[1;5B"
+ESCAPE, TAB, ENTER, CTRL_UP, CTRL_RIGHT, CTRL_DOWN = "\x1b", "\t", "\r", "\x1b[1;5A", "\x1b[1;5C", "\x1b[1;5B"
 
 # For the embedded model, of which no more is asked here than that it says something.
 SHOW_ALL = "lua vim.lsp.config('midfill', { init_options = { confidence = 0 } })"
@@ -152,6 +152,27 @@ def test_words_and_lines_can_be_accepted(scripted_engine: ScriptedEngine, home: 
         line = re.match(r"\s*[^\n]*", shown.removeprefix(word))[0]  # type: ignore[index]
         wait_for("a line", lambda: "\n".join(vim.lines()) == before + word + line)
         assert vim.save(file).decode() == before + word + line + "\n"
+
+
+def test_another_text_can_be_chosen(scripted_engine: ScriptedEngine, home: Path, file: Path) -> None:
+    """The real server, before an engine whose words are given; the key asks for the others, once."""
+    texts, engine = ["amount > self.balance:", "not other:", "other is self:"], scripted_engine
+    with neovim(engine, home, file) as vim:
+        engine.says(texts[0], "\n", after="if ")
+        engine.offers(*(f"{text}\n" for text in (texts[0], *texts[1:], texts[1])), after="if ")
+        vim.attached()
+        vim.type(*"Goif ")
+        assert vim.ghost() == texts[0]
+        before = "\n".join(vim.lines())
+        for text in (texts[1], texts[2], texts[0], texts[1]):
+            vim.type(CTRL_UP)
+            wait_for(text, lambda: vim.lua(GHOST) == text)  # noqa: B023
+        assert (len(engine.calls), len(engine.several)) == (1, 1)
+        vim.type(TAB)
+        wait_for("the text", lambda: "\n".join(vim.lines()) == before + texts[1])
+        assert vim.save(file).decode() == before + texts[1] + "\n"
+        vim.type(*":Midfill status", ENTER)
+        wait_for("the status", lambda: ", 1 accepted" in vim.messages())
 
 
 def test_typing_on_leaves_no_stale_text(scripted_engine: ScriptedEngine, home: Path, file: Path) -> None:

@@ -1,4 +1,4 @@
--- What Midfill adds to vim.lsp.inline_completion: acceptance by parts, a status, and the command :Midfill.
+-- What Midfill adds to vim.lsp.inline_completion: acceptance by parts, other texts, a status, and the command :Midfill.
 local M = {}
 
 M.subcommands = { 'log', 'pause', 'restart', 'resume', 'status', 'why' }
@@ -93,6 +93,35 @@ function M.accept(unit)
       end
     end,
   })
+end
+
+local asked ---@type string? where the texts to choose from were asked for last
+
+---Show another text for this place; the first time all that there are to choose from are asked for.
+---Neovim itself only ever asks for one.
+---@param count? integer how many to go on by; back if negative
+function M.select(count)
+  local buffer = vim.api.nvim_get_current_buf()
+  local client = vim.lsp.get_clients({ bufnr = buffer, name = 'midfill' })[1]
+  local found, capability = pcall(require, 'vim.lsp._capability') -- Neovim has no other way to give it an answer
+  local completor = found and vim.tbl_get(capability, 'all', 'inline_completion', 'active', buffer)
+  local place = table.concat({ buffer, vim.b.changedtick, unpack(vim.api.nvim_win_get_cursor(0)) }, ' ')
+  if asked == place or not client or not completor then
+    vim.lsp.inline_completion.select({ count = count })
+    return
+  end
+  local params = vim.lsp.util.make_position_params(0, client.offset_encoding)
+  params.context = { triggerKind = vim.lsp.protocol.InlineCompletionTriggerKind.Invoked }
+  client:request('textDocument/inlineCompletion', params, function(err, result, context)
+    if not err and result and #(result.items or result) > 0 then
+      asked = place
+      local had = completor.current
+      completor:handler(err, result, context)
+      if had then
+        vim.lsp.inline_completion.select({ count = count })
+      end
+    end
+  end, buffer)
 end
 
 ---@param status table the answer of any of Midfill's requests

@@ -9,7 +9,7 @@ import type { LanguageClient } from 'vscode-languageclient/node';
 import { activeCursor, type Cursor, cursorAt } from './cursor';
 import { CompletionRequest } from './request';
 import { due, samePlace, type Shown, sourceOf } from './screen';
-import { type Place, restAt } from './suggestion';
+import { othersAt, type Place, restAt } from './suggestion';
 
 const TRIGGER = 'editor.action.inlineSuggest.trigger';
 const HIDE = 'editor.action.inlineSuggest.hide';
@@ -32,6 +32,7 @@ export class GhostText implements vscode.Disposable {
   private growing = false;
   private grown = false;
   private writing = false;
+  private gathering = 0; // questions for all that there is to choose from: a step would end them
   private registered = 0;
   private registration = this.register();
   private readonly subscriptions: vscode.Disposable;
@@ -72,25 +73,34 @@ export class GhostText implements vscode.Disposable {
     // It asks all providers that there are, the newest first. An older one, a moment later, might know more
     // already: there would then be two items, and the shorter one on screen.
     if (this.asked && by < this.asked.by && samePlace(this.asked.place, here)) return undefined;
+    // Who sees some ghost text and asks for more wants the others, and sees that text until they are there.
+    const gathers =
+      context.triggerKind === Invoke && samePlace(this.shown?.place, here) && this.shown?.text !== '';
     const request = this.requestAt(here, by, context);
     const text = () => request && restAt(request.suggestion, here);
     const cancelled = new Promise<void>((resolve) => token.onCancellationRequested(() => resolve()));
     // A step does not wait: what comes later is shown by another one.
+    this.gathering += gathers ? 1 : 0;
     while (request?.suggestion.state === 'writing' && !step && !token.isCancellationRequested) {
-      if (text() === undefined || (text() !== '' && this.grows !== 'no')) break;
+      if (text() === undefined || (text() !== '' && this.grows !== 'no' && !gathers)) break;
       await Promise.race([request.news, cancelled]);
     }
+    this.gathering -= gathers ? 1 : 0;
     if (token.isCancellationRequested) {
       // VS Code gives up 750 ms after a key. What comes later is shown by a step, as if it had begun with nothing.
       if (!samePlace(this.shown?.place, here)) {
-        this.shown = { place: here, text: '' };
+        this.shown = { place: here, text: '', others: 0 };
         this.update();
       }
       return undefined;
     }
     const given = request?.suggestion.state === 'dismissed' ? '' : (text() ?? '');
-    this.shown = { place: here, text: given };
-    return request && given ? [request.item(given, position)] : undefined;
+    this.shown = {
+      place: here,
+      text: given,
+      others: request ? othersAt(request.suggestion, here).length : 0,
+    };
+    return request && given ? request.items(given, here) : undefined;
   }
 
   /** The request that answers here: the present one if it still fits, a new one if not, or none at all. */
@@ -124,7 +134,7 @@ export class GhostText implements vscode.Disposable {
   private update(): void {
     const here = activeCursor();
     if (here && this.due() === 'clear') {
-      this.shown = { place: here, text: '' };
+      this.shown = { place: here, text: '', others: 0 };
       if (this.grows !== 'no') this.clearedAt = here;
       void vscode.commands.executeCommand(HIDE);
     }
@@ -144,7 +154,7 @@ export class GhostText implements vscode.Disposable {
     try {
       while (this.grown) {
         this.grown = false;
-        if (this.due() === 'show' || this.isCleared()) await this.step();
+        if ((this.due() === 'show' && !this.gathering) || this.isCleared()) await this.step();
       }
     } finally {
       this.growing = false;

@@ -9,11 +9,11 @@ import {
   ProgressType,
 } from 'vscode-languageclient/node';
 import type { Cursor } from './cursor';
-import { ask, complete, dismiss, stop, type Suggestion, write } from './suggestion';
+import { ask, complete, dismiss, othersAt, stop, type Suggestion, write } from './suggestion';
 
 type Answer = InlineCompletionItem[] | InlineCompletionList | null;
 
-/** Midfill's partial results: each carries the whole item so far, and replaces the one before. */
+/** Midfill's partial results: each carries all items, whole so far, and replaces the one before. */
 const PARTIAL = new ProgressType<Answer>();
 
 let sent = 0;
@@ -23,7 +23,7 @@ export class CompletionRequest {
   /** Resolves at the next change of `suggestion`. */
   news: Promise<void>;
   private wake: () => void = () => {};
-  private command: vscode.Command | undefined;
+  private readonly commands = new Map<string, vscode.Command>(); // by the text that they tell the acceptance of
   private readonly cancellation = new vscode.CancellationTokenSource();
 
   /**
@@ -37,16 +37,22 @@ export class CompletionRequest {
     known: string,
     private readonly changed: (request: CompletionRequest) => void,
   ) {
-    this.suggestion = ask(cursor, context.selectedCompletionInfo?.text, known);
+    const explicit = context.triggerKind === vscode.InlineCompletionTriggerKind.Invoke;
+    this.suggestion = ask(cursor, context.selectedCompletionInfo?.text, known, explicit);
     this.news = new Promise((wake) => {
       this.wake = wake;
     });
     void this.send(context);
   }
 
-  item(text: string, position: vscode.Position): vscode.InlineCompletionItem {
+  /** `text`, which is left of the first item at `here`, and what is left of the others. */
+  items(text: string, here: Cursor): vscode.InlineCompletionItem[] {
+    const first = { whole: this.suggestion.written ?? '', rest: text };
     // The empty range matters: without one VS Code replaces all from the word's start to the line's end.
-    return new vscode.InlineCompletionItem(text, new vscode.Range(position, position), this.command);
+    const range = new vscode.Range(here.position, here.position);
+    return [first, ...othersAt(this.suggestion, here)].map(
+      ({ whole, rest }) => new vscode.InlineCompletionItem(rest, range, this.commands.get(whole)),
+    );
   }
 
   stop(): void {
@@ -64,7 +70,7 @@ export class CompletionRequest {
     const { client, cursor } = this;
     const partialResultToken = `midfill-ghost-${++sent}`;
     const partials = client.onProgress(PARTIAL, partialResultToken, (answer) => {
-      this.become(write(this.suggestion, this.read(answer)));
+      this.become(write(this.suggestion, ...this.read(answer)));
     });
     try {
       const params = client.code2ProtocolConverter.asInlineCompletionParams(
@@ -78,7 +84,7 @@ export class CompletionRequest {
         { ...params, partialResultToken },
         token,
       );
-      this.become(complete(this.suggestion, this.read(answer)));
+      this.become(complete(this.suggestion, ...this.read(answer)));
     } catch {
       // Cancelled, superseded, or the server is gone: its state, in the status bar, says more than an error.
       this.become(stop(this.suggestion));
@@ -87,15 +93,19 @@ export class CompletionRequest {
     }
   }
 
-  /** The text of an answer, '' if it has none, with the document's own line ends: as in what the user types. */
-  private read(answer: Answer): string {
-    const item = (Array.isArray(answer) ? answer : answer?.items)?.[0];
-    if (item === undefined || typeof item.insertText !== 'string') return '';
-    if (item.command) this.command = this.client.protocol2CodeConverter.asCommand(item.command);
-    return item.insertText.replace(
-      /\r?\n/g,
-      this.cursor.document.eol === vscode.EndOfLine.CRLF ? '\r\n' : '\n',
-    );
+  /** The text of an answer, '' if it has none, and the others: with the document's own line ends, as typed ones. */
+  private read(answer: Answer): [string, string[]] {
+    const items = (Array.isArray(answer) ? answer : answer?.items) ?? [];
+    const [first = '', ...others] = items.map((item) => this.textOf(item));
+    return [first, others.filter(Boolean)];
+  }
+
+  private textOf({ insertText, command }: InlineCompletionItem): string {
+    if (typeof insertText !== 'string') return '';
+    const end = this.cursor.document.eol === vscode.EndOfLine.CRLF ? '\r\n' : '\n';
+    const text = insertText.replace(/\r?\n/g, end);
+    if (command) this.commands.set(text, this.client.protocol2CodeConverter.asCommand(command));
+    return text;
   }
 
   private become(suggestion: Suggestion): void {

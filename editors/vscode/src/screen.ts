@@ -1,11 +1,13 @@
 // What VS Code was given to show, and what follows from that. Pure, like suggestion.ts.
 
-import { type Place, restAt, type Suggestion, typedSince } from './suggestion';
+import { othersAt, type Place, restAt, type Suggestion, typedSince } from './suggestion';
 
 /** What VS Code was given last; '' if nothing. */
 export interface Shown {
   readonly place: Place;
   readonly text: string;
+  /** How many others it was given to choose from. */
+  readonly others: number;
 }
 
 /** VS Code asks for what to show. */
@@ -35,6 +37,8 @@ export function sourceOf(
   }
   const rest = dismissed || suggestion.selected !== selected ? undefined : restAt(suggestion, place);
   if (rest === undefined) return { known: '' };
+  // To see others, too, the server has to be asked in so many words, and here.
+  if (!automatic && !(suggestion.explicit && samePlace(suggestion.place, place))) return { known: rest };
   if (suggestion.state === 'complete') {
     if (rest !== '') return 'present';
     return automatic && repeated ? 'nothing' : { known: '' }; // the server has said already that there is none
@@ -61,7 +65,8 @@ export function due(
   const rest = restAt(suggestion, here);
   const said = suggestion.written !== undefined || suggestion.state === 'complete';
   if (!rest) return said && onScreen ? 'clear' : 'nothing';
-  if (rest === onScreen || !samePlace(shown.place, here)) return 'nothing';
+  if (!samePlace(shown.place, here)) return 'nothing';
+  if (rest === onScreen) return othersAt(suggestion, here).length > shown.others ? 'show' : 'nothing';
   return grows || suggestion.state !== 'writing' || !rest.startsWith(onScreen) ? 'show' : 'nothing';
 }
 

@@ -10,11 +10,11 @@ const START = place('x = │\n');
 const TYPED = place('x = o│\n', 2);
 
 function written(...texts: string[]): Suggestion {
-  return texts.reduce(write, ask(START, undefined, ''));
+  return texts.reduce((it, text) => write(it, text), ask(START, undefined, ''));
 }
 
 function shown(text: string): Shown {
-  return { place: START, text };
+  return { place: START, text, others: 0 };
 }
 
 test('a text that grows is shown, a step at a time', () => {
@@ -69,6 +69,30 @@ test('after a key VS Code asks by itself, but what was withdrawn must not stay u
 
 test('what a new request has not said yet clears nothing', () => {
   assert.equal(due(shown('one'), ask(START, 'entry', ''), START, true), 'nothing');
+});
+
+const CHOICE = complete(write(ask(START, undefined, 'one', true), 'one', ['two', 'other']), '');
+
+test('when the others are there, they are given, once', () => {
+  assert.equal(due(shown('one'), CHOICE, START, true), 'show');
+  assert.equal(due({ ...shown('one'), others: 2 }, CHOICE, START, true), 'nothing');
+  assert.equal(due(shown('one'), CHOICE, TYPED, true), 'nothing', 'VS Code asks after a key by itself');
+  assert.equal(due(shown('one'), dismiss(CHOICE), START, true), 'nothing');
+});
+
+test('who asks for more is answered by the server, once at a place', () => {
+  const question = { place: START, automatic: false, selected: undefined };
+  const alone = complete(written('one'), '');
+  assert.deepEqual(sourceOf(question, START, alone), { known: 'one' }, 'it was asked for one alone');
+  assert.deepEqual(sourceOf(question, START, written('one')), { known: 'one' });
+  assert.equal(sourceOf(question, START, CHOICE), 'present');
+  assert.equal(sourceOf({ ...question, automatic: true }, START, CHOICE), 'present');
+  assert.deepEqual(
+    sourceOf({ ...question, place: TYPED }, START, CHOICE),
+    { known: 'ne' },
+    'others fit there',
+  );
+  assert.equal(sourceOf(question, START, write(ask(START, undefined, '', true), 'one')), 'present');
 });
 
 test('elsewhere nothing is done', () => {
@@ -184,7 +208,7 @@ class Editor {
   }
 
   private give(text: string): void {
-    this.given = this.shown = { place: this.here, text };
+    this.given = this.shown = { place: this.here, text, others: 0 };
   }
 }
 

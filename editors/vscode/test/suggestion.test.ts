@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ask, complete, dismiss, restAt, stop, type Suggestion, write } from '../src/suggestion';
+import { ask, complete, dismiss, othersAt, restAt, stop, type Suggestion, write } from '../src/suggestion';
 import { place } from './place';
 
 const START = 'x = │\n';
@@ -13,7 +13,7 @@ function asked(known = ''): Suggestion {
 
 /** After these partial results. */
 function written(...texts: string[]): Suggestion {
-  return texts.reduce(write, asked());
+  return texts.reduce((it, text) => write(it, text), asked());
 }
 
 function rest(suggestion: Suggestion, drawn = START): string | undefined {
@@ -116,4 +116,15 @@ test('late words of a request that was cancelled change nothing', () => {
 
 test('Escape is not undone by the end that it brings about', () => {
   assert.equal(stop(dismiss(written('one'))).state, 'dismissed');
+});
+
+test('others come with the last word, and go the way of what is typed', () => {
+  const several = complete(write(written('one'), 'one', ['other', 'two', 'o']), '');
+  const left = (drawn: string) => othersAt(several, place(drawn)).map(({ rest }) => rest);
+  assert.deepEqual(left(START), ['other', 'two', 'o']);
+  assert.deepEqual(left('x = o│\n'), ['ther'], 'of one that was typed nothing is left');
+  assert.deepEqual(left('y = │\n'), []);
+  assert.deepEqual(othersAt(dismiss(several), place(START)), []);
+  assert.deepEqual(othersAt(complete(asked(), 'one', ['two']), place(START)).length, 1);
+  assert.deepEqual(othersAt(write(several, 'one'), place(START)).length, 3, 'it has said all');
 });

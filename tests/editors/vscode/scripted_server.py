@@ -113,14 +113,16 @@ class Question:
         self._connection = connection
         self._token = params["partialResultToken"]
         self._position = params["position"]
+        self.explicit = params["context"]["triggerKind"] == 1
 
     @property
     def at(self) -> tuple[int, int]:
         return self._position["line"], self._position["character"]
 
-    def write(self, text: str) -> None:
+    def write(self, text: str, *others: str) -> None:
         """A partial result: the whole text so far, in place of the one before; "" withdraws it."""
-        self._connection.send(method="$/progress", params={"token": self._token, "value": self._items(text)})
+        value = self._items(text, *others)
+        self._connection.send(method="$/progress", params={"token": self._token, "value": value})
 
     def answer(self, text: str = "") -> None:
         """The answer, which is empty after partial results: the last of them is the text then."""
@@ -130,6 +132,6 @@ class Question:
     def wait_cancelled(self) -> None:
         assert self.cancelled.wait(PATIENCE), "the editor has not cancelled it"
 
-    def _items(self, text: str) -> list[dict[str, Any]]:
+    def _items(self, *texts: str) -> list[dict[str, Any]]:
         here = {"start": self._position, "end": self._position}
-        return [{"insertText": text, "range": here}] if text else []
+        return [{"insertText": text, "range": here} for text in texts if text]

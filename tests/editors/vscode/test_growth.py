@@ -255,6 +255,71 @@ def test_a_shorter_or_another_text_replaces_it(opened: Open, text: str) -> None:
     assert it.saved() == INDENT + text
 
 
+NEXT, PREVIOUS, ASK = "Alt+]", "Alt+[", "Alt+\\"
+OTHERS = ("pass", "raise NotImplementedError")
+
+
+def test_another_text_can_be_chosen(opened: Open) -> None:
+    """What is on screen stays there until the others have come, and comes round again."""
+    it = opened()
+    it.after_enter(PARTS[0]).answer()
+    it.window.rest(QUIET)
+    it.window.record()
+    it.window.press(NEXT)
+    question = it.server.question(AFTER_ENTER)
+    assert question.explicit
+    question.write(PARTS[0])
+    it.window.rest(QUIET)
+    assert [change.text for change in it.window.recorded()] == [PARTS[0]]
+    question.write(PARTS[0], *OTHERS)
+    question.answer()
+    it.shows(OTHERS[0])
+    for key, text in ((NEXT, OTHERS[1]), (NEXT, PARTS[0]), (PREVIOUS, OTHERS[1]), (PREVIOUS, OTHERS[0])):
+        it.window.press(key)
+        it.shows(text)
+    assert "" not in [change.text for change in it.window.recorded()]
+    assert it.window.shown_at("Tab") == OTHERS[0]
+    assert it.saved() == INDENT + OTHERS[0]
+
+
+def test_who_asks_is_shown_the_first_before_the_others(opened: Open) -> None:
+    it = opened()
+    it.after_enter().answer()
+    it.stays_empty()
+    it.window.press(ASK)
+    question = it.server.question(AFTER_ENTER)
+    assert question.explicit
+    for part in PARTS[:2]:
+        question.write(part)
+        it.shows(part)
+    question.write(PARTS[1], *OTHERS)
+    question.answer()
+    it.window.rest(QUIET)
+    assert it.window.ghost() == PARTS[1]
+    it.window.press(NEXT)
+    it.shows(OTHERS[0])
+    assert it.window.shown_at("Tab") == OTHERS[0]
+    assert it.saved() == INDENT + OTHERS[0]
+
+
+def test_typing_another_text_that_was_chosen_keeps_it(opened: Open) -> None:
+    it = opened()
+    it.after_enter(PARTS[0]).answer()
+    it.window.rest(QUIET)
+    it.window.press(NEXT)
+    question = it.server.question(AFTER_ENTER)
+    question.write(PARTS[0], *OTHERS)
+    question.answer()
+    it.shows(OTHERS[0])
+    it.window.record()
+    it.window.press("p")
+    it.server.question((2, 9)).answer(OTHERS[0][1:])
+    it.window.rest(QUIET)
+    assert [change.text for change in it.window.recorded()] in ([OTHERS[0][1:]], [OTHERS[0], OTHERS[0][1:]])
+    assert it.window.shown_at("Tab") == OTHERS[0][1:]
+    assert it.saved() == INDENT + OTHERS[0]
+
+
 # What the trigger does with its arguments in the packed workbench, and in one that does not know them.
 FORGET = {
     "all arguments": (r"(\w+)=\w+\.validateOrThrow\(\w+\)", r"\1=void 0"),

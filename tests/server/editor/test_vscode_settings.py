@@ -36,8 +36,9 @@ def test_a_setting_is_the_servers(key: str) -> None:
 def test_what_the_editor_lets_through_the_server_takes(key: str) -> None:
     offered, rule = PROPERTIES[f"midfill.{key}"], RULES[key]
     text = "http://localhost:8000" if key == "url" else "text"
-    types = {"string": text, "integer": 70, "boolean": True, "null": None, "array": ["--threads", "4"]}
     named = offered["type"] if isinstance(offered["type"], list) else [offered["type"]]
+    whole = min(70, offered["maximum"]) if "integer" in named else 70
+    types = {"string": text, "integer": whole, "boolean": True, "null": None, "array": ["--threads", "4"]}
     if "enum" in offered:
         types["string"] = offered["enum"][0]
         assert all(rule(value) is None for value in offered["enum"])
