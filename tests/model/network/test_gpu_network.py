@@ -124,8 +124,9 @@ def compare(folder: Path, way: str) -> dict[str, float]:
     among = network.best_of([7, 300, 11])
     assert best.id == int(wanted[:300].argmax())
     assert among.id == (7, 300, 11)[int(wanted[[7, 300, 11]].argmax())]
-    told = torch.tensor([best.log_probability, among.log_probability])
-    likely = torch.stack((wanted[:300].log_softmax(0).max(), wanted[[7, 300, 11]].log_softmax(0).max()))
+    told = torch.cat((torch.tensor([best.log_probability, among.log_probability]), network.scores(300)))
+    every = wanted[:300].log_softmax(0)
+    likely = torch.cat((torch.stack((every.max(), wanted[[7, 300, 11]].log_softmax(0).max())), every))
     errors["log-probabilities"] = float((told - likely).norm() / likely.norm())
     errors["cache"] = float((caches[1][:, :13] - caches[0][:, :13]).norm() / caches[0][:, :13].norm())
     return errors
