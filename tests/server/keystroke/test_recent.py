@@ -96,9 +96,9 @@ def others(recent: Recent, *texts: str, asked: Window = ASKED) -> Recent:
 
 def test_what_else_is_known_comes_behind_what_is_known() -> None:
     recent = others(known("return 1"), "raise", "return 2", "")
-    assert recent.find(URI, ASKED, 0) == "return 1"
-    assert recent.find(URI, typed("ra"), 0) == "ise"
-    assert recent.find(URI, typed("return 2"[:-1]), 0) == "1"
+    assert found(recent, ASKED) == "return 1"
+    assert found(recent, typed("ra")) == "ise"
+    assert found(recent, typed("return ")) == "1"
     assert recent.others(URI, ASKED) == ["raise", "return 2"]
 
 
