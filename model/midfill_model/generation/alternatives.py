@@ -5,7 +5,7 @@ that says more than was typed. On a CPU one step computes the next id of every t
 price of one; elsewhere the texts take turns, and what was computed of each is put back before its turn.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 
 import torch
@@ -34,7 +34,7 @@ def alternatives(network: Network, slot: Slot, task: Task, n: int, is_over: Call
         n_anew = 0 if task.beginning is None else len(task.beginning.wanted)
         scores = _scores(network, slot, task)
         tree = Tree(network, slot, task, n, task.max_tokens + n_anew, scores)
-        texts = dict(enumerate(_beginnings(tree, task, n, root)))
+        texts = dict(enumerate((yield from _beginnings(tree, task, n, root))))
         for number, text in texts.items():
             for token in text.tokens[: task.max_tokens]:
                 yield number, "stop" if token.id in task.stops else token
@@ -91,7 +91,7 @@ class InTurn:
         return scores
 
 
-def _beginnings(tree: Tree, task: Task, n: int, root: Tensor) -> list[Branch]:
+def _beginnings(tree: Tree, task: Task, n: int, root: Tensor) -> Generator[None, None, list[Branch]]:
     """The likeliest ways to begin, each up to the token that says more than was typed; the best first."""
     n_stops = len(task.stops)
     ways = tree.continued(Branch(task.beginning), root, n_stops)[:n]
@@ -106,6 +106,7 @@ def _beginnings(tree: Tree, task: Task, n: int, root: Tensor) -> list[Branch]:
         return len(spelled(way)) <= n_typed and not _is_whole(tree, task, way)
 
     while open_ways := [way for way in ways if is_open(way)]:
+        yield None
         ways = [way for way in ways if not is_open(way)]
         for computed in tree.computed(open_ways):
             ways += tree.continued(*computed, n_stops)

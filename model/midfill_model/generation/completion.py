@@ -172,7 +172,7 @@ class Completion:
     def try_again(self) -> bool:
         """After a step that lacked memory: free that of idle slots, begin anew what is left; only once."""
         is_alone = len(self._texts) == 1
-        if self._has_tried_again or (self._emitted and not is_alone):
+        if self._has_tried_again or (not is_alone and any(text.ids for text in self._texts)):
             return False
         self._has_tried_again = True
         self._slots.yield_memory()
