@@ -42,7 +42,7 @@ async def inline_completion(ls: Server, params: InlineCompletionParams) -> lsp.I
 
     With a `partialResultToken` the text is sent while it grows. Each `$/progress` carries the array `[item]`
     (LSP's type for it) with the WHOLE text so far, which replaces what was sent before: LSP itself has no
-    way to let an item grow. The last one holds the final text, and the answer is then empty, as LSP wants it.
+    way to let an item grow. The last one holds all items whole; the answer is then empty, as LSP wants it.
     The answer is a list with `items`: clients written for copilot-language-server know no other form.
     """
     explicit = params.context.trigger_kind == lsp.InlineCompletionTriggerKind.Invoked
