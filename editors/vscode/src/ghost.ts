@@ -68,15 +68,19 @@ export class GhostText implements vscode.Disposable {
     token: vscode.CancellationToken,
   ): Promise<vscode.InlineCompletionItem[] | undefined> {
     const here = cursorAt(document, position);
-    const step = samePlace(this.stepAt, here);
+    // A VS Code that does not know the arguments asks for a step as for a user. One that does: the user asks.
+    const step = samePlace(this.stepAt, here) && (context.triggerKind === Automatic || this.grows !== 'yes');
     if (step) this.kinds.add(context.triggerKind);
     // It asks all providers that there are, the newest first. An older one, a moment later, might know more
     // already: there would then be two items, and the shorter one on screen.
     if (this.asked && by < this.asked.by && samePlace(this.asked.place, here)) return undefined;
     // Who sees some ghost text and asks for more wants the others, and sees that text until they are there.
     const gathers =
-      context.triggerKind === Invoke && samePlace(this.shown?.place, here) && this.shown?.text !== '';
-    const request = this.requestAt(here, by, context);
+      !step &&
+      context.triggerKind === Invoke &&
+      samePlace(this.shown?.place, here) &&
+      this.shown?.text !== '';
+    const request = this.requestAt(here, by, context, step);
     const text = () => request && restAt(request.suggestion, here);
     const cancelled = new Promise<void>((resolve) => token.onCancellationRequested(() => resolve()));
     // A step does not wait: what comes later is shown by another one.
@@ -108,10 +112,11 @@ export class GhostText implements vscode.Disposable {
     here: Cursor,
     by: number,
     context: vscode.InlineCompletionContext,
+    step: boolean,
   ): CompletionRequest | undefined {
     const { asked, request } = this;
     const selected = context.selectedCompletionInfo?.text;
-    const question = { place: here, automatic: context.triggerKind === Automatic, selected };
+    const question = { place: here, automatic: step || context.triggerKind === Automatic, selected };
     const source = sourceOf(question, asked?.place, request?.suggestion);
     this.asked = { place: here, by };
     if (source === 'present') return request;
@@ -174,8 +179,10 @@ export class GhostText implements vscode.Disposable {
   private async step(): Promise<void> {
     this.clearedAt = undefined;
     if (this.grows === 'no') {
+      this.stepAt = this.shown?.place;
       await vscode.commands.executeCommand(HIDE); // one flicker, and the whole text
       await vscode.commands.executeCommand(TRIGGER);
+      this.stepAt = undefined;
       return;
     }
     this.setWriting(true);
