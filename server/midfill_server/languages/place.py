@@ -1,7 +1,7 @@
 """What kind of place a cursor is in: code, a comment or a string, by the signs of its language alone."""
 
 import re
-from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -25,23 +25,60 @@ class Place:
 CODE = Place()
 
 
-def place_at_end(text: str, language: str) -> Place:
+def place_at_end(text: str, language: str, cut: bool = False) -> Place:
     """The kind of place that `text` ends in; code where nothing is known of the language.
 
-    One pass over the text, linear in its length. A text whose beginning is cut off inside a string of several
-    lines is misread up to that string's end.
+    `cut`: the text's beginning is not the file's, so it may begin inside a string or a comment of several lines.
+    Of the ways to read it that one is taken which leaves the least code inside of such strings and comments.
+    A text that is inside the same one from end to end is taken for code. Linear in the text's length.
     """
     if (signs := signs_of(language)) is None:
         return CODE
-    newest = deque(_scanner(signs).finditer(text), maxlen=1)
-    last = newest[0] if newest else None
+    readings = [_read(text, 0, signs)]
+    if cut:
+        readings += _readings_from_inside(text, signs)
+    return min(readings, key=lambda reading: reading.code_inside).place
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """`code_inside`: how many signs of code stand in what spans lines, which is seldom so if it is read right."""
+
+    place: Place
+    code_inside: int
+
+
+def _read(text: str, start: int, signs: Signs) -> _Reading:
+    """`text` from `start` on, as if code began there."""
+    last, inside = None, _n_code_signs(text[:start])
+    for last in _scanner(signs).finditer(text, start):
+        if "\n" in (found := last[0]):
+            inside += _n_code_signs(found)
     if last is None or last.end() < len(text) or last.lastgroup is None:
-        return CODE
+        return _Reading(CODE, inside)
     name = last.lastgroup
     closed = not name.startswith("line") and last[f"{name}_end"] is not None
     if closed:
-        return CODE
-    return Place("string" if name.startswith("string") else "comment", last.start(), _closers(signs)[name])
+        return _Reading(CODE, inside)
+    kind: Kind = "string" if name.startswith("string") else "comment"
+    return _Reading(Place(kind, last.start(), _closers(signs)[name]), inside)
+
+
+def _readings_from_inside(text: str, signs: Signs) -> Iterator[_Reading]:
+    """As if it began in each of the language's strings and comments of several lines."""
+    closers = [closes for _, closes in signs.block]
+    closers += [quote.closes for quote in signs.quotes if quote.ends == "closer"]
+    for closes in closers:
+        if (at := text.find(closes)) >= 0:
+            yield _read(text, at + len(closes), signs)
+
+
+def _n_code_signs(text: str) -> int:
+    shown = _EXAMPLE.sub("", text) if ">>>" in text else text
+    return sum(map(shown.count, "()[]{}=;"))
+
+
+_EXAMPLE = re.compile(r"^[ \t]*>>>[^\n]*\n[^\n]*", re.MULTILINE)  # in Python's docstrings, with its answer
 
 
 @lru_cache
