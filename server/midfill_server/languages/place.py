@@ -10,7 +10,10 @@ from midfill_server.languages.signs import Quote, Signs, signs_of
 
 Kind = Literal["code", "comment", "string"]
 
-_REGEX_LITERAL = r"(?<=[(=,:!&|?\[;{}])[ \t]*/(?![/*])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/"
+_BEFORE_REGEX = r"[(=,:!&|?\[;{}]"
+_REGEX_LITERAL = (  # behind at most one blank
+    rf"(?:(?<={_BEFORE_REGEX})|(?<={_BEFORE_REGEX}[ \t]))/(?![/*])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +31,9 @@ CODE = Place()
 def place_at_end(text: str, language: str, cut: bool = False) -> Place:
     """The kind of place that `text` ends in; code where nothing is known of the language.
 
-    `cut`: the text's beginning is not the file's, so it may begin inside a string or a comment of several lines.
-    Of the ways to read it that one is taken which leaves the least code inside of such strings and comments.
-    A text that is inside the same one from end to end is taken for code. Linear in the text's length.
+    `cut`: its beginning is not the file's, so it may begin inside a string or a comment of several lines. Of
+    the ways to read it that one is taken which leaves the least code inside of such strings and comments. A
+    text that is inside the same one from end to end is taken for code. Linear in the text's length.
     """
     if (signs := signs_of(language)) is None:
         return CODE
@@ -42,7 +45,7 @@ def place_at_end(text: str, language: str, cut: bool = False) -> Place:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """`code_inside`: how many signs of code stand in what spans lines, which is seldom so if it is read right."""
+    """`code_inside`: how many signs of code stand in what spans lines; few, if it is read right."""
 
     place: Place
     code_inside: int
@@ -86,13 +89,19 @@ def _scanner(signs: Signs) -> re.Pattern[str]:
     """Finds comments and strings, whole or open, each as a group of its own; passes over regex literals."""
     before = r"(?<!\S)" if signs.line_needs_blank else ""
     parts = [
-        f"(?P<block{n}>{re.escape(opens)}[\\s\\S]*?(?:(?P<block{n}_end>{re.escape(closes)})|\\Z))"
+        f"(?P<block{n}>{re.escape(opens)}{_inside(closes)}(?:(?P<block{n}_end>{re.escape(closes)})|\\Z))"
         for n, (opens, closes) in enumerate(signs.block)
     ]
     parts += [f"(?P<line{n}>{before}{re.escape(opens)}[^\n]*)" for n, opens in enumerate(signs.line)]
     parts += [_REGEX_LITERAL] if signs.regex else []
     parts += [f"(?P<string{n}>{_string(quote, f'string{n}_end')})" for n, quote in enumerate(signs.quotes)]
-    return re.compile("|".join(parts) if parts else r"(?!)")
+    if not parts:
+        return re.compile(r"(?!)")
+    openers = [opens for opens, _ in signs.block] + [*signs.line] + [quote.opens for quote in signs.quotes]
+    first = "".join({re.escape(opens[0]) for opens in [*openers, *"/"[: signs.regex]]})
+    return re.compile(
+        f"(?=[{first}])(?:{'|'.join(parts)})"
+    )  # most characters begin nothing: seen at one look
 
 
 def _string(quote: Quote, end: str) -> str:
@@ -100,12 +109,22 @@ def _string(quote: Quote, end: str) -> str:
     opens, closes = re.escape(quote.opens), re.escape(quote.closes)
     if quote.ends == "never":
         return rf"{opens}(?:\\.[^'\n]{{0,8}}|[^\\\n])(?P<{end}>{closes})"
-    sign = r"[^\\\n]" if quote.ends == "line" else r"[^\\]"
-    if not quote.escapes:
-        sign = r"[^\n]" if quote.ends == "line" else r"[\s\S]"
-    escape = r"\\[\s\S]|" if quote.escapes else ""
-    open_end = r"(?=\n)|\\?\Z" if quote.ends == "line" else r"\\?\Z"
-    return f"{opens}(?:{escape}(?!{closes}){sign})*(?:(?P<{end}>{closes})|{open_end})"
+    ends_with_line = quote.ends == "line"
+    open_end = r"(?=\n)|\\?\Z" if ends_with_line else r"\\?\Z"
+    inside = _inside(quote.closes, quote.escapes, ends_with_line)
+    return f"{opens}{inside}(?:(?P<{end}>{closes})|{open_end})"
+
+
+def _inside(closes: str, escapes: bool = False, ends_with_line: bool = False) -> str:
+    """A pattern of all up to what closes it, in strides that are never taken back."""
+    first, others = re.escape(closes[0]), re.escape(closes[1:])
+    stops = first + r"\\" * escapes + r"\n" * ends_with_line
+    steps = [f"[^{stops}]++"]
+    if escapes:
+        steps.append(r"\\[\s\S]")
+    if others:
+        steps.append(f"{first}(?!{others})")
+    return f"(?:{'|'.join(steps)})*+"
 
 
 @lru_cache

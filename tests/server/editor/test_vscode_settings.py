@@ -3,6 +3,7 @@
 import ast
 import inspect
 import json
+from collections.abc import Callable
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
@@ -28,7 +29,8 @@ def test_the_keys_are_those_of_the_server_and_one_of_its_own() -> None:
 def test_a_setting_is_the_servers(key: str) -> None:
     offered = PROPERTIES[f"midfill.{key}"]
     default: Any = DEFAULTS[key]
-    assert offered["default"] == (list(default) if offered["type"] == "array" else default)
+    as_json: dict[Any, Callable[[Any], Any]] = {"array": list, "object": dict}
+    assert offered["default"] == (as_json[offered["type"]](default) if type(default) is tuple else default)
     assert offered["markdownDescription"] == descriptions()[key]
 
 
@@ -36,7 +38,14 @@ def test_a_setting_is_the_servers(key: str) -> None:
 def test_what_the_editor_lets_through_the_server_takes(key: str) -> None:
     offered, rule = PROPERTIES[f"midfill.{key}"], RULES[key]
     text = "http://localhost:8000" if key == "url" else "text"
-    types = {"string": text, "integer": 70, "boolean": True, "null": None, "array": ["--threads", "4"]}
+    types: dict[str, Any] = {
+        "string": text,
+        "integer": 70,
+        "boolean": True,
+        "null": None,
+        "array": ["--threads", "4"],
+    }
+    types["object"] = {"markdown": True}
     named = offered["type"] if isinstance(offered["type"], list) else [offered["type"]]
     if "enum" in offered:
         types["string"] = offered["enum"][0]
