@@ -252,9 +252,15 @@ class Server(LanguageServer):
             return ()
 
     def _verdict(self, uri: str, window: Window, line: int, wished: bool) -> Verdict:
-        cut = window.prefix.count("\n") < line
-        place = self.surroundings.place_of(uri)
-        return verdict_on(Request(window, *place, wished, self.engine.is_snoozed(), cut), self.settings)
+        request = Request(
+            window,
+            *self.surroundings.place_of(uri),
+            wished,
+            snoozed=self.engine.is_snoozed(),
+            cut=window.prefix.count("\n") < line,
+            unsaved=uri.startswith("untitled:"),
+        )
+        return verdict_on(request, self.settings)
 
     def _stay_silent(self, uri: str, reason: Reason, wished: bool) -> str:
         """No text here, nor for an earlier request in this document."""

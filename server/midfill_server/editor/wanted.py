@@ -37,6 +37,8 @@ class Request:
     snoozed: bool = False
     cut: bool = False
     """Whether the window begins later than the file."""
+    unsaved: bool = False
+    """Whether it is a new file, which VS Code calls plaintext as long as it does not know better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +68,12 @@ def verdict_on(request: Request, settings: Settings) -> Verdict:
         return Verdict("snoozed")
     if settings.trigger == "manual":
         return Verdict("manual")
-    if not is_on(window.language, settings):
+    if not _is_on("" if request.unsaved and window.language == "plaintext" else window.language, settings):
         return Verdict("language off")
     return _verdict_on_place(request, settings)
 
 
-def is_on(language: str, settings: Settings) -> bool:
+def _is_on(language: str, settings: Settings) -> bool:
     """Whether `languages` allows a language; `*` stands for all that it does not name."""
     told = dict(settings.languages)
     return told.get(language, told.get("*", True))

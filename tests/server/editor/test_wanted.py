@@ -88,6 +88,13 @@ def test_languages(language: str, options: Json, on: bool) -> None:
     assert verdict(language=language, options=options).reason == (None if on else "language off")
 
 
+def test_a_new_file_has_no_language_yet() -> None:
+    new, settings = Request(window("x = │", "plaintext"), unsaved=True), Settings()
+    assert verdict_on(new, settings) == WANTED
+    assert verdict_on(Request(window("x = │", "markdown"), unsaved=True), settings).reason == "language off"
+    assert verdict_on(new, Settings(languages=(("*", False),))).reason == "language off"
+
+
 @pytest.mark.parametrize(
     ("path", "text", "secret"),
     [
