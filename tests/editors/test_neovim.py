@@ -269,7 +269,8 @@ def test_a_pause_hides_everything(scripted_engine: ScriptedEngine, home: Path, f
 
 
 def test_a_snooze_hides_what_nobody_asked_for(shared_engine: Engine, home: Path, file: Path) -> None:
-    with neovim(shared_engine, home, file) as vim:
+    shows_all = "lua vim.lsp.config('midfill', { init_options = { confidence = 0 } })"
+    with neovim(shared_engine, home, file, before=shows_all) as vim:
         vim.attached()
         vim.type(*":Midfill snooze", ENTER)
         wait_for("what is missing", lambda: ":Midfill snooze 30" in vim.messages())
@@ -285,7 +286,7 @@ def test_a_snooze_hides_what_nobody_asked_for(shared_engine: Engine, home: Path,
 
 
 def test_a_comment_is_silent_where_it_is_set_off(shared_engine: Engine, home: Path, file: Path) -> None:
-    off = "lua vim.lsp.config('midfill', { init_options = { inComments = 'off' } })"
+    off = "lua vim.lsp.config('midfill', { init_options = { inComments = 'off', confidence = 0 } })"
     with neovim(shared_engine, home, file, before=off) as vim:
         vim.attached()
         vim.type(*"Goif ")
