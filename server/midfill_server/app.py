@@ -26,13 +26,14 @@ from midfill_server.editor.protocol import InlineCompletionParams, LanguageServe
 from midfill_server.editor.record.offers import Offers
 from midfill_server.editor.record.statistics import Statistics
 from midfill_server.editor.record.why import WhyFile
+from midfill_server.editor.wanted import NOTES, Asked, Reason, Request, Verdict, verdict_on
 from midfill_server.engines.backend import BackendError, Chunk, Order
 from midfill_server.engines.choice import Choice
 from midfill_server.keystroke.alternatives import Alternatives
 from midfill_server.keystroke.complete import Completer
 from midfill_server.keystroke.flight import Ask
 from midfill_server.keystroke.story import Stories, Story
-from midfill_server.keystroke.typed import cursors_after
+from midfill_server.keystroke.typed import cursors_after, typed_since
 from midfill_server.settings import Settings, read_settings
 from midfill_server.trim import grammar
 
@@ -82,6 +83,7 @@ def did_change(ls: Server, params: lsp.DidChangeTextDocumentParams) -> None:
 def did_close(ls: Server, params: lsp.DidCloseTextDocumentParams) -> None:
     ls.documents.close(params.text_document.uri)
     ls.surroundings.closed(params.text_document.uri)
+    ls.asked.forget(params.text_document.uri)
     ls.completer.changed(params.text_document.uri, ())
 
 
@@ -93,9 +95,9 @@ def did_change_workspace_folders(ls: Server, params: lsp.DidChangeWorkspaceFolde
 
 def initialize(ls: Server, params: lsp.InitializeParams) -> None:
     ls.documents.encoding = str(ServerCapabilitiesBuilder.choose_position_encoding(params.capabilities))
+    ls.surroundings = Surroundings(_roots(params), log_without_text)
     ls.configure(params.initialization_options)
     ls.initial_settings = ls.settings
-    ls.surroundings = Surroundings(_roots(params), log_without_text)
     if copilot.is_spoken_by(params.initialization_options):
         copilot.welcome(ls)
     announced = ls.protocol.raw_capabilities.get("textDocument") or {}
@@ -152,6 +154,7 @@ class Server(LanguageServer):
         self.alternatives = Alternatives(self.completer, self._stream)
         self.stories = Stories()
         self.why = WhyFile(self.stories.lines)
+        self.asked = Asked(typed_since)
         self._complaints: list[str] = []
         self.keeping: asyncio.Task[None] | None = None
         for method, handler, options in FEATURES:
@@ -211,19 +214,29 @@ class Server(LanguageServer):
             self.announce.note_once(f"No completion in {uri}: the editor has not opened it")
             return []
         line, index = document.locate(position, self.documents.encoding)
-        window = self.window(document, (line, index))
-        self._look_around(uri, line, window)
-        window = replace(window, prefix=window.prefix + chosen)
-        ask = self._ask(uri, window, explicit, len(chosen))
+        here = self.window(document, (line, index))
+        wished = self.asked.asks(uri, here, explicit)
+        verdict = self._verdict(uri, here, line, wished)
+        if verdict.reason is not None:
+            story.ending = f"not wanted here: {verdict.reason}"
+            return self._stay_silent(uri, verdict.reason, wished)
 
         def growing(text: str) -> None:
-            grow(chosen + text)
+            text = verdict.part_of(chosen + text)
+            self.asked.answered(uri, here, text)
+            grow(text)
 
+        self._look_around(uri, line, here)
+        multiline = here.multiline and not verdict.one_line
+        window = replace(here, prefix=here.prefix + chosen, multiline=multiline)
+        ask = self._ask(uri, window, explicit, wished, len(chosen))
         if explicit and (n := self.settings.alternatives) > 1:
             texts = await self.alternatives.complete(ask, n, growing, story)
         else:
             texts = [await self.completer.complete(ask, growing, story)]
-        return [chosen + text for text in texts if text]
+        texts = [part for text in texts if text and (part := verdict.part_of(chosen + text))]
+        self.asked.answered(uri, here, texts[0] if texts else "")
+        return texts
 
     def window(self, document: Document, place: tuple[int, int]) -> Window:
         """Raises Unsuitable."""
@@ -246,6 +259,24 @@ class Server(LanguageServer):
         except Unsuitable:
             return ()
 
+    def _verdict(self, uri: str, window: Window, line: int, wished: bool) -> Verdict:
+        request = Request(
+            window,
+            *self.surroundings.place_of(uri),
+            wished,
+            snoozed=self.engine.is_snoozed(),
+            cut=window.prefix.count("\n") < line,
+            unsaved=uri.startswith("untitled:"),
+        )
+        return verdict_on(request, self.settings)
+
+    def _stay_silent(self, uri: str, reason: Reason, wished: bool) -> list[str]:
+        """No text here, nor for an earlier request in this document."""
+        self.completer.changed(uri, ())
+        if wished and reason in NOTES:
+            self.announce.note_once(f"No completion in {uri}: {NOTES[reason]}")
+        return []
+
     def configure(self, options: object) -> None:
         """Take over the user's settings; what was known or under way with other ones is dropped."""
         settings, self._complaints = read_settings(options, self.initial_settings)
@@ -255,6 +286,7 @@ class Server(LanguageServer):
             return
         self.settings = settings
         self.completer.forget()
+        self.surroundings.exclude(settings.exclude)
         self.engine.use(settings)
 
     def complain(self) -> None:
@@ -271,6 +303,11 @@ class Server(LanguageServer):
         self.engine.pause(paused)
         if paused:
             self.completer.forget()
+
+    def snooze(self, minutes: float) -> None:
+        """Offer nothing by itself in this window for so long; what is under way is dropped."""
+        self.engine.snooze(60 * minutes)
+        self.completer.forget()
 
     async def restart(self) -> None:
         """Stop the engine, for all windows, and start one with this window's settings."""
@@ -294,7 +331,7 @@ class Server(LanguageServer):
             async for chunk in chunks:
                 yield chunk
 
-    def _ask(self, uri: str, window: Window, explicit: bool, chosen: int) -> Ask:
+    def _ask(self, uri: str, window: Window, explicit: bool, wished: bool, chosen: int) -> Ask:
         settings = self.settings
         debounce = 0.0 if explicit else settings.debounce_ms / 1000
         budgets = settings.max_tokens, settings.prefix_tokens, settings.suffix_tokens
@@ -305,7 +342,7 @@ class Server(LanguageServer):
             *budgets,
             chosen=chosen,
             prefetch=self._prefetches(),
-            confidence=0.0 if explicit else settings.confidence,  # who asks is shown all
+            confidence=0.0 if wished else settings.confidence,  # who asks is shown all
         )
 
     def _prefetches(self) -> bool:

@@ -10,7 +10,15 @@ from urllib.parse import urlsplit
 
 Dialect = Literal["auto", "suffix", "rendered"]
 Prefetch = Literal["auto", "on", "off"]
+Places = Literal["on", "words", "off"]
+Trigger = Literal["auto", "manual"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+PROSE = (  # LSP's names, and those that Vim, Helix and Emacs have for the same
+    *("asciidoc", "git-commit", "git-rebase", "gitcommit", "gitrebase", "log", "mail", "markdown", "norg"),
+    *("org", "plaintext", "restructuredtext", "rst", "text"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +57,16 @@ class Settings:
     """How much of other files is sent; null: what the model was made for."""
     multiline: bool = True
     """Offer more than one line where that makes sense."""
+    languages: tuple[tuple[str, bool], ...] = tuple((name, False) for name in PROSE)
+    """Where to offer anything while you type, by the editor's name of the language; `*`: all others."""
+    exclude: tuple[str, ...] = ()
+    """Files to leave alone, globs as in a .gitignore: no completions there, and nothing of them is sent."""
+    in_comments: Places = "on"
+    """In comments: on, words (no more than the rest of the line), or off."""
+    in_strings: Places = "on"
+    """In strings, docstrings too: on, words (no more than the rest of the line), or off."""
+    trigger: Trigger = "auto"
+    """manual: only when asked for with a key, not while you type."""
     statistics: bool = True
     """Count on this machine what was offered and accepted, and how fast; never a user's text, never sent."""
     log_level: LogLevel = "warning"
@@ -78,9 +96,15 @@ def read_settings(options: object, base: Settings = DEFAULTS) -> tuple[Settings,
         elif complaint := rule(value):
             complaints.append(f"midfill.{key} {complaint}")
         else:
-            kept: Any = tuple(value) if isinstance(value, list) else value
-            settings = replace(settings, **{_FIELDS[key]: kept})
+            settings = replace(settings, **{_FIELDS[key]: _frozen(value)})
     return settings, complaints
+
+
+def _frozen(value: Any) -> Any:
+    """A list as a tuple; a map, of languages, as pairs, with the defaults for what it does not name."""
+    if isinstance(value, dict):
+        return tuple(sorted((dict(DEFAULTS.languages) | value).items()))
+    return tuple(value) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +218,25 @@ def _engine_options_fault(options: list[Any]) -> str | None:
     return None
 
 
+def _languages_fault(languages: dict[Any, Any]) -> str | None:
+    for name, value in languages.items():
+        if type(value) is not bool:
+            return f'must be true or false for "{str(name)[:60]}", as in {{"markdown": true}}'
+    return None
+
+
+def _exclude_fault(globs: list[Any]) -> str | None:
+    if not all(isinstance(glob, str) for glob in globs):
+        return f"must be {_GLOB_LIST}"
+    if globs:
+        from midfill_server.context.ignored import glob_fault
+
+        for glob in globs:
+            if fault := glob_fault(glob):
+                return f'has "{glob[:60]}", which {fault}; write {_GLOB_LIST}'
+    return None
+
+
 def _variable_fault(name: str) -> str | None:
     """A key that was pasted here by mistake is not repeated in the message."""
     is_name = re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]*)?", name)
@@ -205,6 +248,7 @@ def _variable_fault(name: str) -> str | None:
 
 
 _OPTION_LIST = 'a list of strings, such as ["--threads", "4"]'
+_GLOB_LIST = 'a list of globs, such as ["*.csv", "generated/"]'
 _BOOLEAN = Rule("true or false", (bool,))
 
 EDITORS_OWN = (
@@ -236,6 +280,11 @@ RULES: dict[str, Rule] = {
     "context": _BOOLEAN,
     "contextTokens": _between(0, 32_768, null=True),
     "multiline": _BOOLEAN,
+    "languages": Rule('an object, such as {"markdown": true}', (dict,), check=_languages_fault),
+    "exclude": Rule(_GLOB_LIST, (list,), check=_exclude_fault),
+    "inComments": _one_of("on", "words", "off"),
+    "inStrings": _one_of("on", "words", "off"),
+    "trigger": _one_of("auto", "manual"),
     "statistics": _BOOLEAN,
     "logLevel": _one_of("debug", "info", "warning", "error"),
 }

@@ -42,6 +42,8 @@ async def test_the_status_is_answered_and_told(editor: Editor) -> None:
     assert status == {
         "state": "ready",
         "paused": False,
+        "snoozedUntil": None,
+        "trigger": "auto",
         "model": "scripted",
         "message": "Ready.",
         "progress": 1.0,

@@ -242,8 +242,8 @@ async def test_a_key_that_inserts_its_closer_too_keeps_the_generation(
 ) -> None:
     """VS Code types `(` as one change `()`, and leaves the cursor between the two."""
     text = engine.says(key, "a", "\n", after="x = f", steps=1)
-    uri = "file:///a.txt"
-    editor.open(uri, "x = f\n", "plaintext")
+    uri = "file:///a.unknown"
+    editor.open(uri, "x = f\n", "unknown")
     older = editor.complete(uri, 0, 5, explicit=False)
     await engine.asked()
     editor.insert(uri, 0, 5, key + closers)
@@ -272,7 +272,7 @@ async def test_a_generation_that_the_engine_ends_is_asked_for_again(
 
 async def test_what_is_on_screen_goes_when_the_engine_ends_it(engine: ScriptedEngine, editor: Editor) -> None:
     ended = engine.says("self", ".bal", after=PROGRAM, finish="cancelled", steps=2)
-    editor.open(URI, PROGRAM, "plaintext")
+    editor.open(URI, PROGRAM, "unknown")
     shown = asyncio.Event()
     pending = editor.complete(URI, *end_of(PROGRAM), explicit=False, grow=lambda _: shown.set())
     answer = asyncio.ensure_future(pending.text())

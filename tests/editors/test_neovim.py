@@ -289,6 +289,36 @@ def test_a_pause_hides_everything(scripted_engine: ScriptedEngine, home: Path, f
         assert completed == ["restart", "resume"]
 
 
+def test_a_snooze_hides_what_nobody_asked_for(shared_engine: Engine, home: Path, file: Path) -> None:
+    shows_all = "lua vim.lsp.config('midfill', { init_options = { confidence = 0 } })"
+    with neovim(shared_engine, home, file, before=shows_all) as vim:
+        vim.attached()
+        vim.type(*":Midfill snooze", ENTER)
+        wait_for("what is missing", lambda: ":Midfill snooze 30" in vim.messages())
+        vim.type(ENTER, *":Midfill snooze 30", ENTER)
+        vim.terminal.wait_for("midfill: snoozed until ")
+        vim.type(ENTER, *"Goif ")
+        vim.idle()
+        assert vim.lua(GHOST) == ""
+        vim.type(ESCAPE, *":Midfill resume", ENTER)
+        wait_for("the end of the snooze", lambda: "snoozed" not in vim.lua("require('midfill').status()"))
+        vim.type(*"A ")
+        assert vim.ghost()
+
+
+def test_a_comment_is_silent_where_it_is_set_off(shared_engine: Engine, home: Path, file: Path) -> None:
+    off = "lua vim.lsp.config('midfill', { init_options = { inComments = 'off', confidence = 0 } })"
+    with neovim(shared_engine, home, file, before=off) as vim:
+        vim.attached()
+        vim.type(*"Goif ")
+        assert vim.ghost()
+        vim.type(ESCAPE, *"cc# if ")
+        vim.idle()
+        assert vim.lines()[-1].lstrip() == "# if " and vim.lua(GHOST) == ""
+        vim.type(ESCAPE, *"ccif ")
+        assert vim.ghost()
+
+
 def test_a_configuration_for_copilots_server(
     scripted_engine: ScriptedEngine, home: Path, file: Path, tmp_path: Path
 ) -> None:

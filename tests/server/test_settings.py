@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from midfill_model.process.main import _parse
-from midfill_server.settings import ENGINE_OPTIONS, RULES, Settings, camel_case, read_settings
+from midfill_server.settings import ENGINE_OPTIONS, PROSE, RULES, Settings, camel_case, read_settings
 
 
 def test_nothing_said_means_the_defaults() -> None:
@@ -49,6 +49,14 @@ def test_values_are_taken_over_with_or_without_the_section() -> None:
         ("model", "--runtime-dir"),
         ("engineOptions", "--threads 4"),
         ("engineOptions", [4]),
+        ("languages", ["markdown"]),
+        ("languages", {"markdown": "off"}),
+        ("languages", {"markdown": None}),
+        ("exclude", "*.csv"),
+        ("exclude", [4]),
+        ("inComments", True),
+        ("inStrings", "words "),
+        ("trigger", "explicit"),
     ],
 )
 def test_a_wrong_value_is_one_complaint_and_the_default(key: str, wrong: Any) -> None:
@@ -73,6 +81,23 @@ def test_a_wrong_value_is_one_complaint_and_the_default(key: str, wrong: Any) ->
         ("engineOptions", ["--idle-minutes", "nan"], "must have a number above 0 after --idle-minutes"),
         ("engineOptions", ["--double-quant=1"], "must have no value after --double-quant"),
         ("engineOptions", ["--port", "1"], 'does not know "--port"; it is a list of strings'),
+        (
+            "languages",
+            {"go": 1},
+            'midfill.languages must be true or false for "go", as in {"markdown": true}',
+        ),
+        ("languages", [], 'midfill.languages must be an object, such as {"markdown": true}'),
+        (
+            "exclude",
+            ["!"],
+            'midfill.exclude has "!", which is no glob; write a list of globs, such as ["*.csv"',
+        ),
+        ("exclude", ["ok", "[a"], 'midfill.exclude has "[a", which is no glob'),
+        ("exclude", ["[z-a]"], 'midfill.exclude has "[z-a]", which is no glob'),
+        ("exclude", [""], 'midfill.exclude has "", which is no glob'),
+        ("exclude", ["# words"], 'midfill.exclude has "# words", which is no glob'),
+        ("exclude", ["*a*a*a*a*a"], "may hold ** 3 times at most, and * 4 times between two slashes"),
+        ("exclude", ["**/a/**/b/**/c/**/d"], "may hold ** 3 times at most"),
         ("engineOptions", ["--threads 4"], 'does not know "--threads 4"; it is a list of strings'),
     ],
 )
@@ -154,6 +179,15 @@ def test_every_engine_option_is_one_of_the_engine(capsys: pytest.CaptureFixture[
     assert all(option in offered for option in ENGINE_OPTIONS)
 
 
+def test_languages_that_are_not_named_stay_as_they_are_by_default() -> None:
+    settings, complaints = read_settings({"languages": {"markdown": True, "python": False}})
+    assert not complaints
+    assert dict(settings.languages) == dict(Settings().languages) | {"markdown": True, "python": False}
+    again, _ = read_settings({"languages": {"go": False}}, settings)
+    assert dict(again.languages) == dict(Settings().languages) | {"go": False}
+    hash(settings)
+
+
 def test_editors_own_keys_are_no_mistake() -> None:
     assert read_settings({"trace": {"server": "off"}}) == (Settings(), [])
 
@@ -181,4 +215,6 @@ def test_the_readme_names_every_setting() -> None:
     rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| `")]
     named = {key: row[1] for row in rows for key in re.findall(r"`(\w+)`", row[0])}
     defaults = {camel_case(it.name): f"`{json.dumps(it.default)}`" for it in fields(Settings)}
-    assert named == defaults
+    assert named == defaults | {"languages": "prose off"}
+    (row,) = (row for row in rows if row[0] == "| `languages`")
+    assert set(PROSE) == set(re.findall(r"`([a-z-]+)`", row[2])) - {"true", "false"}

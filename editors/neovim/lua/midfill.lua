@@ -1,7 +1,7 @@
 -- What Midfill adds to vim.lsp.inline_completion: acceptance by parts, other texts, a status, and the command :Midfill.
 local M = {}
 
-M.subcommands = { 'log', 'pause', 'restart', 'resume', 'status', 'why' }
+M.subcommands = { 'log', 'pause', 'restart', 'resume', 'snooze', 'status', 'why' }
 
 local statuses = {} ---@type table<integer, table> by client id
 
@@ -13,6 +13,17 @@ function M.remember(client_id, status)
   vim.schedule(function() vim.cmd.redrawstatus({ bang = true }) end)
 end
 
+---What keeps this window silent, if anything does.
+---@param status table
+---@return string?
+local function silence(status)
+  if status.paused then
+    return 'paused'
+  elseif type(status.snoozedUntil) == 'number' then
+    return 'snoozed until ' .. os.date('%H:%M', math.floor(status.snoozedUntil))
+  end
+end
+
 ---For a statusline: the model, or what keeps it from working; '' where Midfill is not attached.
 ---@return string
 function M.status()
@@ -20,8 +31,8 @@ function M.status()
   local status = client and statuses[client.id]
   if not status then
     return ''
-  elseif status.paused then
-    return 'midfill: paused'
+  elseif silence(status) then
+    return 'midfill: ' .. silence(status)
   elseif status.state == 'loading' then
     return ('midfill: loading %d%%'):format(100 * status.progress)
   elseif status.state == 'ready' and type(status.model) == 'string' then
@@ -127,11 +138,13 @@ end
 ---@param status table the answer of any of Midfill's requests
 ---@return string
 local function in_words(status)
-  local state = status.paused and 'paused; engine ' .. status.state or status.state
+  local silent = silence(status)
+  local state = silent and silent .. '; engine ' .. status.state or status.state
   local model = type(status.model) == 'string' and ', model ' .. status.model or ''
   local accepted = (', %d accepted'):format(status.counts.accepted + status.counts.partlyAccepted)
   local message = status.message ~= '' and '. ' .. status.message or ''
-  return 'Midfill: ' .. state .. model .. accepted .. message
+  local manual = status.trigger == 'manual' and ', only when asked' or ''
+  return 'Midfill: ' .. state .. model .. manual .. accepted .. message
 end
 
 ---@param name string of the request
@@ -144,9 +157,10 @@ local function told(name, answer)
   return in_words(answer)
 end
 
----`:Midfill NAME`
+---`:Midfill NAME`, or `:Midfill snooze MINUTES`
 ---@param name string
-function M.run(name)
+---@param argument string?
+function M.run(name, argument)
   if not vim.list_contains(M.subcommands, name) then
     local known = table.concat(M.subcommands, ', ')
     vim.notify(('Midfill: %s is not a command; use one of %s'):format(name, known), vim.log.levels.ERROR)
@@ -156,13 +170,21 @@ function M.run(name)
     vim.cmd.tabedit(vim.fn.fnameescape(vim.lsp.log.get_filename()))
     return
   end
+  local params = nil
+  if name == 'snooze' then
+    params = { minutes = tonumber(argument) }
+    if not params.minutes then
+      vim.notify('Midfill: for how many minutes? For example :Midfill snooze 30', vim.log.levels.ERROR)
+      return
+    end
+  end
   local clients = vim.lsp.get_clients({ name = 'midfill' })
   if #clients == 0 then
     local mend = "Midfill: no server runs here; open a file, and check that `vim.lsp.enable('midfill')` is in init.lua"
     vim.notify(mend, vim.log.levels.WARN)
   end
   for _, client in ipairs(clients) do
-    client:request('midfill/' .. name, nil, function(err, answer)
+    client:request('midfill/' .. name, params, function(err, answer)
       vim.notify(err and err.message or told(name, answer), err and vim.log.levels.ERROR or vim.log.levels.INFO)
     end)
   end

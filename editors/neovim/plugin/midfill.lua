@@ -9,10 +9,10 @@ vim.lsp.handlers['midfill/statusChanged'] = function(_, status, context)
 end
 
 vim.api.nvim_create_user_command('Midfill', function(command)
-  require('midfill').run(command.args)
+  require('midfill').run(unpack(command.fargs))
 end, {
-  nargs = 1,
-  desc = 'Pause or resume Midfill, restart its engine, show its status or its log, say why there is no ghost text',
+  nargs = '+',
+  desc = 'Pause, snooze or resume Midfill, restart its engine, show its status or log, say why there is no ghost text',
   complete = function(typed)
     return vim.tbl_filter(function(name)
       return vim.startswith(name, typed)

@@ -1,9 +1,10 @@
 // Ghost text from `midfill serve`. What each file does: server.ts starts and asks the language server, find.ts
-// finds it, ghost.ts lets its text grow on screen, suggestion.ts is one such text, status.ts the status bar.
+// finds it, ghost.ts lets its text grow on screen, suggestion.ts is one such text, status.ts the status bar,
+// words.ts what it says.
 
 import * as vscode from 'vscode';
 import { Server } from './server';
-import { menu, statusBar, switchModel } from './status';
+import { menu, snooze, statusBar, switchModel } from './status';
 
 let server: Server | undefined;
 
@@ -19,6 +20,7 @@ export function activate(context: vscode.ExtensionContext): void {
     command('midfill.menu', () => menu(it)),
     command('midfill.pause', () => it.request('midfill/pause')),
     command('midfill.resume', () => it.request('midfill/resume')),
+    command('midfill.snooze', () => snooze(it)),
     command('midfill.restart', () => it.request('midfill/restart')),
     command('midfill.why', () => it.why()),
     command('midfill.switchModel', () => switchModel(it)),

@@ -9,15 +9,22 @@ import { GhostText } from './ghost';
 export interface Status {
   state: 'missing' | 'off' | 'starting' | 'loading' | 'ready' | 'failed';
   paused: boolean;
+  /** In seconds since 1970. */
+  snoozedUntil: number | null;
+  trigger: 'auto' | 'manual';
   model: string | null;
   message: string;
   progress: number;
   warning: string;
 }
 
+type Method = 'midfill/pause' | 'midfill/snooze' | 'midfill/resume' | 'midfill/restart';
+
 const STARTING: Status = {
   state: 'starting',
   paused: false,
+  snoozedUntil: null,
+  trigger: 'auto',
   model: null,
   message: '',
   progress: 0,
@@ -74,9 +81,9 @@ export class Server implements vscode.Disposable {
   }
 
   /** One of the requests that are answered with the status. */
-  async request(method: 'midfill/pause' | 'midfill/resume' | 'midfill/restart'): Promise<void> {
+  async request(method: Method, params: object = {}): Promise<void> {
     await this.started;
-    if (this.client?.isRunning()) this.show(await this.client.sendRequest<Status>(method));
+    if (this.client?.isRunning()) this.show(await this.client.sendRequest<Status>(method, params));
     else await this.start();
   }
 

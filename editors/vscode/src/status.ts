@@ -2,15 +2,8 @@
 
 import * as vscode from 'vscode';
 import type { Server, Status } from './server';
+import { inWords, label, minutesFault, minutesIn } from './words';
 
-const ICONS: Record<Status['state'], string> = {
-  missing: '$(warning)',
-  off: '$(circle-slash)',
-  starting: '$(loading~spin)',
-  loading: '$(loading~spin)',
-  ready: '$(sparkle)',
-  failed: '$(error)',
-};
 const MODELS = [
   { label: 'auto', description: 'lite if it is on this machine and a GPU has room, else demo' },
   { label: 'demo', description: 'the small model inside the package' },
@@ -23,10 +16,7 @@ export function statusBar(server: Server): vscode.Disposable {
   item.name = 'Midfill';
   item.command = 'midfill.menu';
   const show = (status: Status) => {
-    const icon = status.paused ? '$(debug-pause)' : ICONS[status.state];
-    const loading = status.state === 'loading' && status.progress > 0;
-    const detail = loading ? `${Math.round(100 * status.progress)} %` : (status.model ?? '');
-    item.text = `${icon} Midfill${detail && ` ${detail}`}`;
+    item.text = label(status);
     item.tooltip = inWords(status);
     const wrong = status.state === 'failed' ? 'error' : status.state === 'missing' ? 'warning' : undefined;
     item.backgroundColor = wrong && new vscode.ThemeColor(`statusBarItem.${wrong}Background`);
@@ -36,18 +26,13 @@ export function statusBar(server: Server): vscode.Disposable {
   return vscode.Disposable.from(item, server.onStatus(show));
 }
 
-function inWords(status: Status): string {
-  const state = status.paused ? 'paused in this window' : status.state;
-  const lines = [`Midfill: ${state}${status.model ? `, model ${status.model}` : ''}`];
-  return [...lines, status.message, status.warning].filter(Boolean).join('\n');
-}
-
 export async function menu(server: Server): Promise<void> {
   const { status } = server;
+  const silent = status.paused || status.snoozedUntil !== null;
   const entries = [
-    status.paused
-      ? { label: '$(debug-start) Resume', run: 'midfill.resume' }
-      : { label: '$(debug-pause) Pause in this window', run: 'midfill.pause' },
+    ...(silent ? [{ label: '$(debug-start) Resume', run: 'midfill.resume' }] : []),
+    ...(status.paused ? [] : [{ label: '$(debug-pause) Pause in this window', run: 'midfill.pause' }]),
+    { label: '$(bell-slash) Snooze…', run: 'midfill.snooze' },
     { label: '$(question) Why is there no ghost text?', run: 'midfill.why' },
     { label: '$(refresh) Restart the engine', run: 'midfill.restart' },
     { label: '$(arrow-swap) Switch model…', run: 'midfill.switchModel' },
@@ -57,6 +42,17 @@ export async function menu(server: Server): Promise<void> {
     title: inWords(status).replaceAll('\n', ' · '),
   });
   if (choice) await vscode.commands.executeCommand(choice.run);
+}
+
+export async function snooze(server: Server): Promise<void> {
+  const text = await vscode.window.showInputBox({
+    title: 'Snooze Midfill in this window',
+    prompt: 'For so many minutes it writes only when you ask',
+    value: '30',
+    validateInput: minutesFault,
+  });
+  const minutes = text === undefined ? undefined : minutesIn(text);
+  if (minutes !== undefined) await server.request('midfill/snooze', { minutes });
 }
 
 /** The setting is the user's; the engine, which all windows share, starts again with it. */

@@ -15,9 +15,9 @@ from itertools import islice
 from pathlib import Path, PurePath
 
 from midfill_server.context import git
-from midfill_server.context.ignored import Ignored
+from midfill_server.context.ignored import Excluded, Ignored, innermost
 from midfill_server.context.outline import Outline, outline
-from midfill_server.context.secrets import secret_name, secret_text
+from midfill_server.context.secrets import holds_key, secret_name, secret_text
 
 LARGEST = 256_000  # bytes
 MOST = 20_000  # files; of a larger workspace the first ones
@@ -35,6 +35,7 @@ SOURCES = frozenset(
     )
     for word in line.split()
 )
+SECRET_STEMS = frozenset({"credential", "credentials", "password", "passwords", "secret", "secrets"})
 SKIPPED = frozenset(
     {"__pycache__", "_vendor", "build", "dist", "env", "node_modules", "site-packages", "target"}
     | {"third_party", "vendor", "venv"}
@@ -45,7 +46,8 @@ SKIPPED = frozenset(
 class Files:
     """What may be sent of the workspace `roots`."""
 
-    def __init__(self, roots: tuple[Path, ...]) -> None:
+    def __init__(self, roots: tuple[Path, ...], excluded: Excluded | None = None) -> None:
+        self._excluded = excluded or Excluded()
         self._roots = tuple(root for root in roots if not _too_wide(root))
         self._rules: dict[Path, Ignored | set[Path]] = {}
         """Of each root: what git lists; where it cannot be asked, the rules in the folders."""
@@ -73,7 +75,7 @@ class Files:
     def is_open_to_us(self, path: Path) -> bool:
         """The same for the file that is written in, whatever its language."""
         root = self._root_of(path)
-        if root is None or not gate(path.relative_to(root)):
+        if root is None or not gate(path.relative_to(root)) or self._excluded.file(path):
             return False
         try:
             linked = path.resolve() != root.resolve() / path.relative_to(root)
@@ -113,9 +115,7 @@ class Files:
         return path.relative_to(self._root_of(path) or path.parent).as_posix()
 
     def _root_of(self, path: Path) -> Path | None:
-        """The innermost one."""
-        around = (root for root in self._roots if path.is_relative_to(root))
-        return max(around, key=lambda root: len(root.parts), default=None)
+        return innermost(path, self._roots)
 
     def _is_ignored(self, path: Path, root: Path) -> bool:
         rules = self._rules_of(root)
@@ -142,6 +142,17 @@ def gate(path: PurePath) -> bool:
     *folders, name = path.parts or ("",)
     hidden = any(part.startswith(".") for part in path.parts)
     return bool(name) and not hidden and SKIPPED.isdisjoint(folders) and not secret_name(path)
+
+
+def is_secret(path: PurePath, *texts: str) -> bool:
+    """Whether a file is a secret itself: by its path from the workspace's folder on, or by a key in it. Pure.
+
+    Source code that deals with secrets, such as `password_reset.py`, is none, but `secrets.py` may be.
+    """
+    stem, _, ending = path.name.lower().rpartition(".")
+    if ending in SOURCES and stem and not stem.startswith(".") and stem not in SECRET_STEMS:
+        return False
+    return secret_name(path) or any(map(holds_key, texts))
 
 
 def outline_of(path: Path, text: str) -> Outline:

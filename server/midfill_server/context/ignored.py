@@ -1,10 +1,15 @@
-"""What `.gitignore` files say, where git itself cannot be asked. pathspec is imported when first needed."""
+"""What `.gitignore` files say, where git itself cannot be asked, and what the setting `exclude` says.
+
+pathspec is imported when first needed.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import stat
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +19,7 @@ LARGEST = 100_000  # bytes of one file of rules
 MOST = 2_000  # rules of one file
 LONGEST = 1_000  # characters of one rule
 STARS = 2  # in one name, and as many `**` in one rule: more make its regular expression slow
+MOST_STARS, MOST_DEEP = 4, 3  # the same in a glob that the user wrote, of which few are tried
 
 
 class Ignored:
@@ -52,6 +58,51 @@ class Ignored:
         return self._rules[folder]
 
 
+class Excluded:
+    """What the setting `exclude` says: globs as in a .gitignore, the last one that fits decides.
+
+    A glob is tried with the path from the innermost of `roots` on, and with the whole path.
+    """
+
+    def __init__(self, globs: Sequence[str] = (), roots: Sequence[Path] = ()) -> None:
+        self._rules = _spec([_in_home(glob) for glob in globs]) if globs else None
+        self._roots = tuple(roots)
+
+    def file(self, path: PurePath) -> bool:
+        if self._rules is None:
+            return False
+        ways = [path.as_posix().lstrip("/")]
+        if (root := innermost(path, self._roots)) is not None:
+            ways.append(path.relative_to(root).as_posix())
+        told = [it for way in ways if (it := self._rules.check_file(way)).index is not None]
+        return bool(told) and max(told, key=lambda it: it.index or 0).include is True
+
+
+def innermost(path: PurePath, roots: Sequence[Path]) -> Path | None:
+    """The root that a path is in, of several the deepest."""
+    around = (root for root in roots if path.is_relative_to(root))
+    return max(around, key=lambda root: len(root.parts), default=None)
+
+
+def glob_fault(glob: str) -> str | None:
+    """What is wrong with a glob; None if nothing is."""
+    names = glob.split("/")
+    if names.count("**") > MOST_DEEP or any(name.count("*") > MOST_STARS for name in names):
+        return f"may hold ** {MOST_DEEP} times at most, and * {MOST_STARS} times between two slashes"
+    from pathspec import GitIgnoreSpec
+
+    try:
+        (pattern,) = GitIgnoreSpec.from_lines([glob]).patterns or (None,)
+    except (ValueError, re.error):
+        return "is no glob"
+    return None if pattern is not None and pattern.include is not None else "is no glob"
+
+
+def _in_home(glob: str) -> str:
+    """`~/` as a shell reads it."""
+    return re.sub(r"^(!?)~(?=/)", lambda sign: sign[1] + Path.home().as_posix(), glob)
+
+
 def _lines(path: Path) -> list[str]:
     """The rules in a plain file: git follows no link here either, and a device has no end."""
     try:
@@ -85,7 +136,7 @@ def _spec(lines: list[str]) -> GitIgnoreSpec | None:
 
     try:
         return GitIgnoreSpec.from_lines(lines)
-    except ValueError:  # a rule that is none: leave out whatever does not compile
+    except (ValueError, re.error):  # a rule that is none: leave out whatever does not compile
         return GitIgnoreSpec.from_lines([line for line in lines if _compiles(line)])
 
 
@@ -94,6 +145,6 @@ def _compiles(line: str) -> bool:
 
     try:
         GitIgnoreSpec.from_lines([line])
-    except ValueError:
+    except (ValueError, re.error):
         return False
     return True

@@ -52,11 +52,14 @@ FOLDERS = frozenset(
     for word in line.split()
 )
 
-_CONTENT: tuple[tuple[tuple[str, ...], str], ...] = (  # what must stand there, which is quick to see, and how
+_KEYS: tuple[tuple[tuple[str, ...], str], ...] = (  # what must stand there, which is quick to see, and how
     (("PRIVATE KEY", "PRIVATE-KEY"), r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"),
     (("PuTTY-User-Key",), r"PuTTY-User-Key-File-\d"),
     (("AGE-SECRET-KEY-",), r"AGE-SECRET-KEY-1[0-9A-Za-z]{20,}"),
     (("$ANSIBLE_VAULT",), r"\$ANSIBLE_VAULT;[\d.]+;"),
+)
+_CONTENT: tuple[tuple[tuple[str, ...], str], ...] = (
+    *_KEYS,
     (("AKIA", "ASIA"), r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),  # AWS
     (("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), r"\bgh[pousr]_[0-9A-Za-z]{36,}"),
     (("github_pat_",), r"\bgithub_pat_\w{50,}"),
@@ -128,10 +131,19 @@ def secret_name(path: PurePath) -> bool:
 
 def secret_text(text: str) -> bool:
     """Whether a key, a token or a password stands in it: of a form that can be told, or given to a name."""
+    return _holds(text, _CONTENT) or any(_is_given(text, *place) for place in _said(text))
+
+
+def holds_key(text: str) -> bool:
+    """Whether a private key stands in it, or what is encrypted by one."""
+    return _holds(text, _KEYS)
+
+
+def _holds(text: str, forms: tuple[tuple[tuple[str, ...], str], ...]) -> bool:
     return any(
         any(sign in text for sign in signs) and re.search(pattern, text) is not None
-        for signs, pattern in _CONTENT
-    ) or any(_is_given(text, *place) for place in _said(text))
+        for signs, pattern in forms
+    )
 
 
 def _said(text: str) -> Iterator[tuple[int, int]]:

@@ -14,11 +14,12 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import unquote, urlsplit
 
 from midfill_server.context.collect import Spot, collect
 from midfill_server.context.files import Files
+from midfill_server.context.ignored import Excluded, innermost
 
 STEP = 8  # lines that the cursor may move before the context is collected anew
 PATIENCE = 0.15  # seconds that a document's first request waits; later ones do with what is there
@@ -57,7 +58,8 @@ class Surroundings:
     def __init__(self, roots: Sequence[Path] = (), report: Callable[[Exception], None] | None = None) -> None:
         self._report = report
         self._roots = tuple(roots)
-        self._files = Files(self._roots)
+        self._globs: tuple[str, ...] = ()
+        self._look_anew()
         self._states: dict[str, _State] = {}
         self._edits: deque[tuple[Path, int]] = deque(maxlen=EDITS)
         self._n_elsewhere = 0
@@ -67,8 +69,24 @@ class Surroundings:
         """Folders, as URIs, came to the workspace or left it: of those nothing is told any more."""
         new, old = ([path for uri in uris if (path := path_of(uri))] for uris in (added, removed))
         self._roots = tuple(dict.fromkeys([*(root for root in self._roots if root not in old), *new]))
-        self._files = Files(self._roots)
+        self._look_anew()
         self._states.clear()
+
+    def exclude(self, globs: tuple[str, ...]) -> None:
+        """Tell nothing of files that these name."""
+        if globs != self._globs:
+            self._globs = globs
+            self._look_anew()
+            self._states.clear()
+
+    def place_of(self, uri: str) -> tuple[PurePath, bool]:
+        """A file's path from its workspace folder on, or the whole one; and whether it is excluded.
+
+        Also of a file that was never saved, whose path may be a mere name.
+        """
+        path = _path_in(uri) or Path()
+        root = innermost(path, self._roots)
+        return path if root is None else path.relative_to(root), self._excluded.file(path)
 
     def edited(self, uri: str, line: int) -> None:
         """Somebody typed in a document."""
@@ -137,6 +155,10 @@ class Surroundings:
                 await asyncio.wait_for(state.collected.wait(), PATIENCE)
         return tuple((state.blocks or {}).values())
 
+    def _look_anew(self) -> None:
+        self._excluded = Excluded(self._globs, self._roots)
+        self._files = Files(self._roots, self._excluded)
+
     def _collect_next(self) -> None:
         wanting = (state for state in reversed(self._states.values()) if state.wanted is not None)
         if self._collects or (state := next(wanting, None)) is None or state.wanted is None:
@@ -169,11 +191,15 @@ class Surroundings:
 
 def path_of(uri: str) -> Path | None:
     """The file of a `file:` URI; None for what is no file."""
+    return _path_in(uri) if uri[:5].lower() == "file:" else None
+
+
+def _path_in(uri: str) -> Path | None:
+    """The path in a URI of any scheme; None where it holds none."""
     try:
-        parts = urlsplit(uri)
+        text = unquote(urlsplit(uri).path)
     except ValueError:  # no address at all
         return None
-    text = unquote(parts.path)
-    if parts.scheme != "file" or not text or "\0" in text:
+    if not text or "\0" in text:
         return None
     return Path(text[1:] if len(text) > 2 and text[2] == ":" else text)

@@ -52,6 +52,8 @@ class Announcer:
         return {
             "state": status.state.value,
             "paused": status.paused,
+            "snoozedUntil": status.snoozed_until,
+            "trigger": status.trigger,
             "model": status.model,
             "message": f"{status.message} {status.reason}".strip(),
             "progress": status.progress,

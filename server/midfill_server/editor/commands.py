@@ -1,14 +1,16 @@
 """Requests of Midfill's own, which are commands too, and what editors tell of items that were offered.
 
-`midfill/status`, `midfill/pause`, `midfill/resume` and `midfill/restart` take no parameters and answer the
-status, which also comes as the notification `midfill/statusChanged`, there without the counts. `midfill/why`
-answers the last requests.
+`midfill/status`, `midfill/pause`, `midfill/resume` and `midfill/restart` take no parameters, `midfill/snooze`
+takes minutes. They answer the status, which also comes as the notification `midfill/statusChanged`, there
+without the counts. `midfill/why` answers the last requests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
+
+from pygls.exceptions import JsonRpcInvalidParams
 
 from midfill_server.editor.announce import Announcer
 from midfill_server.editor.record.offers import Offers
@@ -17,6 +19,8 @@ from midfill_server.engines.choice import Choice
 
 ACCEPTED = "midfill/didAcceptCompletionItem"
 """The command of every item; its argument is the offer's id."""
+
+LONGEST_SNOOZE = 1440  # minutes
 
 
 class Front(Protocol):
@@ -27,6 +31,7 @@ class Front(Protocol):
     why: WhyFile
 
     def pause(self, paused: bool) -> None: ...
+    def snooze(self, minutes: float) -> None: ...
     async def restart(self) -> None: ...
 
     engine: Choice
@@ -43,6 +48,18 @@ def pause(ls: Front, *_: Any) -> dict[str, object]:
 
 def resume(ls: Front, *_: Any) -> dict[str, object]:
     ls.pause(False)
+    return status(ls)
+
+
+def snooze(ls: Front, *arguments: Any) -> dict[str, object]:
+    """`{"minutes": 30}`, or 30 as a command's argument; `midfill/resume` ends it before."""
+    given = arguments[0] if arguments else None
+    minutes: Any = given.get("minutes") if isinstance(given, Mapping) else given
+    if type(minutes) not in (int, float) or not 0 < minutes <= LONGEST_SNOOZE:
+        raise JsonRpcInvalidParams(
+            f'midfill/snooze needs a number of minutes, at most {LONGEST_SNOOZE}, as in {{"minutes": 30}}'
+        )
+    ls.snooze(minutes)
     return status(ls)
 
 
@@ -88,6 +105,7 @@ COMMANDS: tuple[tuple[str, Callable[..., object]], ...] = (
     ("midfill/status", status),
     ("midfill/pause", pause),
     ("midfill/resume", resume),
+    ("midfill/snooze", snooze),
     ("midfill/restart", restart),
     ("midfill/why", why),
 )

@@ -52,7 +52,7 @@ def status_in_its_words(status: Status) -> dict[str, object]:
     kind = "Normal"
     if status.state is State.FAILED:
         kind = "Error"
-    elif status.paused or status.state is State.OFF:
+    elif status.paused or status.snoozed_until or status.state is State.OFF:
         kind = "Inactive"
     elif status.warning:
         kind = "Warning"

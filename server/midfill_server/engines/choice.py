@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import replace
@@ -28,6 +29,7 @@ class Choice:
         self._report = report
         self._settings = Settings()
         self._paused = False
+        self._snooze: tuple[float, asyncio.TimerHandle] | None = None  # until when, and what ends it
         self._resident = Resident(self._hear)
         self._remote: Backend | None = None
         self._well = self.status  # the last that was no failure
@@ -58,6 +60,7 @@ class Choice:
         """Take over the user's settings."""
         before, self._settings = self._settings, settings
         if _of_engine(before) == _of_engine(settings):
+            self._tell(self.status)
             return
         if self._remote is not None:
             self._remote.close()
@@ -80,9 +83,24 @@ class Choice:
     def pause(self, paused: bool) -> None:
         """Offer nothing in this window until it is resumed."""
         self._paused = paused
+        if not paused:
+            self._end_snooze()
         self._tell(self.status)
         if not paused:
             self.warm_up()
+
+    def snooze(self, seconds: float) -> None:
+        """Offer in this window, for so long, only what is asked for with a key."""
+        self._end_snooze()
+        timer = asyncio.get_running_loop().call_later(seconds, self._wake)
+        self._snooze = time.time() + seconds, timer
+        self._tell(self.status)
+
+    def is_snoozed(self) -> bool:
+        """By the clock on the wall: a timer stands still while the machine sleeps."""
+        if self._snooze is not None and time.time() >= self._snooze[0]:
+            self._wake()
+        return self._snooze is not None
 
     def warm_up(self) -> None:
         """Start the engine while the user still reads the file that was opened."""
@@ -124,6 +142,7 @@ class Choice:
 
     def close(self) -> None:
         """Hang up. Our engine goes on, for other windows."""
+        self._end_snooze()
         if self._warming is not None:
             self._warming.cancel()
         self._resident.close()
@@ -133,6 +152,15 @@ class Choice:
     @property
     def _is_own(self) -> bool:
         return self._settings.enabled and not self._settings.url
+
+    def _wake(self) -> None:
+        self._end_snooze()
+        self._tell(self.status)
+
+    def _end_snooze(self) -> None:
+        if self._snooze is not None:
+            self._snooze[1].cancel()
+            self._snooze = None
 
     async def _warm_up(self) -> None:
         with suppress(BackendError):  # it was told
@@ -149,7 +177,8 @@ class Choice:
             self._tell(self._well)
 
     def _tell(self, status: Status) -> None:
-        status = replace(status, paused=self._paused)
+        until, trigger = self._snooze and self._snooze[0], self._settings.trigger
+        status = replace(status, paused=self._paused, snoozed_until=until, trigger=trigger)
         if status.state is State.READY:
             self._well = status
         elif status.state is not State.FAILED:

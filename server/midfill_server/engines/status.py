@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 
 from midfill_model import seam
+from midfill_server.settings import Trigger
 
 
 class State(Enum):
@@ -33,6 +34,10 @@ class Status:
     """cpu, or a GPU's name."""
     paused: bool = False
     """Whether this window offers nothing for now, which is no state of the engine."""
+    snoozed_until: float | None = None
+    """Until then, in seconds since the epoch, this window offers only what is asked for with a key."""
+    trigger: Trigger = "auto"
+    """manual: it never offers anything else."""
 
 
 UNTRAINED = (

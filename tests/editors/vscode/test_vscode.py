@@ -179,6 +179,41 @@ def test_the_menu_pauses_and_resumes(open_file: Open) -> None:
     assert window.settled_ghost()
 
 
+def test_the_menu_snoozes_for_some_minutes(open_file: Open) -> None:
+    window = open_file("snooze.py", SHORT)
+    window.menu("Snooze")
+    minutes = window.page.locator(".quick-input-widget input.input").first
+    minutes.fill("soon")
+    window.page.locator(".quick-input-message", has_text="Write a number of minutes").wait_for()
+    minutes.fill("20")
+    minutes.press("Enter")
+    window.wait_status(r"Midfill until \d\d:\d\d")
+    window.focus()
+    window.press("Enter")
+    window.record()
+    window.rest(1.5)
+    assert window.recorded() == []
+    window.menu("Resume")
+    window.wait_status("ready")
+    window.focus()
+    window.type("self")
+    assert window.settled_ghost()
+
+
+def test_a_comment_is_silent_where_it_is_set_off(open_file: Open) -> None:
+    window = open_file("comment.py", SHORT + INDENT, settings='{"midfill.inComments": "off"}')
+    window.type("self")
+    assert window.settled_ghost()
+    window.press("Escape", "Enter")
+    window.record()
+    window.type("# self")
+    window.rest(1.5)
+    assert window.ghost() == ""
+    window.press("Shift+Home", "Delete")
+    window.type("self")
+    assert window.settled_ghost()
+
+
 def test_the_menu_restarts_the_engine_switches_the_model_and_shows_the_log(
     open_file: Open, vscode: VSCode, shared_engine: Engine
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from midfill_server.context.collect import Spot, collect
 from midfill_server.context.files import LARGEST, Files
+from midfill_server.context.ignored import Excluded
 from midfill_server.context.secrets import secret_name, secret_text
 
 CODE = "class Account:\n    def deposit(self, amount): ...\n    def withdraw(self, amount): ...\n"
@@ -21,13 +22,16 @@ def root(tmp_path: Path) -> Path:
 
 
 def told(
-    root: Path, open_files: Mapping[Path, Sequence[str]] | None = None, asking: Path | None = None
+    root: Path,
+    open_files: Mapping[Path, Sequence[str]] | None = None,
+    asking: Path | None = None,
+    exclude: Sequence[str] = (),
 ) -> str:
     """All the context for a cursor in `root`/main.py."""
     path = asking or root / "main.py"
     lines = ASKING.splitlines(keepends=True)
     spot = Spot(path, lines, ASKING, "", (0, len(lines)), 500, open_files or {})
-    return "".join(collect(spot, Files((root,))).values())
+    return "".join(collect(spot, Files((root,), Excluded(exclude, [root]))).values())
 
 
 def test_a_file_of_the_workspace_is_told(root: Path) -> None:
@@ -54,6 +58,20 @@ def test_git_decides(root: Path, rules: dict[str, str], place: str, sent: bool) 
     assert ("withdraw" in told(root)) == sent
     as_opened: dict[Path, Sequence[str]] = {root / place: CODE.splitlines(keepends=True)}
     assert ("withdraw" in told(root, as_opened)) == sent
+
+
+def test_what_the_setting_excludes_is_not_told(root: Path) -> None:
+    (root / "accounts.py").write_text(CODE)
+    as_opened: dict[Path, Sequence[str]] = {root / "accounts.py": CODE.splitlines(keepends=True)}
+    for open_files in ({}, as_opened):
+        assert "withdraw" in told(root, open_files, exclude=["/other/"])
+        assert "withdraw" not in told(root, open_files, exclude=["account*"])
+
+
+def test_a_rule_of_git_that_is_none_spoils_no_other(root: Path) -> None:
+    (root / "accounts.py").write_text(CODE)
+    (root / ".gitignore").write_text("[z-a]\n!\naccounts.py\n")
+    assert told(root) == ""
 
 
 def test_nothing_outside_the_workspace(root: Path) -> None:

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import json
+from collections.abc import Callable
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
@@ -28,7 +29,8 @@ def test_the_keys_are_those_of_the_server_and_one_of_its_own() -> None:
 def test_a_setting_is_the_servers(key: str) -> None:
     offered = PROPERTIES[f"midfill.{key}"]
     default: Any = DEFAULTS[key]
-    assert offered["default"] == (list(default) if offered["type"] == "array" else default)
+    as_json: dict[Any, Callable[[Any], Any]] = {"array": list, "object": dict}
+    assert offered["default"] == (as_json[offered["type"]](default) if type(default) is tuple else default)
     assert offered["markdownDescription"] == descriptions()[key]
 
 
@@ -38,7 +40,8 @@ def test_what_the_editor_lets_through_the_server_takes(key: str) -> None:
     text = "http://localhost:8000" if key == "url" else "text"
     named = offered["type"] if isinstance(offered["type"], list) else [offered["type"]]
     whole = min(70, offered["maximum"]) if "integer" in named else 70
-    types = {"string": text, "integer": whole, "boolean": True, "null": None, "array": ["--threads", "4"]}
+    types: dict[str, Any] = {"string": text, "integer": whole, "boolean": True, "null": None}
+    types |= {"array": ["--threads", "4"], "object": {"markdown": True}}
     if "enum" in offered:
         types["string"] = offered["enum"][0]
         assert all(rule(value) is None for value in offered["enum"])

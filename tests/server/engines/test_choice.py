@@ -1,6 +1,7 @@
 """The status is true after every change, and a failure is told once."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -197,6 +198,28 @@ async def test_why_auto_took_the_small_model_is_told(window: Window, runtime: Pa
     async with engine_at(runtime, writes, reason="The small model runs, because lite needs a GPU."):
         window.choice.warm_up()
         assert "lite needs a GPU" in (await window.until(State.READY)).reason
+
+
+async def test_a_snooze_is_told_and_ends_by_the_clock_on_the_wall(
+    window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that sleeps stops all timers."""
+    now = time.time()
+    window.choice.use(Settings(url="http://localhost:9", model="theirs"))
+    window.choice.snooze(600)
+    assert window.choice.is_snoozed() and window.choice.answers
+    until = window.told[-1].snoozed_until
+    assert until is not None and 599 < until - now < 700
+    monkeypatch.setattr(time, "time", lambda: now + 3600)
+    assert not window.choice.is_snoozed()
+    assert window.told[-1].snoozed_until is None and len(window.told) == 3
+
+
+async def test_the_trigger_is_told(window: Window) -> None:
+    theirs = Settings(url="http://localhost:9", model="theirs")
+    window.choice.use(theirs)
+    window.choice.use(replace(theirs, trigger="manual"))
+    assert [it.trigger for it in window.told] == ["auto", "manual"]
 
 
 async def test_a_pause_is_told_and_is_no_state_of_the_engine(window: Window, runtime: Path) -> None:

@@ -52,6 +52,74 @@ def test_the_kind_of_place(language: str) -> None:
     assert not wrong
 
 
+CUT = {
+    "python": '''
+def first(items):
+    """Takes the first of some items (if there is one).
+
+    Or it says that there is none.
+    """
+    found = [item for item in items if item]
+    return found[0] if found else None
+
+
+def last(items):
+    r"""Takes the last.
+
+    >>> last([1, 2])
+    2
+    """
+    return first(list(reversed(items)))  # «comment»
+
+
+QUERY = """
+    select name from «string»accounts
+    where owner is not null
+"""
+x = {}«code»
+''',
+    "javascript": """
+/* Takes the first of some items,
+   or tells that there is none. */
+function first(items) {
+  return items.find((it) => it) ?? null; // «comment»
+}
+const words = `Dear reader,
+  this is a «string»letter to you,
+  and it goes on.`;
+const first = words[0];«code»
+/* And «comment»here
+   it ends. */
+""",
+    "rust": """
+/* Some words
+   about it. */
+fn first(items: &[u8]) -> u8 { items[0] }
+const TEXT: &str = "one «string»line
+and another one";
+fn last() -> u8 { first(&[1]) }«code»
+""",
+}
+
+
+@pytest.mark.parametrize("language", CUT)
+def test_wherever_its_beginning_is_cut_off_the_kind_stays(language: str) -> None:
+    wrong = []
+    for mark in re.finditer(r"«(\w+)»", CUT[language]):
+        lines = re.sub(r"«\w+»", "", CUT[language][: mark.start()]).splitlines(keepends=True)
+        for n in range(len(lines) - 1):
+            place = place_at_end("".join(lines[n:]), language, cut=True)
+            if place.kind != mark[1]:
+                wrong.append(f"cut at {lines[n]!r}: {lines[-1]!r}{mark[0]} is taken for {place.kind}")
+    assert not wrong
+
+
+def test_a_beginning_that_is_the_files_is_never_read_as_a_strings() -> None:
+    text = 'print("(((((((((")\nx = """\n' + "a = [f(x)]\n" * 20
+    assert place_at_end(text, "python").kind == "string"
+    assert place_at_end(text, "python", cut=True).kind == "code"
+
+
 def test_it_tells_where_the_string_begins_and_what_closes_it() -> None:
     place = place_at_end('x = """a "b" c', "python")
     assert (place.kind, place.start, place.closes) == ("string", 4, '"""')
@@ -64,7 +132,7 @@ def test_a_strange_text_takes_no_longer(language: str, sign: str) -> None:
 
     def seconds(n: int) -> float:
         started = time.thread_time()
-        place_at_end((sign + " a") * n, language)
+        place_at_end((sign + " a") * n, language, cut=True)
         return time.thread_time() - started
 
     seconds(100)
