@@ -244,3 +244,18 @@ async def test_wrong_settings_are_one_message_and_the_defaults(start: Start) -> 
         assert all(f"midfill.{key} " in shown["message"] for key in wrong)
         assert await at_end(editor, PROGRAM) == (ITEM, ITEM)
         assert [it["method"] for it in editor.notifications].count("window/showMessage") == 1
+
+
+async def test_what_was_just_deleted_is_not_offered_again(engine: ScriptedEngine, editor: Editor) -> None:
+    before, item = "def f(a):\n    ", "return a"
+    engine.says("return", " a", "\n", after=before)
+    editor.open(URI, before + item, "python")
+    for end in range(len(item), 0, -1):  # backspace, eight times
+        here = {"line": 1, "character": 4 + end - 1}
+        there = {"line": 1, "character": 4 + end}
+        editor.change(URI, {"range": {"start": here, "end": there}, "text": ""})
+    assert await editor.complete(URI, 1, 4, explicit=False).text() == ""
+    assert "just deleted" in (await editor.request("midfill/why"))["requests"][-1]
+    assert await editor.complete(URI, 1, 4, explicit=True).text() == item
+    editor.insert(URI, 1, 4, "r")  # it is wanted after all
+    assert await editor.complete(URI, 1, 5, explicit=False).text() == item[1:]

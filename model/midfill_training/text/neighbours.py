@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from midfill_server.context.languages.comments import comment
 from midfill_server.context.outline import NAME, outline
 from midfill_server.context.ranking import pack
 from midfill_server.context.ranking.rank import Piece, pieces_of, ranked
-from midfill_server.languages.comments import comment
 
 LANGUAGES = frozenset({"python", "shell", "config", "javascript", "typescript", "c"})
 """Those of the corpus whose prompts have other files."""

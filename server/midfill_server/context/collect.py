@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from midfill_server.context.files import Files, stem
+from midfill_server.context.languages.comments import comment
 from midfill_server.context.outline import PASSAGE, Definition, Outline, head, imports
 from midfill_server.context.ranking.imports import Imported, resolve
 from midfill_server.context.ranking.pack import blocks, choose
 from midfill_server.context.ranking.rank import Piece, near, pieces_of, ranked
 from midfill_server.context.secrets import secret_text
-from midfill_server.languages.comments import comment
 
 CONTEXT_CHARACTERS_PER_TOKEN = 3.2  # fewer than code has, so that the engine need not cut
 EDITED_LINES = 8  # that are shown around an edit

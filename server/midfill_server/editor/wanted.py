@@ -10,7 +10,7 @@ from typing import Literal
 
 from midfill_server.context import Window
 from midfill_server.context.files import is_secret
-from midfill_server.languages.place import place_at_end
+from midfill_server.context.languages.place import place_at_end
 from midfill_server.settings import Settings
 
 Reason = Literal["excluded", "secret", "snoozed", "manual", "language off", "in a comment", "in a string"]
@@ -47,9 +47,13 @@ class Verdict:
     """Why nothing is wanted; None: something is."""
     one_line: bool = False
     """Whether no more than the rest of the line is wanted."""
+    deleted: str = ""
+    """What the user has just deleted there: it is not offered again."""
 
     def part_of(self, text: str) -> str:
         """What of a text is wanted; an answer that is known may have more lines."""
+        if self.deleted and (text.startswith(self.deleted) or self.deleted.startswith(text)):
+            return ""
         if not self.one_line:
             return text
         line = text.partition("\n")[0]

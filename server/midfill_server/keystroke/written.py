@@ -7,6 +7,8 @@ from midfill_server.keystroke.typed import rest_of, typed_since
 from midfill_server.trim import emptied_by, settled, trim, trim_cut, whole_lines
 from midfill_server.trim.gate import Part, Scored, worth_showing
 
+THAT_IS_ALL = "that is all"
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -65,7 +67,7 @@ class Written:
 
     def _why_no_more(self) -> str:
         if self.whole:
-            return "that is all"
+            return THAT_IS_ALL
         if not self.scored.text:
             return "the model had nothing to say"
         return f"the filter {emptied_by(self.scored.text, self.window)} left nothing"

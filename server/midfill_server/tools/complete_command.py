@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from midfill_model.command_line import Busy, UsageError, complain
-from midfill_server.languages.names import language_of
+from midfill_server.context.languages.names import language_of
 from midfill_server.tools.lsp_client import Editor, Json
 
 LINES_BEFORE = 6  # lines of the file that the terminal shows above the cursor

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from midfill_server.context.languages.comments import comment
 from midfill_server.context.outline import PASSAGE, Definition
 from midfill_server.context.ranking.rank import Piece
-from midfill_server.languages.comments import comment
 
 
 def choose(ranked: Sequence[Piece], budget: int) -> list[Piece]:

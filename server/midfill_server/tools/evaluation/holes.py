@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from midfill_server.context.files import SKIPPED
-from midfill_server.languages.names import language_of
+from midfill_server.context.languages.names import language_of
 from midfill_server.trim.lines import indent
 
 EXTENSIONS = frozenset(

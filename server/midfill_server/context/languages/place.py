@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from midfill_server.languages.signs import Quote, Signs, signs_of
+from midfill_server.context.languages.signs import Quote, Signs, signs_of
 
 Kind = Literal["code", "comment", "string"]
 

@@ -2,8 +2,8 @@
 
 from pathlib import PurePath
 
-from midfill_server.languages.names import language_of
-from midfill_server.languages.signs import signs_of
+from midfill_server.context.languages.names import language_of
+from midfill_server.context.languages.signs import signs_of
 
 
 def comment(text: str, path: str) -> str:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from midfill_server.languages.place import place_at_end
+from midfill_server.context.languages.place import place_at_end
 
 CASES = {
     "python": '''

@@ -4,10 +4,10 @@ from pathlib import PurePath
 
 import pytest
 
-from midfill_server.languages.comments import comment
-from midfill_server.languages.names import _EXTENSIONS, _NAMES, language_of
-from midfill_server.languages.place import place_at_end
-from midfill_server.languages.signs import signs_of
+from midfill_server.context.languages.comments import comment
+from midfill_server.context.languages.names import _EXTENSIONS, _NAMES, language_of
+from midfill_server.context.languages.place import place_at_end
+from midfill_server.context.languages.signs import signs_of
 
 
 @pytest.mark.parametrize(

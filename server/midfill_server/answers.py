@@ -1,0 +1,223 @@
+"""From a request to its texts: is ghost text wanted here, what is around, and then the keystroke."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+
+from lsprotocol import types as lsp
+
+from midfill_model import seam
+from midfill_server.context import MAX_DOCUMENT, Unsuitable, Window, window_at
+from midfill_server.context.outline import head
+from midfill_server.context.surroundings import Surroundings
+from midfill_server.editor.announce import Announcer
+from midfill_server.editor.documents import Document, Documents
+from midfill_server.editor.record.statistics import Statistics
+from midfill_server.editor.record.why import WhyFile
+from midfill_server.editor.wanted import NOTES, Asked, Reason, Request, Verdict, verdict_on
+from midfill_server.engines.backend import BackendError, Chunk, Order
+from midfill_server.engines.choice import Choice
+from midfill_server.keystroke.alternatives import Alternatives
+from midfill_server.keystroke.complete import Completer
+from midfill_server.keystroke.flight import Ask
+from midfill_server.keystroke.story import Stories, Story
+from midfill_server.keystroke.typed import cursors_after, typed_since
+from midfill_server.keystroke.written import THAT_IS_ALL
+from midfill_server.settings import Settings
+
+
+class Answers:
+    """Answers the requests of one editor, with the settings of the moment."""
+
+    def __init__(
+        self, documents: Documents, engine: Choice, announce: Announcer, statistics: Statistics
+    ) -> None:
+        self.settings = Settings()
+        self.surroundings = Surroundings()
+        self._completer = Completer(self._stream)
+        self._documents, self._engine = documents, engine
+        self._announce, self._statistics = announce, statistics
+        self._alternatives = Alternatives(self._completer, self._stream)
+        self._stories = Stories()
+        self.why = WhyFile(self._stories.lines)
+        self._asked = Asked(typed_since)
+
+    async def answer(
+        self,
+        uri: str,
+        position: lsp.Position,
+        explicit: bool,
+        grow: Callable[[str], None] = lambda _: None,
+        chosen: str = "",
+    ) -> list[str]:
+        """The texts for one request, one unless it is explicit; none and one note when there can be none.
+
+        Each begins with `chosen`: that is asked for as if the user had typed it already.
+        Lines end with "\n" in every file: editors with ghost text give a file's lines their own ends, and
+        Neovim would put a "\r" into the line.
+        """
+        name = uri.rpartition("/")[2]
+        with self._stories.of(f"{name}:{position.line + 1}:{position.character + 1}") as story:
+            try:
+                texts = await self._answer(uri, position, explicit, grow, chosen, story)
+            except Unsuitable as reason:
+                story.ending = f"the document is {reason}"
+                self._announce.note_once(f"No completion in {uri}: it is {reason}")
+            except BackendError as error:  # the user has been told
+                story.ending = str(error)
+            else:
+                for kind, seconds in story.latencies():
+                    self._statistics.time(kind, seconds)
+                return texts
+            finally:
+                self.why.touch()
+        return []
+
+    async def _answer(
+        self,
+        uri: str,
+        position: lsp.Position,
+        explicit: bool,
+        grow: Callable[[str], None],
+        chosen: str,
+        story: Story,
+    ) -> list[str]:
+        """Raises Unsuitable, BackendError, and CancelledError."""
+        document = self._documents.get(uri)
+        if not self._engine.answers:
+            story.ending = "Midfill is paused, or switched off"
+            return []
+        if document is None:
+            story.ending = "the editor has not opened the document"
+            self._announce.note_once(f"No completion in {uri}: the editor has not opened it")
+            return []
+        line, index = document.locate(position, self._documents.encoding)
+        here = self._window(document, (line, index))
+        wished = self._asked.asks(uri, here, explicit)
+        verdict = self._verdict(uri, here, line, wished)
+        if not wished:
+            verdict = replace(verdict, deleted=document.deleted_at((line, index)).strip())
+        if verdict.reason is not None:
+            story.ending = f"not wanted here: {verdict.reason}"
+            return self._stay_silent(uri, verdict.reason, wished)
+
+        def growing(text: str) -> None:
+            text = verdict.part_of(chosen + text)
+            self._asked.answered(uri, here, text)
+            grow(text)
+
+        self._look_around(uri, line, here)
+        multiline = here.multiline and not verdict.one_line
+        window = replace(here, prefix=here.prefix + chosen, multiline=multiline)
+        ask = self._ask(uri, window, explicit, wished, len(chosen))
+        if explicit and (n := self.settings.alternatives) > 1:
+            texts = await self._alternatives.complete(ask, n, growing, story)
+        else:
+            texts = [await self._completer.complete(ask, growing, story)]
+        texts = [part for text in texts if text and (part := verdict.part_of(chosen + text))]
+        if not texts and story.ending == THAT_IS_ALL:
+            story.ending = "not wanted here: just deleted, or beyond the line"
+        self._asked.answered(uri, here, texts[0] if texts else "")
+        return texts
+
+    def changed(self, document: Document) -> None:
+        """The user has edited it: what does not agree with that is dropped."""
+        self.surroundings.edited(document.uri, document.cursor[0])
+        self._completer.changed(document.uri, self._windows_after_edit(document))
+
+    def closed(self, uri: str) -> None:
+        self.surroundings.closed(uri)
+        self._asked.forget(uri)
+        self._completer.changed(uri, ())
+
+    def forget(self) -> None:
+        """Nothing that is known or under way counts any more."""
+        self._completer.forget()
+
+    def close(self) -> None:
+        self._completer.forget()
+        self.why.close()
+
+    def use(self, settings: Settings) -> None:
+        """What was known, or is under way, with other settings is dropped."""
+        self.settings = settings
+        self._completer.forget()
+        self.surroundings.exclude(settings.exclude)
+
+    def _window(self, document: Document, place: tuple[int, int]) -> Window:
+        """Raises Unsuitable."""
+        if document.length > MAX_DOCUMENT:
+            raise Unsuitable("too large")
+        settings = self.settings
+        return window_at(
+            document.lines,
+            *place,
+            seam.LARGE.prefix if settings.prefix_tokens is None else settings.prefix_tokens,
+            seam.LARGE.suffix if settings.suffix_tokens is None else settings.suffix_tokens,
+            settings.multiline,
+            document.language,
+        )
+
+    def _windows_after_edit(self, document: Document) -> Sequence[Window]:
+        """Around each place where the user may be now."""
+        try:
+            return [self._window(document, it) for it in document.places(cursors_after(document.inserted[1]))]
+        except Unsuitable:
+            return ()
+
+    def _verdict(self, uri: str, window: Window, line: int, wished: bool) -> Verdict:
+        request = Request(
+            window,
+            *self.surroundings.place_of(uri),
+            wished,
+            snoozed=self._engine.is_snoozed(),
+            cut=window.prefix.count("\n") < line,
+            unsaved=uri.startswith("untitled:"),
+        )
+        return verdict_on(request, self.settings)
+
+    def _stay_silent(self, uri: str, reason: Reason, wished: bool) -> list[str]:
+        """No text here, nor for an earlier request in this document."""
+        self._completer.changed(uri, ())
+        if wished and reason in NOTES:
+            self._announce.note_once(f"No completion in {uri}: {NOTES[reason]}")
+        return []
+
+    def _look_around(self, uri: str, line: int, window: Window) -> None:
+        """Let other files be looked at while the debounce runs."""
+        if self.settings.context and (budgets := self._engine.budgets) is not None:
+            documents = {name: document.lines for name, document in self._documents.items()}
+            self.surroundings.prepare(uri, line, (window.prefix, window.suffix), budgets, documents)
+
+    async def _stream(self, order: Order) -> AsyncGenerator[Chunk]:
+        """What the engine writes, asked with what the rest of the file and other files say."""
+        if (document := self._documents.get(order.uri)) is not None:
+            order = replace(order, head=head(document.lines))
+        if self.settings.context:
+            context = await self.surroundings.of(order.uri)
+            order = replace(order, context=context, context_tokens=self.settings.context_tokens)
+        async with aclosing(self._engine.stream(order)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    def _ask(self, uri: str, window: Window, explicit: bool, wished: bool, chosen: int) -> Ask:
+        settings = self.settings
+        debounce = 0.0 if explicit else settings.debounce_ms / 1000
+        budgets = settings.max_tokens, settings.prefix_tokens, settings.suffix_tokens
+        return Ask(
+            uri,
+            window,
+            debounce,
+            *budgets,
+            chosen=chosen,
+            prefetch=self._prefetches(),
+            confidence=0.0 if wished else settings.confidence,  # who asks is shown all
+        )
+
+    def _prefetches(self) -> bool:
+        """By itself only on a GPU of this machine: on a CPU it costs heat, from a server perhaps money."""
+        if self.settings.prefetch == "auto":
+            return self._engine.on_gpu
+        return self.settings.prefetch == "on"
