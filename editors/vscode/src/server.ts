@@ -129,9 +129,10 @@ export class Server implements vscode.Disposable {
     return client;
   }
 
-  private show(status: Status): void {
-    this.status = status;
-    this.changed.fire(status);
+  /** A server of another version may leave fields out. */
+  private show(status: Partial<Status>): void {
+    this.status = { ...STARTING, ...status };
+    this.changed.fire(this.status);
   }
 
   private async missing(): Promise<void> {
