@@ -14,8 +14,9 @@ _OPENS = re.compile(r"[:({\[,\\=>|&+-]\Z|\b(?:do|then|else|begin)\Z")
 def control_tokens(text: str, _: Window) -> str:
     """Delimiters never reach the editor, nor the start of one at the end of a line, which may be growing."""
     cut = min((text.index(mark) for mark in CONTROL if mark in text), default=len(text))
-    opened = _OPEN_DELIMITER.search(text, 0, cut)
-    return text[: opened.start() if opened else cut]
+    while opened := _OPEN_DELIMITER.search(text, 0, cut):  # before one there may be the start of another
+        cut = opened.start()
+    return text[:cut]
 
 
 def before_delimiter(text: str, _: Window) -> str:

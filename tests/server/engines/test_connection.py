@@ -14,6 +14,8 @@ from midfill_server.engines.connection import Address
 
 from .server import Peer, event, serving
 
+PATIENCE = 60.0  # seconds
+
 ORDER = Order("def add(a, b):\n    ", "\n", max_tokens=16)
 
 
@@ -80,8 +82,9 @@ async def test_thousands_of_streams_that_end_at_any_moment_leave_nothing(
             with suppress(asyncio.CancelledError):
                 await task
         await server.deserted()
-        await hops(3)
-        assert open_sockets() == before
+        async with asyncio.timeout(PATIENCE):
+            while open_sockets() != before:  # noqa: ASYNC110 - the system closes them a little later
+                await asyncio.sleep(0.01)
         assert await read(backend) is not None
     gc.collect()
     assert quiet == []

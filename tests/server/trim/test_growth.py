@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from midfill_model import fim
 from midfill_model.fim import CONTROL
 from midfill_server.context import Window
 from midfill_server.trim import is_final, settled, trim, whole_lines
@@ -292,3 +293,10 @@ def test_nor_where_no_grammar_is_installed(language: str, monkeypatch: pytest.Mo
         grows()
     finally:
         parser.cache_clear()
+
+
+@pytest.mark.parametrize("language", ["lua", "python"])
+def test_a_delimiter_behind_the_start_of_another_one(language: str) -> None:
+    """Found by the property above."""
+    check(Window("a = 1", "\n", language=language), f"<｜{fim.BOS}\n")
+    check(Window("a = 1", "\n", language=language), f"b<｜x<{fim.FIM_HOLE}\n")
