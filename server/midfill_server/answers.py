@@ -105,7 +105,7 @@ class Answers:
 
         def growing(text: str) -> None:
             text = verdict.part_of(chosen + text)
-            self._asked.answered(uri, here, text)
+            self._asked.answered(uri, here, [text])
             grow(text)
 
         self._look_around(uri, line, here)
@@ -119,7 +119,7 @@ class Answers:
         texts = [part for text in texts if text and (part := verdict.part_of(chosen + text))]
         if not texts and story.ending == THAT_IS_ALL:
             story.ending = "not wanted here: just deleted, or beyond the line"
-        self._asked.answered(uri, here, texts[0] if texts else "")
+        self._asked.answered(uri, here, texts)
         return texts
 
     def changed(self, document: Document) -> None:
