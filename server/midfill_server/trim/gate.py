@@ -96,7 +96,7 @@ def worth_showing(
                 if gain > best_gain and (length >= LEAST or complete):
                     best, best_gain = cut, gain
         begin = end
-    return Part(best, final=ended)
+    return Part(best, final=ended, likely=math.exp(joint))
 
 
 def _candidate(text: str, start: int, end: int, before: str, ended: bool) -> tuple[int, bool]:

@@ -4,10 +4,13 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator
 
+import pytest
+
 from midfill_server.context import Window
 from midfill_server.engines.backend import Chunk, Order
 from midfill_server.keystroke.complete import Completer
 from midfill_server.keystroke.flight import Ask
+from midfill_server.keystroke.story import Story
 
 URI = "file:///a"
 TOKENS = (("total", 0.9), (" +", 0.9), (" tax", 0.3), (" *", 0.95), (" rate", 0.95), ("\n", 1.0))
@@ -19,12 +22,13 @@ class Engine:
 
     def __init__(self, held: int = len(TOKENS)) -> None:
         self.orders: list[Order] = []
+        self.tokens: tuple[tuple[str, float], ...] = TOKENS
         self.held, self.go, self.closed = held, asyncio.Event(), asyncio.Event()
 
     async def stream(self, order: Order) -> AsyncGenerator[Chunk]:
         self.orders.append(order)
         try:
-            for n, (text, probability) in enumerate(TOKENS):
+            for n, (text, probability) in enumerate(self.tokens):
                 if n == self.held:
                     await self.go.wait()
                 yield Chunk(text, tokens=((len(text), math.log(probability)),))
@@ -101,3 +105,24 @@ async def test_typing_something_else_behind_the_cut_ends_it() -> None:
     type_on(completer, "total - ")
     await asyncio.wait_for(engine.closed.wait(), 5)
     assert len(engine.orders) == 1
+
+
+@pytest.mark.parametrize("beyond", [1.0, 0.2])
+async def test_behind_the_whole_item_the_engine_is_asked_what_follows(beyond: float) -> None:
+    """It wrote a little beyond the item, and whether it was sure of that says nothing of what follows."""
+    engine = Engine()
+    engine.tokens = (("total", 0.9), (" + tax", 0.9), ("\n", beyond), ("\n", beyond))
+    completer = Completer(engine.stream)
+    assert await shown(completer, ask()) == "total + tax"
+    engine.tokens = (("  # in euros", 0.9), ("\n", 1.0))
+    type_on(completer, "total + tax")
+    assert await shown(completer, ask("total + tax")) == "  # in euros"
+    assert len(engine.orders) == 2
+
+
+async def test_the_line_of_why_tells_how_sure_it_was_of_a_whole_text_too() -> None:
+    engine, story = Engine(), Story()
+    engine.tokens = (("total", 0.9), (" +", 0.9), (" tax", 0.5), ("\n", 1.0))
+    completer = Completer(engine.stream)
+    assert await completer.complete(ask(), lambda _: None, story) == "total"
+    assert story.ending == "the model was not sure enough of more (0.41)"
