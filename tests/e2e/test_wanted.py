@@ -73,6 +73,16 @@ async def test_words_are_the_rest_of_the_line(engine: ScriptedEngine, start: Sta
         assert [call.body.get("stop") for call in engine.calls] == [["\n"], None]
 
 
+async def test_who_asks_is_shown_more_than_the_line_that_came_by_itself(
+    engine: ScriptedEngine, start: Start
+) -> None:
+    text = 'def f(x):\n    """Tells '
+    engine.says("of", " it\n", "    or", ' not."""', "\n", after=text)
+    async with start(inStrings="words") as editor:
+        assert await at_end(editor, text) == ('of it"""', 'of it\n    or not."""')
+        assert [call.body.get("stop") for call in engine.calls] == [["\n"], None]
+
+
 async def test_a_known_text_of_several_lines_is_cut_there(engine: ScriptedEngine, start: Start) -> None:
     engine.says("# the sum", "\n        ", "self", ".balance = 0", "\n", after=PROGRAM)
     async with start(inComments="words") as editor:

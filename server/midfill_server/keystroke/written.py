@@ -48,6 +48,8 @@ class Written:
         typed = typed_since(self.window, now)
         if typed is None or (self.whole is None and not self.agrees(now)):
             return None
+        if now.multiline and not self.window.multiline:  # it was asked for one line alone
+            return None
         if typed and typed == self.whole:  # what follows it is another question, however sure this one was
             return None
         part = self._worth_showing(typed, confidence)
