@@ -214,6 +214,7 @@ class Answers:
             chosen=chosen,
             prefetch=self._prefetches(),
             confidence=0.0 if wished else settings.confidence,  # who asks is shown all
+            logprobs=settings.confidence > 0,
         )
 
     def _prefetches(self) -> bool:

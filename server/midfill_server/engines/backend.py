@@ -100,7 +100,7 @@ class Backend:
                     yield chunk
             return
         except Refused:
-            if not order.logprobs or self.dialect == "ours":
+            if not order.logprobs or order.n > 1 or self.dialect == "ours":
                 raise
         async with aclosing(self._stream(replace(order, logprobs=False))) as chunks:
             async for chunk in chunks:
