@@ -52,7 +52,8 @@ class Verdict:
 
     def part_of(self, text: str) -> str:
         """What of a text is wanted; an answer that is known may have more lines."""
-        if self.deleted and (text.startswith(self.deleted) or self.deleted.startswith(text)):
+        begun = text.lstrip()  # blanks may have gone with it, or stay
+        if self.deleted and (begun.startswith(self.deleted) or self.deleted.startswith(begun)):
             return ""
         if not self.one_line:
             return text

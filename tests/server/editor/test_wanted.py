@@ -214,3 +214,18 @@ def test_the_last_of_several_may_be_typed_on() -> None:
     asked.answered("a.py", window("x = │"), ["a", "de"])
     assert asked.asks("a.py", window("x = d│"), explicit=False)
     assert not asked.asks("a.py", window("x = de│"), explicit=False)
+
+
+@pytest.mark.parametrize(
+    ("deleted", "text", "offered"),
+    [
+        ("foo", "foo(1)", False),
+        ("foo(1)", "foo", False),
+        ("foo", " foo(1)", False),
+        ("foo\n    bar", "\n    foo", False),
+        ("foo", " bar", True),
+        ("", " foo", True),
+    ],
+)
+def test_what_was_just_deleted_is_not_offered_again(deleted: str, text: str, offered: bool) -> None:
+    assert Verdict(deleted=deleted).part_of(text) == (text if offered else "")
