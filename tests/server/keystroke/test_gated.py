@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from midfill_server.engines.backend import Chunk, Order
 from midfill_server.keystroke.complete import Completer
 from midfill_server.keystroke.flight import Ask
 from midfill_server.keystroke.story import Story
+from midfill_server.keystroke.written import Written
 
 URI = "file:///a"
 TOKENS = (("total", 0.9), (" +", 0.9), (" tax", 0.3), (" *", 0.95), (" rate", 0.95), ("\n", 1.0))
@@ -126,3 +128,25 @@ async def test_the_line_of_why_tells_how_sure_it_was_of_a_whole_text_too() -> No
     completer = Completer(engine.stream)
     assert await completer.complete(ask(), lambda _: None, story) == "total"
     assert story.ending == "the model was not sure enough of more (0.41)"
+
+
+async def test_key_after_key_the_rest_stays_up_to_its_last_character() -> None:
+    engine = Engine()
+    completer = Completer(engine.stream)
+    await shown(completer, ask())
+    await engine.closed.wait()
+    for n in range(1, len("total")):
+        type_on(completer, "total"[:n])
+        assert await shown(completer, ask("total"[:n])) == "total"[n:]
+    assert len(engine.orders) == 1
+
+
+def test_what_was_added_to_mend_it_is_shown_to_the_end() -> None:
+    window = Window("x = ", "\n", language="python")
+    written = Written(window)
+    for text in ("total", "(tax", "\n", "\n"):
+        written = written.then(text, ((len(text), 0.0),))
+    written = written.ended(cut=False)
+    for typed, rest in {"": "total(tax)", "total(ta": "x)", "total(tax": ")"}.items():
+        shown = written.shown_at(replace(window, prefix="x = " + typed), 0.5)
+        assert shown is not None and shown.text == rest
