@@ -24,7 +24,6 @@ from midfill_server.keystroke.complete import Completer
 from midfill_server.keystroke.flight import Ask
 from midfill_server.keystroke.story import Stories, Story
 from midfill_server.keystroke.typed import cursors_after, typed_since
-from midfill_server.keystroke.written import THAT_IS_ALL
 from midfill_server.settings import Settings
 
 
@@ -113,11 +112,11 @@ class Answers:
         window = replace(here, prefix=here.prefix + chosen, multiline=multiline)
         ask = self._ask(uri, window, explicit, wished, len(chosen))
         if explicit and (n := self.settings.alternatives) > 1:
-            texts = await self._alternatives.complete(ask, n, growing, story)
+            found = await self._alternatives.complete(ask, n, growing, story)
         else:
-            texts = [await self._completer.complete(ask, growing, story)]
-        texts = [part for text in texts if text and (part := verdict.part_of(chosen + text))]
-        if not texts and story.ending == THAT_IS_ALL:
+            found = [await self._completer.complete(ask, growing, story)]
+        texts = [part for text in found if text and (part := verdict.part_of(chosen + text))]
+        if any(found) and not texts:
             story.ending = "not wanted here: just deleted, or beyond the line"
         self._asked.answered(uri, here, texts)
         return texts
@@ -133,8 +132,9 @@ class Answers:
         self._completer.changed(uri, ())
 
     def forget(self) -> None:
-        """Nothing that is known or under way counts any more."""
+        """Nothing that is known, under way or asked for counts any more."""
         self._completer.forget()
+        self._asked = Asked(typed_since)
 
     def close(self) -> None:
         self._completer.forget()

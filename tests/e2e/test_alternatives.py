@@ -181,6 +181,7 @@ async def test_who_types_another_is_shown_its_rest_though_nothing_comes_by_itsel
 async def test_others_come_where_the_first_fits_nowhere(engine: ScriptedEngine, opened: Editor) -> None:
     engine.says(")))((\n", after=PROGRAM)
     assert await items(opened) == TEXTS
+    assert (await opened.request("midfill/why"))["requests"][-1].endswith(": that is all")
 
 
 async def test_what_the_engine_ended_is_asked_for_no_others(engine: ScriptedEngine, opened: Editor) -> None:

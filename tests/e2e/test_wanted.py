@@ -256,6 +256,12 @@ async def test_wrong_settings_are_one_message_and_the_defaults(start: Start) -> 
         assert [it["method"] for it in editor.notifications].count("window/showMessage") == 1
 
 
+async def test_a_snooze_ends_what_was_asked_for_before(engine: ScriptedEngine, editor: Editor) -> None:
+    assert await at_end(editor, PROGRAM) == (ITEM, ITEM)
+    await editor.request("midfill/snooze", {"minutes": 30})
+    assert await editor.complete(URI, *end_of(PROGRAM), explicit=False).text() == ""
+
+
 async def test_what_was_just_deleted_is_not_offered_again(engine: ScriptedEngine, editor: Editor) -> None:
     before, item = "def f(a):\n    ", "return a"
     engine.says("return", " a", "\n", after=before)
