@@ -189,7 +189,7 @@ def parser() -> Parser:
     it.set_defaults(run=status)
 
     it = commands.add_parser("why", help="say what became of the last request for ghost text, in any editor")
-    it.add_argument("--all", action="store_true", help="of the last 50")
+    it.add_argument("--all", action="store_true", help="of each of the last 50, oldest first")
     it.set_defaults(run=why)
 
     commands.add_parser("stop", help="stop the engine").set_defaults(run=stop)

@@ -24,7 +24,6 @@ from midfill_server.keystroke.complete import Completer
 from midfill_server.keystroke.flight import Ask
 from midfill_server.keystroke.story import Stories, Story
 from midfill_server.keystroke.typed import cursors_after, typed_since
-from midfill_server.keystroke.written import THAT_IS_ALL
 from midfill_server.settings import Settings
 
 
@@ -105,7 +104,7 @@ class Answers:
 
         def growing(text: str) -> None:
             text = verdict.part_of(chosen + text)
-            self._asked.answered(uri, here, text)
+            self._asked.answered(uri, here, [text])
             grow(text)
 
         self._look_around(uri, line, here)
@@ -113,13 +112,13 @@ class Answers:
         window = replace(here, prefix=here.prefix + chosen, multiline=multiline)
         ask = self._ask(uri, window, explicit, wished, len(chosen))
         if explicit and (n := self.settings.alternatives) > 1:
-            texts = await self._alternatives.complete(ask, n, growing, story)
+            found = await self._alternatives.complete(ask, n, growing, story)
         else:
-            texts = [await self._completer.complete(ask, growing, story)]
-        texts = [part for text in texts if text and (part := verdict.part_of(chosen + text))]
-        if not texts and story.ending == THAT_IS_ALL:
+            found = [await self._completer.complete(ask, growing, story)]
+        texts = [part for text in found if text and (part := verdict.part_of(chosen + text))]
+        if any(found) and not texts:
             story.ending = "not wanted here: just deleted, or beyond the line"
-        self._asked.answered(uri, here, texts[0] if texts else "")
+        self._asked.answered(uri, here, texts)
         return texts
 
     def changed(self, document: Document) -> None:
@@ -133,8 +132,9 @@ class Answers:
         self._completer.changed(uri, ())
 
     def forget(self) -> None:
-        """Nothing that is known or under way counts any more."""
+        """Nothing that is known, under way or asked for counts any more."""
         self._completer.forget()
+        self._asked = Asked(typed_since)
 
     def close(self) -> None:
         self._completer.forget()
@@ -214,6 +214,7 @@ class Answers:
             chosen=chosen,
             prefetch=self._prefetches(),
             confidence=0.0 if wished else settings.confidence,  # who asks is shown all
+            logprobs=settings.confidence > 0,
         )
 
     def _prefetches(self) -> bool:

@@ -42,7 +42,7 @@ class Settings:
     prefetch: Prefetch = "auto"
     """Ask for what follows an item while it is read; auto: where the engine of this machine has a GPU."""
     alternatives: int = 3
-    """How many different texts there may be to choose from when one is asked for by a key."""
+    """How many different texts there are to choose from, at most, when you ask with a key."""
     confidence: float = 0.55
     """How probable ghost text has to be, from 0 to 1: it ends where the model is less sure; 0 shows all."""
     max_tokens: int = 64
@@ -58,7 +58,7 @@ class Settings:
     multiline: bool = True
     """Offer more than one line where that makes sense."""
     languages: tuple[tuple[str, bool], ...] = tuple((name, False) for name in PROSE)
-    """Where to offer anything while you type, by the editor's name of the language; `*`: all others."""
+    """In which languages to offer text while you type, by the editor's names of them; `*`: all others."""
     exclude: tuple[str, ...] = ()
     """Files to leave alone, globs as in a .gitignore: no completions there, and nothing of them is sent."""
     in_comments: Places = "on"
@@ -66,7 +66,7 @@ class Settings:
     in_strings: Places = "on"
     """In strings, docstrings too: on, words (no more than the rest of the line), or off."""
     trigger: Trigger = "auto"
-    """manual: only when asked for with a key, not while you type."""
+    """auto: while you type; manual: only when you ask with a key."""
     statistics: bool = True
     """Count on this machine what was offered and accepted, and how fast; never a user's text, never sent."""
     log_level: LogLevel = "warning"

@@ -165,9 +165,23 @@ async def test_typing_along_one_of_them_keeps_it(engine: ScriptedEngine, opened:
     assert len(engine.calls) == 1
 
 
+async def test_who_types_another_is_shown_its_rest_though_nothing_comes_by_itself(
+    engine: ScriptedEngine, opened: Editor
+) -> None:
+    opened.notify("workspace/didChangeConfiguration", {"settings": {"midfill": {"trigger": "manual"}}})
+    assert await items(opened, kind=2) == []
+    assert await items(opened) == [ITEM, *TEXTS[:2]]
+    assert await items(opened, kind=2) == [ITEM], "VS Code asks again by itself"
+    opened.insert(URI, *end_of(PROGRAM), "ra")
+    assert await items(opened, PROGRAM + "ra", kind=2) == [TEXTS[1][2:]]
+    opened.insert(URI, *end_of(PROGRAM + "ra"), "x")
+    assert await items(opened, PROGRAM + "rax", kind=2) == []
+
+
 async def test_others_come_where_the_first_fits_nowhere(engine: ScriptedEngine, opened: Editor) -> None:
     engine.says(")))((\n", after=PROGRAM)
     assert await items(opened) == TEXTS
+    assert (await opened.request("midfill/why"))["requests"][-1].endswith(": that is all")
 
 
 async def test_what_the_engine_ended_is_asked_for_no_others(engine: ScriptedEngine, opened: Editor) -> None:

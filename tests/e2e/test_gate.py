@@ -48,6 +48,21 @@ async def test_an_explicit_request_shows_all_and_asks_no_second_time(
     assert len(engine.calls) == 1
 
 
+async def test_what_was_written_for_who_asked_is_gated_for_who_does_not(
+    engine: ScriptedEngine, editor: Editor
+) -> None:
+    engine.says(*TOKENS, after=BEFORE, sure=SURE)
+    editor.open(URI, BEFORE, "python")
+    assert await ask(editor, BEFORE, explicit=True) == "return price * (1 + tax)"
+    line, column = end_of(BEFORE)
+    editor.insert(URI, line, column, "retry")
+    assert await ask(editor, BEFORE + "retry") == "", "another way: that was the end of what was asked for"
+    start, end = ({"line": line, "character": column + n} for n in (3, 5))
+    editor.change(URI, {"range": {"start": start, "end": end}, "text": ""})
+    assert await ask(editor, BEFORE + "ret") == "urn price"
+    assert len(engine.calls) == 2
+
+
 @pytest.mark.parametrize(
     ("confidence", "shown"),
     [(0, "return price * (1 + tax)"), (0.9, "return price"), (0.95, "")],

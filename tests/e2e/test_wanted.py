@@ -73,6 +73,16 @@ async def test_words_are_the_rest_of_the_line(engine: ScriptedEngine, start: Sta
         assert [call.body.get("stop") for call in engine.calls] == [["\n"], None]
 
 
+async def test_who_asks_is_shown_more_than_the_line_that_came_by_itself(
+    engine: ScriptedEngine, start: Start
+) -> None:
+    text = 'def f(x):\n    """Tells '
+    engine.says("of", " it\n", "    or", ' not."""', "\n", after=text)
+    async with start(inStrings="words") as editor:
+        assert await at_end(editor, text) == ('of it"""', 'of it\n    or not."""')
+        assert [call.body.get("stop") for call in engine.calls] == [["\n"], None]
+
+
 async def test_a_known_text_of_several_lines_is_cut_there(engine: ScriptedEngine, start: Start) -> None:
     engine.says("# the sum", "\n        ", "self", ".balance = 0", "\n", after=PROGRAM)
     async with start(inComments="words") as editor:
@@ -244,6 +254,12 @@ async def test_wrong_settings_are_one_message_and_the_defaults(start: Start) -> 
         assert all(f"midfill.{key} " in shown["message"] for key in wrong)
         assert await at_end(editor, PROGRAM) == (ITEM, ITEM)
         assert [it["method"] for it in editor.notifications].count("window/showMessage") == 1
+
+
+async def test_a_snooze_ends_what_was_asked_for_before(engine: ScriptedEngine, editor: Editor) -> None:
+    assert await at_end(editor, PROGRAM) == (ITEM, ITEM)
+    await editor.request("midfill/snooze", {"minutes": 30})
+    assert await editor.complete(URI, *end_of(PROGRAM), explicit=False).text() == ""
 
 
 async def test_what_was_just_deleted_is_not_offered_again(engine: ScriptedEngine, editor: Editor) -> None:

@@ -3,7 +3,7 @@
 Who asks explicitly is answered everywhere, but in excluded files and in secrets that would go to a `url`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
@@ -52,7 +52,8 @@ class Verdict:
 
     def part_of(self, text: str) -> str:
         """What of a text is wanted; an answer that is known may have more lines."""
-        if self.deleted and (text.startswith(self.deleted) or self.deleted.startswith(text)):
+        begun = text.lstrip()  # blanks may have gone with it, or stay
+        if self.deleted and (begun.startswith(self.deleted) or self.deleted.startswith(begun)):
             return ""
         if not self.one_line:
             return text
@@ -106,28 +107,33 @@ class Asked:
 
     def __init__(self, typed_since: Callable[[Window, Window], str | None]) -> None:
         self._typed_since = typed_since
-        self._last: dict[str, tuple[Window, str]] = {}
+        self._last: dict[str, tuple[Window, tuple[str, ...]]] = {}
 
     def asks(self, uri: str, window: Window, explicit: bool) -> bool:
         """Whether a request is wished for: it is explicit, or goes on with one that was."""
         if explicit:
-            self._last[uri] = window, ""
+            self._last[uri] = window, ()
             return True
         if uri not in self._last:
             return False
-        before, text = self._last[uri]
+        before, texts = self._last[uri]
         typed = self._typed_since(before, window)
-        goes_on = typed == "" or (typed is not None and text.startswith(typed) and text != typed)
+        goes_on = typed == "" or (
+            typed is not None and any(text.startswith(typed) and text != typed for text in texts)
+        )
         if not goes_on:
             del self._last[uri]
         return goes_on
 
-    def answered(self, uri: str, window: Window, text: str) -> None:
-        """What is shown there, perhaps while it grows."""
-        if uri in self._last:
-            before, _ = self._last[uri]
-            typed = self._typed_since(before, window) or ""
-            self._last[uri] = before, typed + text
+    def answered(self, uri: str, window: Window, texts: Sequence[str]) -> None:
+        """What is shown there, perhaps while it grows. What else the user could choose from stays known."""
+        if uri not in self._last:
+            return
+        before, known = self._last[uri]
+        if (typed := self._typed_since(before, window)) is not None:
+            whole = tuple(typed + text for text in texts)
+            others = (it for it in known if it.startswith(typed) and not any(w.startswith(it) for w in whole))
+            self._last[uri] = before, (*whole, *others)
 
     def forget(self, uri: str) -> None:
         self._last.pop(uri, None)

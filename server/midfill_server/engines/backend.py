@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from midfill_model import fim, seam
 from midfill_server.engines.connection import CONNECT_SECONDS, Address, Answer, ConnectionLost, Connections
 from midfill_server.engines.sse import Events
 
+log = logging.getLogger(__name__)
+
 BEAM_WIDTH = 4  # at most; the engine knows what its network can follow for little
 TEMPERATURE = 0.8  # of several texts; servers that sample would write the same one again and again without
 MALFORMED = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)
+UNKNOWN_FIELD = (400, 422)  # how servers refuse a field that they do not know; FastAPI's is the second
 ENDED_BY_THE_ENGINE = (seam.CANCELLED, "abort")  # finish reasons; the second is vLLM's and SGLang's
 
 
@@ -28,6 +32,10 @@ class BackendError(Exception):
     def __init__(self, message: str, gone: bool = False) -> None:
         super().__init__(message)
         self.gone = gone
+
+
+class Refused(BackendError):
+    """The engine will not answer such a request; perhaps it does not know one of its fields."""
 
 
 class Interrupted(BackendError):
@@ -76,9 +84,32 @@ class Backend:
     def __init__(self, address: Address, model: str, dialect: Literal["ours", "suffix", "rendered"]) -> None:
         self.address, self.model, self.dialect = address, model, dialect
         self._connections = Connections(address, keep=dialect != "ours")
+        self._knows_logprobs = True  # until it refuses them
+        self._is_ungated = False  # whether the log says so
 
     async def stream(self, order: Order) -> AsyncGenerator[Chunk]:
-        """The completion as it is written: an answer if it ends without BackendError."""
+        """The completion as it is written: an answer if it ends without BackendError.
+
+        A server of the user's choice that refuses `logprobs` is asked again without, and from then on.
+        """
+        if not self._knows_logprobs:
+            order = replace(order, logprobs=False)
+        try:
+            async with aclosing(self._stream(order)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            return
+        except Refused:
+            if not order.logprobs or order.n > 1 or self.dialect == "ours":
+                raise
+        async with aclosing(self._stream(replace(order, logprobs=False))) as chunks:
+            async for chunk in chunks:
+                if self._knows_logprobs:  # so it was these that it refused
+                    self._knows_logprobs = False
+                    self._note_ungated("refuses `logprobs`")
+                yield chunk
+
+    async def _stream(self, order: Order) -> AsyncGenerator[Chunk]:
         heard = begun = ended = False
         try:
             body = json.dumps(await self._body(order)).encode()
@@ -95,6 +126,8 @@ class Backend:
                             if chunk.finish in ENDED_BY_THE_ENGINE:
                                 raise Interrupted("The engine ended the completion before its end")
                             begun, ended = begun or bool(chunk.text), ended or chunk.finish is not None
+                            if order.logprobs and chunk.text and not chunk.tokens:
+                                self._note_ungated("does not tell the probability of each token")
                             yield chunk
                             await asyncio.sleep(0)  # what came in one packet is shown piece by piece, too
         except ConnectionLost as error:
@@ -134,7 +167,7 @@ class Backend:
             body |= {"n": order.n} | ({} if self.dialect == "ours" else {"temperature": TEMPERATURE})
         if order.stop:
             body["stop"] = list(order.stop)
-        if order.logprobs and self.dialect != "suffix":  # hosted servers may refuse it, and are shown ungated
+        if order.logprobs:
             body["logprobs"] = 1
         if self.dialect == "ours":
             return body | {key: value for key, value in _extras(order).items() if value not in (None, [], "")}
@@ -156,6 +189,12 @@ class Backend:
         if not isinstance(told, dict):
             raise BackendError(self._no_sense())
         return told
+
+    def _note_ungated(self, why: str) -> None:
+        """Once in the log, and no message: all that is missing is a filter."""
+        if not self._is_ungated:
+            self._is_ungated = True
+            log.warning("%s %s, so its completions are shown whatever `confidence` is", self._place(), why)
 
     def _path(self, name: str) -> str:
         """A user's URL may end in /v1 (or DeepSeek's /beta), as these servers document it, or not."""
@@ -196,7 +235,8 @@ def refusal(status: int, body: bytes) -> BackendError:
         message = {401: "the key is missing or wrong", 404: "wrong address"}.get(status, "no reason given")
     if status == 503:  # the engine has a sentence for its own state, the same as in its /health
         return BackendError(message)
-    return BackendError(f"The engine refused the request ({status}): {message[:300]}")
+    kind = Refused if status in UNKNOWN_FIELD else BackendError
+    return kind(f"The engine refused the request ({status}): {message[:300]}")
 
 
 def _extras(order: Order) -> seam.Extras:
@@ -241,7 +281,8 @@ def _chunk(choice: dict[str, Any], timings: Mapping[str, float]) -> Chunk:
 def _tokens(told: object, text: str) -> tuple[tuple[int, float], ...]:
     """Characters and log-probability of each token, from OpenAI's `logprobs` or llama.cpp's shape of it.
 
-    None where they do not make up `text`: then nothing is known of how sure the model was.
+    None where they do not make up `text`: then nothing is known of how sure the model was. But the last may
+    go on behind it, with a stop string that is no part of the text.
     """
     if not isinstance(told, dict):
         return ()
@@ -253,8 +294,16 @@ def _tokens(told: object, text: str) -> tuple[tuple[int, float], ...]:
     names, values = told.get("tokens"), told.get("token_logprobs")
     if not (isinstance(names, list) and isinstance(values, list) and len(names) == len(values)):
         return ()
-    if not all(isinstance(it, str) for it in names) or "".join(names) != text:
+    if not all(isinstance(it, str) for it in names) or not _spell(names, text):
         return ()
     if not all(isinstance(it, int | float) and it <= 0.001 for it in values):
         return ()
-    return tuple((len(name), min(float(value), 0.0)) for name, value in zip(names, values, strict=True))
+    lengths = [len(name) for name in names]
+    if lengths:
+        lengths[-1] -= sum(lengths) - len(text)
+    return tuple((n, min(float(value), 0.0)) for n, value in zip(lengths, values, strict=True))
+
+
+def _spell(names: list[str], text: str) -> bool:
+    """Whether tokens make up a text, but for what of the last may stand behind it."""
+    return "".join(names).startswith(text) and len("".join(names[:-1])) <= len(text)

@@ -15,7 +15,7 @@ from midfill_server.engines.backend import BackendError
 from midfill_server.keystroke.complete import Completer
 from midfill_server.keystroke.flight import Ask, Stream, order_of
 from midfill_server.keystroke.story import Story
-from midfill_server.keystroke.written import Written
+from midfill_server.keystroke.written import THAT_IS_ALL, Written
 from midfill_server.trim import is_final
 
 SECONDS = 3.0
@@ -45,7 +45,10 @@ class Alternatives:
             others = completer.recent.others(ask.uri, ask.window)
             if others is None:
                 others = await self._written(ask, n + 1)  # one of them is mostly the first
-        return _different([first, *others])[:n]
+        found = _different([first, *others])[:n]
+        if found and not first and story is not None:
+            story.ending = THAT_IS_ALL  # it tells why the first is empty
+        return found
 
     async def _written(self, ask: Ask, n: int) -> list[str]:
         """The items of `n` texts, as far as the engine writes so many."""

@@ -30,6 +30,7 @@ class Ask:
     prefetch: bool = False  # whether to fetch what follows the item while the user reads it
     background: bool = False  # the engine drops it for whatever else it is asked
     confidence: float = 0.0  # how probable what is shown has to be; 0 for explicit requests
+    logprobs: bool = True  # whether the engine tells how sure it is, if only for who comes by later
 
 
 class Flight:
@@ -154,6 +155,6 @@ def order_of(ask: Ask) -> Order:
         prefix_tokens=ask.prefix_tokens,
         suffix_tokens=ask.suffix_tokens,
         background=ask.background,
-        logprobs=ask.confidence > 0,
+        logprobs=ask.logprobs,
         uri=ask.uri,
     )

@@ -48,6 +48,11 @@ class Written:
         typed = typed_since(self.window, now)
         if typed is None or (self.whole is None and not self.agrees(now)):
             return None
+        if now.multiline and not self.window.multiline:  # it was asked for one line alone
+            return None
+        if typed and self._holds_all_of_it(typed):  # what follows is another question, however sure this was
+            rest = rest_of(self.whole or "", self.window, now)
+            return None if rest is None else Shown(rest, True, THAT_IS_ALL)
         part = self._worth_showing(typed, confidence)
         if part.final and part.end < len(self.scored.text):
             item = trim_cut(self.scored.text[: part.end], self.window)
@@ -58,6 +63,11 @@ class Written:
             return Shown(rest_of(growing, self.window, now, settled) or "", False)
         rest = rest_of(self.whole, self.window, now)
         return None if rest is None else Shown(rest, True, self._why_no_more())
+
+    def _holds_all_of_it(self, typed: str) -> bool:
+        """Whether nothing of the item is left but what was added to mend it."""
+        whole, text, n = self.whole or "", self.scored.text, len(typed)
+        return whole.startswith(typed) and whole[n : n + 1] != text[n : n + 1]
 
     def _worth_showing(self, typed: str, confidence: float) -> Part:
         text, ended = self.scored.text, self.whole is not None

@@ -13,7 +13,7 @@ import math
 import re
 from dataclasses import dataclass
 
-LEAST = 2  # characters of a cut text: a single one is as fast to type as to read
+LEAST = 2  # characters of a cut text: a single one is as fast to type as to read, but as the last of more
 COMPLETE = 0.6  # of the confidence is enough for whole lines
 
 _UNFINISHED = re.compile(
@@ -95,8 +95,10 @@ def worth_showing(
                 gain = length * (likely - confidence * (COMPLETE if complete else 1.0))
                 if gain > best_gain and (length >= LEAST or complete):
                     best, best_gain = cut, gain
+                elif gain > best_gain and start > 0 and best == start:
+                    best = cut  # the last of what was shown; more is better, whatever it gains
         begin = end
-    return Part(best, final=ended)
+    return Part(best, final=ended, likely=math.exp(joint))
 
 
 def _candidate(text: str, start: int, end: int, before: str, ended: bool) -> tuple[int, bool]:

@@ -177,7 +177,7 @@ def test_a_root_within_a_root_counts_from_the_inner_one() -> None:
 def test_to_type_on_what_was_asked_for_is_no_new_question(now: str, goes_on: bool) -> None:
     asked = Asked(typed_since)
     assert asked.asks("a.py", window("x = │"), explicit=True)
-    asked.answered("a.py", window("x = │"), "a.b()")
+    asked.answered("a.py", window("x = │"), ["a.b()"])
     assert not asked.asks("b.py", window(now), explicit=False)
     assert asked.asks("a.py", window(now), explicit=False) is goes_on
 
@@ -185,10 +185,47 @@ def test_to_type_on_what_was_asked_for_is_no_new_question(now: str, goes_on: boo
 def test_key_after_key_it_goes_on_until_it_does_not() -> None:
     asked = Asked(typed_since)
     asked.asks("a.py", window("x = │"), explicit=True)
-    asked.answered("a.py", window("x = │"), "a")
-    asked.answered("a.py", window("x = │"), "a.b()")
+    asked.answered("a.py", window("x = │"), ["a"])
+    asked.answered("a.py", window("x = │"), ["a.b()"])
     assert asked.asks("a.py", window("x = a│"), explicit=False)
-    asked.answered("a.py", window("x = a│"), ".b()")
+    asked.answered("a.py", window("x = a│"), [".b()"])
     assert asked.asks("a.py", window("x = a.b│"), explicit=False)
     assert not asked.asks("a.py", window("x = a.c│"), explicit=False)
     assert not asked.asks("a.py", window("x = a.b│"), explicit=False)
+
+
+def test_each_of_several_may_be_typed_on() -> None:
+    asked = Asked(typed_since)
+    asked.asks("a.py", window("x = │"), explicit=True)
+    asked.answered("a.py", window("x = │"), ["a.b"])
+    asked.answered("a.py", window("x = │"), ["a.b()", "a.c()", "d"])
+    assert asked.asks("a.py", window("x = │"), explicit=False)
+    asked.answered("a.py", window("x = │"), ["a.b()"])  # VS Code asks again by itself
+    assert asked.asks("a.py", window("x = a│"), explicit=False)
+    asked.answered("a.py", window("x = a│"), [".b()"])
+    assert asked.asks("a.py", window("x = a.c│"), explicit=False)
+    asked.answered("a.py", window("x = a.c│"), ["()"])
+    assert not asked.asks("a.py", window("x = d│"), explicit=False), "that was left behind"
+
+
+def test_the_last_of_several_may_be_typed_on() -> None:
+    asked = Asked(typed_since)
+    asked.asks("a.py", window("x = │"), explicit=True)
+    asked.answered("a.py", window("x = │"), ["a", "de"])
+    assert asked.asks("a.py", window("x = d│"), explicit=False)
+    assert not asked.asks("a.py", window("x = de│"), explicit=False)
+
+
+@pytest.mark.parametrize(
+    ("deleted", "text", "offered"),
+    [
+        ("foo", "foo(1)", False),
+        ("foo(1)", "foo", False),
+        ("foo", " foo(1)", False),
+        ("foo\n    bar", "\n    foo", False),
+        ("foo", " bar", True),
+        ("", " foo", True),
+    ],
+)
+def test_what_was_just_deleted_is_not_offered_again(deleted: str, text: str, offered: bool) -> None:
+    assert Verdict(deleted=deleted).part_of(text) == (text if offered else "")

@@ -204,6 +204,9 @@ async def test_others_run_between_two_chunks_of_one_packet(tmp_path: Path) -> No
         ),
         ({"tokens": ["re"], "token_logprobs": [-0.5]}, ()),  # they are not the text
         ({"tokens": ["re", "turn"], "token_logprobs": [-0.5]}, ()),
+        ({"tokens": ["re", "turn\n"], "token_logprobs": [-0.5, -1]}, ((2, -0.5), (4, -1.0))),  # a stop string
+        ({"tokens": ["return", "\n"], "token_logprobs": [-0.5, -1]}, ((6, -0.5), (0, -1.0))),
+        ({"tokens": ["return", "\n", "x"], "token_logprobs": [-0.5, -1, -1]}, ()),
         ({"tokens": ["return"], "token_logprobs": [None]}, ()),
         ({"tokens": ["return"], "token_logprobs": [3.0]}, ()),
         ({"tokens": "return"}, ()),
@@ -215,3 +218,74 @@ async def test_others_run_between_two_chunks_of_one_packet(tmp_path: Path) -> No
 def test_how_sure_the_model_was_is_read_or_nothing_is_known_of_it(told: object, tokens: object) -> None:
     (chunk,) = chunks_of({"choices": [{"text": "return", "logprobs": told}]})
     assert chunk.tokens == tokens
+
+
+SCORED = replace(ORDER, logprobs=True)
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [it.message for it in caplog.records if it.name == "midfill_server.engines.backend"]
+
+
+@pytest.mark.parametrize("status", ["400 Bad Request", "422 Unprocessable Content"])
+@pytest.mark.parametrize("dialect", ["suffix", "rendered"])
+async def test_a_server_that_does_not_know_logprobs_is_asked_without_for_ever(
+    status: str, dialect: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked_with: list[bool] = []
+
+    async def answer(peer: Peer) -> None:
+        asked_with.append("logprobs" in json.loads((await peer.request())[2]))
+        if asked_with[-1]:
+            await peer.json({"error": {"message": "unknown field: logprobs"}}, status)
+        else:
+            await peer.completion("a")
+
+    async with serving(answer) as server:
+        with closing(remote(server.address.url, "m", None, dialect)) as backend:
+            for _ in range(3):
+                assert [chunk.text async for chunk in backend.stream(SCORED)] == ["a", ""]
+    assert asked_with == [True, False, False, False]
+    (line,) = told(caplog)
+    assert "refuses `logprobs`" in line and server.address.url in line
+
+
+async def test_what_is_refused_without_logprobs_too_has_another_reason(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Such as a prompt that is too long: the next one is gated again."""
+    asked_with: list[bool] = []
+
+    async def answer(peer: Peer) -> None:
+        asked_with.append("logprobs" in json.loads((await peer.request())[2]))
+        if len(asked_with) < 3:
+            await peer.json({"error": {"message": "too long"}}, "400 Bad Request")
+        else:
+            await peer.completion("a")
+
+    async with serving(answer) as server:
+        with closing(remote(server.address.url, "m", None, "rendered")) as backend:
+            with pytest.raises(BackendError, match="too long"):
+                [chunk async for chunk in backend.stream(SCORED)]
+            assert [chunk.text async for chunk in backend.stream(SCORED)] == ["a", ""]
+    assert asked_with == [True, False, True]
+    assert not any("refuses" in line for line in told(caplog))
+
+
+async def test_probabilities_of_another_shape_are_said_once_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def answer(peer: Peer) -> None:
+        await peer.request()
+        await peer.head()
+        await peer.part(event("a") + event("b") + event("", "stop"))
+        await peer.end()
+
+    async with serving(answer) as server:
+        with closing(remote(server.address.url, "m", None, "rendered")) as backend:
+            assert [chunk.text async for chunk in backend.stream(ORDER)] == ["a", "b", ""]
+            assert told(caplog) == [], "nobody asked for them"
+            for _ in range(2):
+                assert [chunk.text async for chunk in backend.stream(SCORED)] == ["a", "b", ""]
+    (line,) = told(caplog)
+    assert "does not tell the probability of each token" in line

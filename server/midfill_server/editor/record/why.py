@@ -27,13 +27,15 @@ class WhyFile:
         self.lines = lines
         self._timer: asyncio.TimerHandle | None = None
         self._path: Path | None = None
+        self._closed = False
 
     def touch(self) -> None:
-        if self._timer is None:
+        if self._timer is None and not self._closed:  # requests that the end cancels end behind it
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(SECONDS, lambda: loop.run_in_executor(None, self._write))
 
     def close(self) -> None:
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         if self._path is not None:
@@ -46,6 +48,8 @@ class WhyFile:
                 _sweep(seam.runtime_folder())
                 self._path = seam.runtime_folder() / f"{PREFIX}{os.getpid()}"
             seam.write_private(self._path, "".join(f"{line}\n" for line in tuple(self.lines)))
+            if self._closed:  # meanwhile: this is another thread
+                self._path.unlink()
 
 
 def last_requests() -> list[str]:
