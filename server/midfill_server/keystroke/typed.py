@@ -10,13 +10,15 @@ from midfill_server.trim import trim
 def rest_of(text: str, asked: Window, now: Window, cut: Callable[[str, Window], str] = trim) -> str | None:
     """What is left of `text`, the answer for `asked`, now that the user has typed on.
 
-    None when the user typed something else, or all of it: what follows is not known then. `cut` fits the rest
-    to what the editor has put behind the cursor meanwhile; of a text that grows, by `settled`.
+    None when the user typed something else, or all of it but blanks: what follows is not known then. `cut`
+    fits the rest to what the editor has put behind the cursor meanwhile; of a text that grows, by `settled`.
     """
     typed = typed_since(asked, now)
-    if typed is None or not text.startswith(typed) or (typed and typed == text):
+    if typed is None or not text.startswith(typed):
         return None
     rest = text[len(typed) :]
+    if typed and not rest.strip():
+        return None
     return rest if now.suffix == asked.suffix else cut(rest, now)
 
 

@@ -1,7 +1,7 @@
 """From what the model wrote to what is worth showing: pure filters (text, window) -> text, in one tuple.
 
 All but those in AT_THE_END also work on a text that is still growing, so the same tuple serves partial
-results. They only ever cut: a filter that has cut something off a growing text has seen its end, and
+results. Those only ever cut: a filter that has cut something off a growing text has seen its end, and
 decoding stops there. What a filter may still cut off is not shown before: see `settled`.
 """
 
@@ -19,7 +19,7 @@ from .clean import (
 )
 from .fit.fits import fitting, fitting_lines, grammar
 from .repeats import certain, circles, lines_that_stand_there
-from .rest import before_tail, rest_of_line, tail_that_follows
+from .rest import before_tail, closer_below, rest_of_line, tail_that_follows
 from .shape import is_complete, one_line_only, one_unit, whole_lines
 
 __all__ = [
@@ -47,11 +47,13 @@ FILTERS: tuple[Filter, ...] = (
     tail_that_follows,
     trailing_blanks,
     fitting,
+    closer_below,
 )
 
-AT_THE_END: frozenset[Filter] = frozenset({tail_that_follows, fitting})
+AT_THE_END: frozenset[Filter] = frozenset({tail_that_follows, fitting, closer_below})
 """What needs the whole text: half an item seldom fits."""
 
+_OF_WHOLE_ITEMS: frozenset[Filter] = frozenset({fitting, closer_below})
 _CUTTING: tuple[Filter, ...] = (circles, lines_that_stand_there, rest_of_line)
 _WHOLE_LINES: tuple[Filter, ...] = (
     indentation,
@@ -87,7 +89,7 @@ def trim_cut(text: str, window: Window) -> str:
     if text.endswith("\n"):
         return trim(text, window)
     for apply in FILTERS:
-        text = text if apply is fitting else apply(text, window)
+        text = text if apply in _OF_WHOLE_ITEMS else apply(text, window)
     return text
 
 

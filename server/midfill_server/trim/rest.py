@@ -2,10 +2,12 @@
 
 from midfill_server.context import Window
 
-from .fit.brackets import OPENER, QUOTES, balanced, first_unmatched, unmatched
+from .fit.brackets import OPENER, QUOTES, balanced, first_unmatched, loose, unmatched
+from .lines import margin
 from .shape import one_line_only
 
 _SAME = 6  # characters that are no accident
+_NEAR = 4_000  # characters before the cursor in which its bracket is looked for
 
 
 def rest_of_line(text: str, window: Window) -> str:
@@ -48,3 +50,22 @@ def before_tail(text: str, window: Window, whole: bool) -> str:
         return text
     common = next((n for n in range(min(len(rest), len(text)), 0, -1) if text.endswith(rest[:n])), 0)
     return text.rpartition("\n")[0] if common and whole else text[: len(text) - common]
+
+
+def closer_below(text: str, window: Window) -> str:
+    """With a last line end, and the opener's indentation, where the cursor stands before a closing bracket.
+
+    Only for a bracket that ends its line, and what stands on lines of its own: the closer then does so, too.
+    """
+    closer = window.line_rest.lstrip()[:1]
+    own_lines = "\n" in text or not window.line_start.strip()
+    if closer not in OPENER or not own_lines or not text.rpartition("\n")[2].strip():
+        return text
+    code = window.prefix[-_NEAR:] + text
+    openers, _ = loose(code, "")
+    if not openers or code[openers[-1]] != OPENER[closer]:
+        return text
+    opener = openers[-1]
+    if code[opener + 1 :].partition("\n")[0].strip():
+        return text
+    return text + "\n" + margin(code[code.rfind("\n", 0, opener) + 1 : opener])

@@ -6,10 +6,19 @@ from midfill_server.context import Window
 
 from .lines import CLOSERS, columns
 
+_BEHIND_BRACE = re.compile(r"}[,;()][^\"'`]*\Z")
+"""A call's other arguments, its brackets; with quotes it may be a string that holds the brace."""
+
 
 def one_line_only(window: Window) -> bool:
-    """Text right of the cursor, other than closers: an item of several lines would tear the line apart."""
-    return not window.multiline or bool(window.line_rest.strip(CLOSERS + " \t"))
+    """Text right of the cursor, other than closers: an item of several lines would tear the line apart.
+
+    Not so where it belongs behind the brace that the editor closed: `effect(() => {║}, [a])`.
+    """
+    rest = window.line_rest
+    if window.line_start.endswith("{") and _BEHIND_BRACE.match(rest):
+        return not window.multiline
+    return not window.multiline or bool(rest.strip(CLOSERS + " \t"))
 
 
 def one_unit(text: str, window: Window) -> str:

@@ -24,7 +24,7 @@ def test_only_one_line_where_text_follows_on_the_line() -> None:
 
 
 def test_several_lines_where_only_closers_follow() -> None:
-    check("call(║)\n", "\n    a,\n    b,\n", "\n    a,\n    b,")
+    check("call(║)\n", "\n    a,\n    b,\n", "\n    a,\n    b,\n")
 
 
 def test_a_line_that_has_begun_takes_its_body_along() -> None:
