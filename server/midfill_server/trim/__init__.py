@@ -13,10 +13,10 @@ from .clean import (
     before_delimiter,
     control_tokens,
     has_control_token,
-    indentation,
     trailing_blanks,
     unix_newlines,
 )
+from .depth import indentation
 from .fit.fits import fitting, fitting_lines, grammar
 from .repeats import certain, circles, lines_that_stand_there
 from .rest import before_tail, closer_below, rest_of_line, tail_that_follows

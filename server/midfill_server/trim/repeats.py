@@ -1,5 +1,6 @@
 """Lines that stand there already, and lines that the model writes again and again."""
 
+import re
 from itertools import takewhile
 
 from midfill_server.context import Window
@@ -10,18 +11,21 @@ from .lines import indent
 _BELOW = 3  # lines that a reader sees at once
 _PHRASE = range(6, 64)  # characters
 _LONGEST_ROW = 40  # lines
+_CLOSING_WORD = re.compile(r"\s*(?:end|fi|done|esac)\W*")
 
 
 def lines_that_stand_there(text: str, window: Window) -> str:
     """Up to a line that is the one above the cursor, or one of the next ones below it, a comma aside.
 
     The line above may come again as the body of a block that the item opens.
+    A word that closes a block may well stand above: another block ends there.
     Lines of brackets alone are often alike by right: they count where they are all that is left of the item,
     follow below, and close more than the item has opened so far.
     """
     above, beneath = _above(window), _beneath(window)
     below = list(takewhile(lambda line: indent(line) >= indent(window.line_start), beneath))
     again, known = ({_bare(line) for line in place if _has_words(line)} for place in (above, beneath))
+    again = {line for line in again if not _CLOSING_WORD.fullmatch(line)}
     lines = [line.rstrip() for line in (window.line_start + text).rstrip().split("\n")]
     first = 1 if window.line_start.strip() else 0  # of the lines that are wholly the model's
     too_much = first_unmatched(text)

@@ -107,6 +107,12 @@ def test_the_line_above_may_be_the_body_of_another_block() -> None:
     check("if a:\n    return\n║\n", "b()\n    return\n", "b()")
 
 
+def test_the_word_above_that_closes_a_block_may_close_another() -> None:
+    check("if a then\n  b()\nend\n║\n", "if c then\n  d()\nend\n", "if c then\n  d()\nend")
+    check("if a; then\n  b\nfi\n║\n", "if c; then\n  d\nfi\n", "if c; then\n  d\nfi")
+    check("it(function()║\nend)\n", "\n  b()\nend)\n", "\n  b()")
+
+
 def test_a_comma_makes_no_other_line() -> None:
     check('f(\n    "a",\n    ║\n)\n', '"a"', "")
 
@@ -165,22 +171,6 @@ def test_a_row_of_assignments_is_not_written_again() -> None:
 def test_an_item_in_the_middle_of_a_line_fits_it_or_is_not_shown(
     drawn: str, written: str, shown: str
 ) -> None:
-    check(drawn, written, shown)
-
-
-# indentation
-
-
-@pytest.mark.parametrize(
-    ("drawn", "written", "shown"),
-    [
-        ("a = 1\nif a:\n    b = 2\n    ║\n", "    c = 3\n        d = 4\n", "c = 3\n    d = 4"),
-        ("if a:\n    ║\n", "    b = 2\n", "    b = 2"),
-        ("if a:\n    if b:\n        c()\n    ║\n", "    d()\n", "    d()"),
-        ("\n║\n", "    return\n", "    return"),
-    ],
-)
-def test_an_indented_line_gets_no_second_indentation(drawn: str, written: str, shown: str) -> None:
     check(drawn, written, shown)
 
 
