@@ -14,7 +14,7 @@ from .lines import margin
 
 _TAB = 4  # columns
 _LONGEST = 8  # columns that may be a unit
-_NEAR = 200  # lines above and below the cursor that tell the unit
+_NEAR = 100  # lines above and below the cursor that tell the unit
 _ANY = 1 << 16
 
 _OPENS = re.compile(r"[{:\[]\Z|\b(?:do|then|else|begin)\Z|=>\Z")
@@ -119,12 +119,11 @@ def unit_of(window: Window) -> str:
 
 
 def _steps(lines: list[str]) -> Iterator[str]:
-    for one, other in pairwise(lines):
-        outer, inner = margin(one), margin(other)
-        if inner.startswith(outer) and _OPENS.search(one.rstrip()):
-            step = inner[len(outer) :]
-            if step == "\t" or (step and len(step) <= _LONGEST and not step.strip(" ")):
-                yield step
+    for (outer, one), (inner, _) in pairwise((margin(line), line) for line in lines):
+        step = inner[len(outer) :]
+        plain = step == "\t" or (step and len(step) <= _LONGEST and not step.strip(" "))
+        if plain and inner.startswith(outer) and _OPENS.search(one.rstrip()[-8:]):
+            yield step
 
 
 def _line_above(window: Window) -> str:

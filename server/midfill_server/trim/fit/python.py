@@ -1,10 +1,10 @@
-"""Python's own parser as the judge of an item: the code around the cursor, with the item in it.
+"""Python's own compiler as the judge of an item: the code around the cursor, with the item in it.
 
 Parsing costs time, so it is the smallest piece of code that is whole with something in the cursor's line: the
 statement before and after, the block, the definition; `region.py` cuts them out.
 """
 
-import ast
+import re
 import warnings
 from collections.abc import Iterator
 from functools import lru_cache
@@ -15,6 +15,8 @@ from midfill_server.trim.lines import indent, margin
 from .brackets import CLOSER, OPENER, balanced, left_open, loose, open_quote
 from .region import definition, regions
 
+_OF_A_PIECE = re.compile(r"no binding for nonlocal|from __future__|'(?:return' with value|yield from') in")
+"""What a compiler has against a piece of code, and not against the whole: see `region.enclosing`."""
 _PARSED = 40_000  # characters, to find what is whole around one cursor: some milliseconds
 
 
@@ -49,7 +51,7 @@ def _sound(window: Window) -> tuple[str, str] | None:
 def _stand_ins(above: str, line_start: str, below: str, cut: bool) -> Iterator[str]:
     """Lines for the cursor's, to see whether what is around it parses at all."""
     depth = margin(line_start)
-    yield from (depth + line for line in ("pass", "", "if 1:", "0,", "try:"))
+    yield from (depth + line for line in ("pass", "", "if 1:", "0,", "try:", "finally: pass", "case _: pass"))
     if closers := "".join(CLOSER[above[n]] for n in reversed(left_open(above, below, "#"))):
         yield from (depth + closers + end for end in ("", ":", ","))
     if len(quote := open_quote(above, "#")[1]) > 1 and not cut:
@@ -81,11 +83,13 @@ def _hangs(whole: str, below: str) -> bool:
 
 
 def parses(text: str) -> bool:
-    """Whether this is Python."""
+    """Whether this is Python: a compiler refuses `return` outside a function, too, which a parser takes."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # SyntaxWarning: odd escapes and comparisons
-            ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+            compile(text, "", "exec", dont_inherit=True)
+    except SyntaxError as error:
+        return bool(_OF_A_PIECE.match(str(error.msg)))
+    except (ValueError, RecursionError, MemoryError):
         return False
     return True

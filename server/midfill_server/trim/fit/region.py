@@ -11,6 +11,16 @@ from midfill_server.trim.lines import indent, margin
 from .brackets import OPENER, loose
 
 _HEAD = re.compile(r"[ \t]*(?:(?:async[ \t]+)?def[ \t]+\w+[ \t]*[(\[]|class[ \t]+\w+[ \t]*[(:\[]|@\w)")
+_KIND = re.compile(r"\s*(async def|def|class|for|while|async for)\b")
+_STUBS = {
+    "async def": "async def _():",
+    "def": "def _():",
+    "class": "class _:",
+    "for": "for _ in _:",
+    "async for": "for _ in _:",
+    "while": "while _:",
+}
+_CLOSES = re.compile(r"\s*[)\]}#]")
 _GOES_ON = re.compile(r"\s*(?:[)\]}#]|(?:else|elif|except|finally|case)\b)")
 _OF_CODE = "def ", "import ", "self.", "return ", " = "  # rare in prose
 _LONG, _NEAR = 4_000, 3  # characters; lines of a table
@@ -84,8 +94,28 @@ def _in_string(window: Window) -> bool:
 
 
 def _from(lines: list[str], start: int) -> str:
-    block = "if 1:\n" if lines and indent(lines[start]) else ""
-    return block + "".join(line + "\n" for line in lines[start:])
+    return enclosing(lines, start) + "".join(line + "\n" for line in lines[start:])
+
+
+def enclosing(lines: list[str], start: int) -> str:
+    """The heads of the blocks around line `start`, in short: what may stand in a function, or in a loop.
+
+    Where the window begins in the middle of blocks, all may be around it.
+    """
+    heads: list[str] = []
+    depth = indent(lines[start]) if lines else 0
+    for n in range(start - 1, -1, -1):
+        if depth == 0:
+            break
+        line = lines[n]
+        if line.strip() and indent(line) < depth and not _CLOSES.match(line):
+            depth = indent(line)
+            found = _KIND.match(line)
+            heads.append(margin(line) + _STUBS.get(found[1] if found else "", "if 1:") + "\n")
+    if depth:
+        heads += [" " + _STUBS["for"] + "\n"] * (depth > 1 and margin(lines[start])[0] == " ")
+        heads.append(_STUBS["async def"] + "\n")
+    return "".join(reversed(heads))
 
 
 def _below(window: Window, depth: int) -> str:
