@@ -17,7 +17,9 @@ from .clean import (
     unix_newlines,
 )
 from .depth import indentation
+from .fit.commas import before_comma, comma_behind, commas
 from .fit.fits import fitting, fitting_lines, grammar
+from .fit.keys import certain_key, known_keys
 from .repeats import certain, circles, lines_that_stand_there
 from .rest import before_tail, closer_below, rest_of_line, tail_that_follows
 from .shape import is_complete, one_line_only, one_unit, whole_lines
@@ -43,24 +45,29 @@ FILTERS: tuple[Filter, ...] = (
     one_unit,
     circles,
     lines_that_stand_there,
+    known_keys,
     rest_of_line,
     tail_that_follows,
+    commas,
     trailing_blanks,
     fitting,
+    comma_behind,
     closer_below,
 )
 
-AT_THE_END: frozenset[Filter] = frozenset({tail_that_follows, fitting, closer_below})
+AT_THE_END: frozenset[Filter] = frozenset({tail_that_follows, fitting, comma_behind, closer_below})
 """What needs the whole text: half an item seldom fits."""
 
-_OF_WHOLE_ITEMS: frozenset[Filter] = frozenset({fitting, closer_below})
-_CUTTING: tuple[Filter, ...] = (circles, lines_that_stand_there, rest_of_line)
+_OF_WHOLE_ITEMS: frozenset[Filter] = frozenset({fitting, comma_behind, closer_below})
+_CUTTING: tuple[Filter, ...] = (circles, lines_that_stand_there, known_keys, rest_of_line)
 _WHOLE_LINES: tuple[Filter, ...] = (
     indentation,
     one_unit,
     circles,
     lines_that_stand_there,
+    known_keys,
     rest_of_line,
+    before_comma,
     trailing_blanks,
 )
 _FIRST_LINE: tuple[Filter, ...] = (
@@ -68,7 +75,9 @@ _FIRST_LINE: tuple[Filter, ...] = (
     indentation,
     one_unit,
     certain,
+    certain_key,
     rest_of_line,
+    before_comma,
     trailing_blanks,
 )
 

@@ -172,6 +172,25 @@ jobs:
   color: red;
 }
 """,
+    "toml": """\
+[a]
+b = 1
+cd = [
+    "e",
+]
+
+[a.f]
+b = { g = 1 }
+""",
+    "scss": """\
+.a {
+  color: red;
+  &:hover {
+    color: blue;
+  }
+  margin: 0;
+}
+""",
     "sql": """\
 SELECT a, b
 FROM c
