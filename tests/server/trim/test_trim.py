@@ -273,6 +273,7 @@ def test_control_tokens_never_reach_the_editor(mark: str) -> None:
     check("x = ║", f"1{mark}garbage", "1")
     for n in range(2, len(mark)):
         check("x = ║", f"1{mark[:n]}", "1")
+        check("x = ║", f"1{mark[:2]}{mark[:n]}", "1")
 
 
 def test_a_less_than_sign_is_not_a_control_token() -> None:
