@@ -1,0 +1,87 @@
+"""Half a thing: no item ends with an operator, an opening bracket or a keyword that wants an operand."""
+
+import re
+from functools import lru_cache
+
+from midfill_server.context import Window
+from midfill_server.context.languages.place import place_at_end
+
+from .lines import CLOSERS
+
+_C_LIKE = (
+    r"[(\[=%^|&<@\\]|(?<!\+)\+|(?<!-)-|(?<!\.)\*|(?<![*<])/|(?<==)>|(?<=[^-]-)>|::"
+    r"|(?<=\s)[?!:]|(?<![.\w])\.|(?<=\w)\.",
+    "abstract await case class const delete enum export extends final fn func function implements import in "
+    "instanceof interface is let mod mut namespace new of package private protected pub public static struct "
+    "throw throws type typeof use using val var where",
+)
+_HASH = (
+    r"[(\[=%^&<@\\+*]|-|(?<=[=|])>|\|\||(?<!\.\.)\.|::",
+    "and class def elif elsif extend for function if in include is import from lambda local module not or "
+    "raise require until unless when while assert del global nonlocal with as",
+)
+_SHELL = (
+    r"\$?\(|\||&&|[<>]+|(?<=\s)!|\\|\[\[|(?<=\s)\[",
+    "case elif export for function if in local readonly source until while",
+)
+_SQL = (
+    r"[(=+<>,-]|\|\|",
+    "alter and as between by case create cross delete distinct drop else from full group having in inner "
+    "insert into is join left like limit not offset on or order outer references right select set table "
+    "then union update when where with",
+)
+_FAMILIES = {
+    "c cpp csharp dart go groovy java javascript javascriptreact kotlin objective-c php rust scala swift "
+    "typescript typescriptreact zig": _C_LIKE,
+    "python ruby lua elixir julia crystal": _HASH,
+    "shellscript makefile fish": _SHELL,
+    "sql mysql pgsql plsql": _SQL,
+}
+_WANTS = {language: family for names, family in _FAMILIES.items() for language in names.split()}
+_SIGNS = re.compile(r"(?<!\*/)[-+=<>&|:!?*/%^~.$@\\(\[,]+\Z")
+_WORD = re.compile(r"(?<![\w.$@'\"-])[^\W\d_]+\Z")
+
+
+def half(text: str, window: Window) -> str:
+    """Without what wants an operand at its end; of several lines without the last one, if that is half."""
+    while (whole := _whole(text, window)) != text:
+        lines_before = text.rstrip().rpartition("\n")[0]
+        text = lines_before.rstrip() if lines_before.strip() else whole
+    return text
+
+
+def half_growing(text: str, window: Window) -> str:
+    """The same of a line that grows: without signs and words at its end that may become such a thing."""
+    while True:
+        whole = _whole(text, window, growing=True)
+        if whole == text:
+            return text
+        text = whole
+
+
+def _whole(text: str, window: Window, growing: bool = False) -> str:
+    """Without the last sign or word, if that is half."""
+    if window.language not in _WANTS or window.line_rest.strip(CLOSERS + " \t") or not text.strip():
+        return text
+    signs, words = _wanting(window.language)
+    shown = text.rstrip()
+    found = (_SIGNS if growing else signs).search(shown)
+    if found is None and (word := _WORD.search(window.line_start + shown if "\n" not in shown else shown)):
+        name = word[0].lower() if window.language in ("sql", "mysql", "pgsql", "plsql") else word[0]
+        begins = len(shown) - len(word[0])
+        if name in words or (growing and any(it.startswith(name) for it in words)):
+            return text if _in_text(shown, window) else shown[: max(0, begins)].rstrip()
+    if found is None or shown.endswith("*/") or _in_text(shown, window):
+        return text
+    return shown[: found.start()].rstrip()
+
+
+def _in_text(text: str, window: Window) -> bool:
+    """Whether it ends in a comment or in a string."""
+    return place_at_end(window.prefix + text, window.language).kind != "code"
+
+
+@lru_cache
+def _wanting(language: str) -> tuple[re.Pattern[str], frozenset[str]]:
+    signs, words = _WANTS[language]
+    return re.compile(rf"(?:{signs})\Z"), frozenset(words.split())

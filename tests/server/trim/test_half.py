@@ -1,0 +1,68 @@
+"""No item ends with half a thing: an operator, an opening bracket, a keyword that wants an operand."""
+
+import pytest
+
+from midfill_server.context import Window
+from midfill_server.trim import settled, trim
+
+CASES = [
+    ("sql", "║\nORDER BY a;\n", "SELECT a\nFROM b\nWHERE\n", "SELECT a\nFROM b"),
+    ("sql", "SELECT a\nFROM b ║\n", "WHERE a = 1 AND", "WHERE a = 1"),
+    ("sql", "SELECT a\nFROM b ║\n", "where a = 1 and not", "where a = 1"),
+    ("sql", "SELECT ║\nFROM b\n", "a, c,", "a, c"),
+    ("sql", "SELECT ║\nFROM b\n", "*", "*"),
+    ("shellscript", "║\n", "run a | grep b |\n", "run a | grep b"),
+    ("shellscript", "║\n", "run a &&", "run a"),
+    ("shellscript", "║\n", "run a &", "run a &"),
+    ("shellscript", "║\n", "cd ..", "cd .."),
+    ("shellscript", "║\n", "run a >", "run a"),
+    ("shellscript", "║\n", "run a\nif\n", "run a"),
+    ("shellscript", "║\n", 'echo "a |', 'echo "a |'),
+    ("ruby", "║\n", "a = b +", "a = b"),
+    ("ruby", "║\n", "class A <", "class A"),
+    ("ruby", "║\n", "a.each do |b|", "a.each do |b|"),
+    ("ruby", "║\n", "a if b.empty?", "a if b.empty?"),
+    ("ruby", "║\n", "a if b and", "a if b"),
+    ("lua", "║\n", "local a = b ..", "local a = b"),
+    ("lua", "║\n", "print(a)\nif a and\n", "print(a)"),
+    ("lua", "║\n", "f(...", "f(..."),
+    ("lua", "║\n", "-- this and that or", "-- this and that or"),
+    ("csharp", "class A\n{\n    ║\n}\n", "int b = c *", "int b = c"),
+    ("csharp", "class A\n{\n    int? b ║\n}\n", "= null;", "= null;"),
+    ("csharp", "║\n", "public class A : B", "public class A : B"),
+    ("kotlin", "║\n", "val a = b.", "val a = b"),
+    ("kotlin", "import a.║\n", "b.*", "b.*"),
+    ("php", "<?php\n║\n", "$a = $b ->", "$a = $b"),
+    ("swift", "║\n", "var a: B?", "var a: B?"),
+    ("typescript", "║\n", "a++", "a++"),
+    ("typescript", "class A ║\n", "extends", ""),
+    ("typescript", "/* a ║\n", "in */", "in */"),
+    ("go", "package a\n\nfunc f() {\n\ta := ║\n}\n", "b +", "b"),
+    ("rust", "fn f() {\n    let a = ║\n}\n", "b() +", "b()"),
+    ("java", "class A {\n    int a = ║\n}\n", "b +", "b"),
+    ("python", "x = (║\n", "a and", "a"),
+    ("csharp", "x = a.║\n", "in", "in"),
+    ("json", '{\n  "a": ║\n}\n', "[1]", "[1]"),
+    ("", "║\n", "a and", "a and"),
+]
+
+
+def window(drawn: str, language: str) -> Window:
+    prefix, _, suffix = drawn.partition("║")
+    return Window(prefix, suffix, language=language)
+
+
+@pytest.mark.parametrize(("language", "drawn", "written", "shown"), CASES)
+def test_an_item_ends_with_something_whole(language: str, drawn: str, written: str, shown: str) -> None:
+    found = trim(written, window(drawn, language))
+    assert found.rstrip(";)") == shown.rstrip(";)")  # a grammar may have added them
+
+
+@pytest.mark.parametrize(("language", "drawn", "written", "shown"), CASES)
+def test_nothing_is_taken_back_for_it(language: str, drawn: str, written: str, shown: str) -> None:
+    place, seen = window(drawn, language), ""
+    for n in range(1, len(written) + 1):
+        growing = settled(written[:n], place)
+        assert growing.startswith(seen), written[:n]
+        assert trim(written[:n], place).startswith(growing), written[:n]
+        seen = growing
