@@ -49,10 +49,10 @@ FILTERS: tuple[Filter, ...] = (
     known_keys,
     rest_of_line,
     tail_that_follows,
-    commas,
     trailing_blanks,
     fitting,
     half,
+    commas,
     comma_behind,
     closer_below,
 )
@@ -69,7 +69,6 @@ _WHOLE_LINES: tuple[Filter, ...] = (
     lines_that_stand_there,
     known_keys,
     rest_of_line,
-    before_comma,
     trailing_blanks,
 )
 _FIRST_LINE: tuple[Filter, ...] = (
@@ -79,7 +78,6 @@ _FIRST_LINE: tuple[Filter, ...] = (
     certain,
     certain_key,
     rest_of_line,
-    before_comma,
     trailing_blanks,
 )
 
@@ -132,7 +130,7 @@ def settled(text: str, window: Window) -> str:
     if judged:
         lines = fitting_lines(lines, window)
     lines = before_tail(lines, window, whole=judged).rstrip()
-    return half_growing(lines, window) if grows else half(lines, window)
+    return before_comma(half_growing(lines, window) if grows else half(lines, window), window)
 
 
 def is_final(text: str, window: Window) -> bool:

@@ -6,6 +6,7 @@ from functools import lru_cache
 from midfill_server.context import Window
 from midfill_server.context.languages.place import place_at_end
 
+from .fit.brackets import loose
 from .lines import CLOSERS
 
 _C_LIKE = (
@@ -38,12 +39,21 @@ _FAMILIES = {
     "sql mysql pgsql plsql": _SQL,
 }
 _WANTS = {language: family for names, family in _FAMILIES.items() for language in names.split()}
+_PAIRS = {
+    "json jsonc": r"\"[^\"\n]*\"?\s*:?",
+    "toml": r"[\w.\"'-]+\s*=?",
+    "css less scss": r"[\w$-]+\s*:?",
+}
+"""A key that has no value yet, by language."""
+_PAIR = {language: re.compile(rf"\s*{key}\s*") for names, key in _PAIRS.items() for language in names.split()}
+_NEAR = 4_000  # characters before the cursor that tell whether a list is open
 _SIGNS = re.compile(r"(?<!\*/)[-+=<>&|:!?*/%^~.$@\\(\[,]+\Z")
 _WORD = re.compile(r"(?<![\w.$@'\"-])[^\W\d_]+\Z")
 
 
 def half(text: str, window: Window) -> str:
     """Without what wants an operand at its end; of several lines without the last one, if that is half."""
+    text = _without_lone_key(text, window)
     while (whole := _whole(text, window)) != text:
         lines_before = text.rstrip().rpartition("\n")[0]
         text = lines_before.rstrip() if lines_before.strip() else whole
@@ -52,11 +62,24 @@ def half(text: str, window: Window) -> str:
 
 def half_growing(text: str, window: Window) -> str:
     """The same of a line that grows: without signs and words at its end that may become such a thing."""
-    while True:
-        whole = _whole(text, window, growing=True)
-        if whole == text:
-            return text
+    text = _without_lone_key(text, window)
+    while (whole := _whole(text, window, growing=True)) != text:
         text = whole
+    return text
+
+
+def _without_lone_key(text: str, window: Window) -> str:
+    """Without a last line that is a key alone, of a table, an object or a rule."""
+    if window.language not in _PAIR or window.line_rest.strip():
+        return text
+    head, _, line = text.rpartition("\n")
+    whole = line if "\n" in text else window.line_start + line
+    if not line.strip() or not _PAIR[window.language].fullmatch(whole):
+        return text
+    code = window.prefix[-_NEAR:] + text[: len(text) - len(line)]
+    opened = [code[place] for place in loose(code, "")[0]]
+    wanted = [] if window.language == "toml" else ["{"]
+    return head.rstrip() if opened[-1:] == wanted else text
 
 
 def _whole(text: str, window: Window, growing: bool = False) -> str:

@@ -19,6 +19,7 @@ _KEYS = {
     "yaml": _YAML,
     "dockercompose": _YAML,
 }
+_NEAR = 300  # lines
 _NAME = re.compile(r"\s*(?:- +)*(?P<key>[^:=\n]*)")
 _DASHES = re.compile(r"\s*(?:- +)*")
 
@@ -91,14 +92,14 @@ def _siblings(window: Window, depth: int, above: bool = True) -> frozenset[str]:
     language, keys = window.language, set()
     if language in ("css", "less", "scss") and depth == 0:
         return frozenset()
-    for line in reversed(window.prefix.split("\n")[:-1] if above else ()):
+    for line in reversed(window.prefix.split("\n")[-_NEAR - 1 : -1] if above else ()):
         if _ends(line, depth, language, upwards=True):
             break
         if language == "toml" or _depth(line) == depth:
             keys.add(_key(line, language))
             if _is_entry(line):
                 break
-    for line in window.suffix.split("\n")[1:]:
+    for line in window.suffix.split("\n")[1:_NEAR]:
         if _ends(line, depth, language, upwards=False):
             break
         if language == "toml" or _depth(line) == depth:
