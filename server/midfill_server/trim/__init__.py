@@ -20,7 +20,7 @@ from .depth import indentation
 from .fit.commas import before_comma, comma_behind, commas
 from .fit.fits import fitting, fitting_lines, grammar
 from .fit.keys import certain_key, known_keys
-from .half import half, half_growing
+from .half import closed, half, half_growing
 from .repeats import certain, circles, lines_that_stand_there
 from .rest import before_tail, closer_below, rest_of_line, tail_that_follows
 from .shape import is_complete, one_line_only, one_unit, whole_lines
@@ -52,15 +52,18 @@ FILTERS: tuple[Filter, ...] = (
     trailing_blanks,
     fitting,
     half,
+    closed,
     commas,
     comma_behind,
     closer_below,
 )
 
-AT_THE_END: frozenset[Filter] = frozenset({tail_that_follows, fitting, half, comma_behind, closer_below})
+AT_THE_END: frozenset[Filter] = frozenset(
+    {tail_that_follows, fitting, half, closed, comma_behind, closer_below}
+)
 """What needs the whole text: half an item seldom fits."""
 
-_OF_WHOLE_ITEMS: frozenset[Filter] = frozenset({fitting, half, comma_behind, closer_below})
+_OF_WHOLE_ITEMS: frozenset[Filter] = frozenset({fitting, half, closed, comma_behind, closer_below})
 _CUTTING: tuple[Filter, ...] = (circles, lines_that_stand_there, known_keys, rest_of_line)
 _WHOLE_LINES: tuple[Filter, ...] = (
     indentation,

@@ -40,7 +40,8 @@ def indentation(text: str, window: Window) -> str:
     elif not first.strip():
         first = ""
     elif start:
-        first = depths.shown(start + first, most=_columns(start)).lstrip()
+        whole = depths.shown(start + first, most=depths.deepest_at(start))
+        first = whole.removeprefix(start) if whole.startswith(start) else whole.lstrip()
     else:
         first = depths.shown(first)
     return "\n".join([first, *(depths.shown(line) if line.strip() else line for line in others)])
@@ -91,6 +92,14 @@ class _Depths:
                 self.braces.append(depth)
             elif self.braces:
                 self.braces.pop()
+
+    def deepest_at(self, start: str) -> int:
+        """How deep the cursor's line may be: as it is, unless its blanks are too few for what is above."""
+        depth, above, unit = _columns(start), _columns(margin(self.above)), unit_of(self.window)
+        opens = bool(_OPENS.search(self.above.rstrip()))
+        if depth % (_columns(unit) or _TAB) or (opens and depth <= above):
+            return max(depth, self._deepest(unit) if opens else above)
+        return depth
 
     def _deepest(self, unit: str) -> int:
         """How deep a line may be that follows."""

@@ -1,13 +1,17 @@
-"""Half a thing: no item ends with an operator, an opening bracket or a keyword that wants an operand."""
+"""Half a thing: no item ends with an operator, an opening bracket or a keyword that wants an operand.
+
+Nor is a string or a comment left open, where no grammar sees to that.
+"""
 
 import re
 from functools import lru_cache
 
 from midfill_server.context import Window
-from midfill_server.context.languages.place import place_at_end
+from midfill_server.context.languages.place import CODE, Place, place_at_end
 
 from .fit.brackets import loose
-from .lines import CLOSERS
+from .fit.fits import grammar
+from .lines import CLOSERS, columns
 
 _C_LIKE = (
     r"[(\[=%^|&<@\\]|(?<!\+)\+|(?<!-)-|(?<!\.)\*|(?<![*<])/|(?<==)>|(?<=[^-]-)>|::"
@@ -52,20 +56,62 @@ _WORD = re.compile(r"(?<![\w.$@'\"-])[^\W\d_]+\Z")
 
 
 def half(text: str, window: Window) -> str:
-    """Without what wants an operand at its end; of several lines without the last one, if that is half."""
-    text = _without_lone_key(text, window)
+    """Without what wants an operand at its end; of several lines without the last one, if that is half.
+
+    Not where a grammar judges, nor where the line below is deeper: it goes on there.
+    """
+    if grammar(window.language) is not None or _goes_on(text, window):
+        return text
+    text = _without_lone_key(_without_open_text(text, window), window)
     while (whole := _whole(text, window)) != text:
         lines_before = text.rstrip().rpartition("\n")[0]
         text = lines_before.rstrip() if lines_before.strip() else whole
     return text
 
 
+def closed(text: str, window: Window) -> str:
+    """With the end of a string or comment that its first line begins."""
+    place = _opened(text, window)
+    return text + (" " if place.kind == "comment" else "") + place.closes
+
+
 def half_growing(text: str, window: Window) -> str:
     """The same of a line that grows: without signs and words at its end that may become such a thing."""
+    if grammar(window.language) is not None:
+        return text
     text = _without_lone_key(text, window)
     while (whole := _whole(text, window, growing=True)) != text:
         text = whole
     return text
+
+
+def _goes_on(text: str, window: Window) -> bool:
+    """Whether the line below is deeper than the item's last one."""
+    below = window.suffix.partition("\n")[2].partition("\n")[0]
+    last = (window.line_start + text).rstrip().rpartition("\n")[2]
+    return bool(below.strip()) and columns(below) > columns(last)
+
+
+def _without_open_text(text: str, window: Window) -> str:
+    """Without the lines from that on in which a string or a comment begins that does not end."""
+    if (place := _opened(text, window)) is CODE:
+        return text
+    head = text[: place.start - len(window.prefix)].rpartition("\n")[0]
+    return head.rstrip() if head.strip() else text
+
+
+def _opened(text: str, window: Window) -> Place:
+    """The string or comment that is open at the item's end; CODE for none, and where a grammar judges."""
+    language, after = window.language, window.suffix
+    if (language not in _WANTS and language not in _PAIR) or grammar(language) is not None:
+        return CODE
+    place = place_at_end(window.prefix + text, language)
+    begins = place.start - len(window.prefix)
+    if place.kind == "code" or begins < 0 or not place.closes.strip():
+        return CODE
+    ends, another = after.find(place.closes), after.find(text[begins : begins + len(place.closes)])
+    ends_below = place.kind == "comment" and ends >= 0 and not 0 <= another < ends
+    return CODE if ends_below or window.line_rest.lstrip().startswith(place.closes) else place
 
 
 def _without_lone_key(text: str, window: Window) -> str:

@@ -5,7 +5,7 @@ from itertools import takewhile
 
 from midfill_server.context import Window
 
-from .fit.brackets import first_unmatched
+from .fit.brackets import OPENER, first_unmatched
 from .lines import indent
 
 _BELOW = 3  # lines that a reader sees at once
@@ -32,6 +32,7 @@ def lines_that_stand_there(text: str, window: Window) -> str:
     closes = text.count("\n", 0, too_much) if too_much < len(text) else len(lines)
     for n, line in enumerate(lines):
         closing = n >= max(first, closes) and line and lines[n:] == below[: len(lines) - n]
+        closing = closing or (n == first == 0 and _closes_below(line, beneath))
         opened = n > first and lines[n - 1].endswith((":", "{"))
         stands_there = _bare(line) in known or (_bare(line) in again and not opened)
         if stands_there or closing:
@@ -70,8 +71,9 @@ def certain(text: str, window: Window) -> str:
     *before, line = (window.line_start + text).split("\n")
     line = line.rstrip()
     line = _bare(line[: _second_round(line, least=1)])
-    known = [*_above(window), *_beneath(window), *_row_above(window), *before]
-    if any(it.startswith(line) for it in known):
+    beneath = _beneath(window)
+    known = [*_above(window), *beneath, *_row_above(window), *before]
+    if any(it.startswith(line) for it in known) or (not before and _closes_below(line, beneath, so_far=True)):
         return ""
     return text[: max(0, _start_of(len(before), text, window) + len(line))]
 
@@ -141,6 +143,13 @@ def _up_to(n: int, text: str) -> str:
 
 def _lines(text: str) -> list[str]:
     return [line.rstrip() for line in text.split("\n") if line.strip()]
+
+
+def _closes_below(line: str, beneath: list[str], so_far: bool = False) -> bool:
+    """Whether a line of brackets is the next one below but for its depth. `so_far`: it still grows."""
+    code, below = line.strip(), beneath[0].strip() if beneath else ""
+    same = below.startswith(code) if so_far else below == code
+    return same and code[:1] in OPENER and not _has_words(below)
 
 
 def _bare(line: str) -> str:

@@ -33,6 +33,10 @@ CASES = [
     ("lua", LUA + "if c then\n  ║\nend\n", "  d()\n", "d()"),
     ("ruby", RUBY + "c.each do\n  ║\nend\n", "  d\n", "d"),
     ("yaml", YAML + "  ║\n", "  d: 1\n", "d: 1"),
+    # a line that lacks some of its blanks
+    ("python", "if a:\n    if b:\n    ║\n", "        c()\n", "    c()"),
+    ("python", PYTHON + "def f():\n  ║\n", "  g()\n  h()\n", "  g()"),
+    ("", "a {\n    b\n  ║\n}\n", "      c\n", "  c"),
     # one unit deeper, never two
     ("python", PYTHON + "def f():║\n", "\n        g()\n        h()\n", "\n    g()\n    h()"),
     ("python", PYTHON + "def f():\n║\n", "        g()\n", "    g()"),

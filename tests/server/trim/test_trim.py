@@ -92,6 +92,7 @@ def test_following_lines_are_not_repeated() -> None:
 def test_a_closing_line_is_dropped_only_when_it_closes_too_much() -> None:
     check("f(() => {\n  if (a) {\n    ║\n}\n", "b()\n}", "b()")
     check("{\n  ║\n}\n", "{\n  b\n  }", "{\n  b\n  }")
+    check("{\n    {\n        ║\n    }\n}\n", "    }\n}", "")
 
 
 def test_a_line_that_stands_above_or_below_is_not_written_again() -> None:
