@@ -17,8 +17,8 @@ def control_tokens(text: str, _: Window) -> str:
 
 
 def before_delimiter(text: str, _: Window) -> str:
-    """Without the sign at the end of a growing text that may become a delimiter."""
-    return text.removesuffix("<")
+    """Without the signs at the end of a growing text of which the last may become a delimiter."""
+    return text.rstrip("<")
 
 
 def has_control_token(text: str) -> bool:

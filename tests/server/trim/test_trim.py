@@ -329,6 +329,7 @@ def test_decoding_stops_as_soon_as_the_item_is_final(drawn: str, written: str, f
         ("print(║)\n", "f(x), g(y))\n"),
         ("    for║ v in values:\n", " v in values:\n"),
         ("x = ║ + z\n", "y + z\n"),
+        ("a\n║\n", f"<<{CONTROL[0]}\n"),
     ],
 )
 def test_what_was_shown_while_growing_stays(drawn: str, written: str) -> None:
