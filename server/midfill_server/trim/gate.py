@@ -6,12 +6,12 @@ confidence says how much. Shown is the beginning that gains most; nothing, where
 complete needs less: it is read as one thing, and accepted with one key.
 
 No factor is above 1, so what is worth showing of a growing text stays so, and grows. As the user types it,
-what is left of it gains more, and the longer the more: it does not shrink either.
+what is left of it gains more. It does not shrink either, though a shorter part might gain most then.
 """
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 LEAST = 2  # characters of a cut text: a single one is as fast to type as to read, but as the last of more
 COMPLETE = 0.6  # of the confidence is enough for whole lines
@@ -76,9 +76,19 @@ def worth_showing(
 ) -> Part:
     """What to show behind `start`, up to where the user has typed it.
 
-    A token that `start` divides counts by the part behind it. `before`: the cursor's line up to where the
-    text begins. `ended`: nothing follows the text.
+    What was shown when fewer tokens were typed stays: now that the first ones are right, a shorter part may
+    gain more. `before`: the cursor's line up to where the text begins. `ended`: nothing follows the text.
     """
+    part = _gains_most(scored, start, confidence, before, ended)
+    if confidence <= 0 or not scored.ends:
+        return part
+    earlier = (0, *(end for end in scored.ends if end < start))
+    ends = [_gains_most(scored, it, confidence, before, ended).end for it in earlier if it < start]
+    return replace(part, end=max([part.end, *ends]))
+
+
+def _gains_most(scored: Scored, start: int, confidence: float, before: str, ended: bool) -> Part:
+    """For a user who has just come to `start`. A token that it divides counts by the part behind it."""
     text = scored.text
     if confidence <= 0 or not scored.ends:
         return Part(len(text), final=ended)

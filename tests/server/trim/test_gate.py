@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from midfill_server.trim.gate import LEAST, Scored, worth_showing
+from midfill_server.trim.gate import Scored, worth_showing
 
 SURE, UNSURE = math.log(0.99), math.log(0.2)
 
@@ -146,6 +146,13 @@ def test_it_does_not_shrink_while_it_is_typed(
     tokens: list[tuple[str, float]], confidence: float, typed: int
 ) -> None:
     text = doubtful(*tokens)
-    at_first = worth_showing(text, 0, confidence).end
-    if "\n" not in text.text[:typed] and typed < at_first and len(text.text[typed:at_first].strip()) >= LEAST:
-        assert worth_showing(text, typed, confidence).end >= at_first
+    ends = [worth_showing(text, it, confidence).end for it in (0, *text.ends)]
+    assert ends == sorted(ends)
+    assert worth_showing(text, typed, confidence).end >= ends[0]
+
+
+def test_a_shorter_part_that_gains_more_later_takes_nothing_back() -> None:
+    """Within the string, `two` needs no quote behind it any more."""
+    text = doubtful((",", 0.99), (' "', 0.99), ("tw", 0.74), ("o", 1.0), ('")', 0.56))
+    assert gated(text) == (', "two")', False)
+    assert gated(text, len(', "')) == ('two")', False)
