@@ -21,6 +21,7 @@ from .protocol import Cancelled, Places, Token, never
 from .rotations import rotations
 
 Fetch = Callable[..., Tensor]  # (name in the checkpoint, *shape) -> the weight
+Stop = Callable[[], bool]  # whether to stop, asked between two layers
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +91,7 @@ class DeepseekV2:
         return self.embedding.device
 
     def next_token(
-        self,
-        ids: Sequence[int],
-        cache: Tensor,
-        start: int,
-        vocabulary: int,
-        cancelled: Callable[[], bool] = never,
+        self, ids: Sequence[int], cache: Tensor, start: int, vocabulary: int, cancelled: Stop = never
     ) -> Token:
         """Compute `ids` after the `start` tokens that `cache` holds; the best next one below `vocabulary`."""
         self._logits = self.forward(torch.tensor(ids, device=self.device), cache, start, cancelled=cancelled)
@@ -121,7 +117,7 @@ class DeepseekV2:
         start: int,
         vocabulary: int,
         n_last: int = 1,
-        cancelled: Callable[[], bool] = never,
+        cancelled: Stop = never,
         places: Places | None = None,
     ) -> Tensor:
         """[n_last, vocabulary]: see network.Branching."""
@@ -148,7 +144,7 @@ class DeepseekV2:
         cache: Tensor,
         start: int,
         every_logit: bool = False,
-        cancelled: Callable[[], bool] = never,
+        cancelled: Stop = never,
         places: Places | None = None,
     ) -> Tensor:
         """Logits [V] after `ids` [T], or after each [T, V]; their latents go into `cache` from `start` on.
