@@ -201,6 +201,23 @@ def test_typing_what_is_shown_keeps_it(scripted_engine: ScriptedEngine, home: Pa
         assert vim.save(file).decode() == before + shown + "\n"
 
 
+def test_the_rest_comes_as_one_types_past_the_cut(
+    scripted_engine: ScriptedEngine, home: Path, file: Path
+) -> None:
+    tokens, sure = ("amount", " >", " self", ".balance", ":", "\n"), (0.95, 0.2, 0.95, 0.95, 0.95, 1)
+    scripted_engine.says(*tokens, after="\n        if ", sure=sure)
+    with neovim(scripted_engine, home, file) as vim:
+        vim.attached()
+        vim.type(*"Goif ")
+        assert vim.ghost() == "amount"
+        vim.type(TAB, *" >")
+        wait_for("the rest", lambda: vim.lua(GHOST) == " self.balance:")
+        vim.type(TAB)
+        wait_for("the text", lambda: vim.lines()[-1].strip() == "if amount > self.balance:")
+    places = [call.before.rpartition("\n")[2] for call in scripted_engine.calls]
+    assert not any(place.rstrip().endswith(">") for place in places), "it was known"
+
+
 def test_crlf_and_astral_characters(scripted_engine: ScriptedEngine, home: Path, tmp_path: Path) -> None:
     file = tmp_path / "smile.py"
     text = PROGRAM.replace("Bank accounts", "Bank 😀 accounts é").replace("\n", "\r\n")
