@@ -72,9 +72,8 @@ class Completer:
             if shown is not None:
                 return shown
             if flight.interrupted and not flight.background:
-                if (
-                    interrupted or story.first is not None
-                ):  # what is on screen will never be finished: it goes
+                if interrupted or story.first is not None:
+                    # what is on screen will never be finished: it goes
                     return Shown("", True, "the engine broke off")
                 interrupted = True
             desk.drop()  # it went another way than the user, or the engine ended it

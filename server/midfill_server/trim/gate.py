@@ -13,6 +13,8 @@ import math
 import re
 from dataclasses import dataclass, replace
 
+from .fit.brackets import CLOSER
+
 LEAST = 2  # characters of a cut text: a single one is as fast to type as to read, but as the last of more
 COMPLETE = 0.6  # of the confidence is enough for whole lines
 
@@ -23,7 +25,6 @@ _UNFINISHED = re.compile(
     r")\Z"
 )
 _QUOTES = ('"""', "'''", '"', "'", "`")
-_CLOSER = {"(": ")", "[": "]", "{": "}"}
 _SIGNS = re.compile(
     r"\\.|[A-Za-z]'(?:s|t|d|m|re|ve|ll)\b"  # escaped; an apostrophe
     r"|\"\"\"|'''|[\"'`()\[\]{}]"
@@ -156,8 +157,8 @@ def _left_open(before: str, text: str) -> int | None:
             quote = None if sign == quote[1] else quote
         elif sign in _QUOTES:
             quote = found.start(), sign
-        elif sign in _CLOSER:
-            opened.append((found.start(), _CLOSER[sign]))
+        elif sign in CLOSER:
+            opened.append((found.start(), CLOSER[sign]))
         elif opened and opened[-1][1] == sign:
             opened.pop()
     starts = [start - len(before) for start, _ in opened + ([quote] if quote else [])]
