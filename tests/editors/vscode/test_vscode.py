@@ -167,16 +167,7 @@ def test_the_menu_pauses_and_resumes(open_file: Open) -> None:
     window = open_file("pause.py", SHORT)
     window.menu("Pause in this window")
     window.wait_status("paused")
-    window.focus()
-    window.press("Enter")
-    window.record()
-    window.rest(1.5)
-    assert window.recorded() == []
-    window.menu("Resume")
-    window.wait_status("ready")
-    window.focus()
-    window.type("self")
-    assert window.settled_ghost()
+    assert_silent_until_resumed(window)
 
 
 def test_the_menu_snoozes_for_some_minutes(open_file: Open) -> None:
@@ -188,16 +179,7 @@ def test_the_menu_snoozes_for_some_minutes(open_file: Open) -> None:
     minutes.fill("20")
     minutes.press("Enter")
     window.wait_status(r"Midfill until \d\d:\d\d")
-    window.focus()
-    window.press("Enter")
-    window.record()
-    window.rest(1.5)
-    assert window.recorded() == []
-    window.menu("Resume")
-    window.wait_status("ready")
-    window.focus()
-    window.type("self")
-    assert window.settled_ghost()
+    assert_silent_until_resumed(window)
 
 
 def test_a_comment_is_silent_where_it_is_set_off(open_file: Open) -> None:
@@ -254,6 +236,19 @@ def test_a_missing_program_is_said_and_found_when_it_is_there_and_the_first_text
         assert window.settled_ghost()
         window.wait_status("ready")
         window.close()
+
+
+def assert_silent_until_resumed(window: Window) -> None:
+    window.focus()
+    window.press("Enter")
+    window.record()
+    window.rest(1.5)
+    assert window.recorded() == []
+    window.menu("Resume")
+    window.wait_status("ready")
+    window.focus()
+    window.type("self")
+    assert window.settled_ghost()
 
 
 def engines(engine: Engine) -> int:
