@@ -12,8 +12,9 @@ AT ?= editors/examples/unfinished.py:28:1
 demo: $(VENV)/.local
 	$(BIN)/midfill complete $(AT)
 
+# Property tests try the same inputs each time here; `pytest` alone tries new ones.
 test: $(VENV)/.dev lint
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q --hypothesis-profile=ci
 
 # Real editors: Neovim, Helix and Emacs of a newer Debian than this may be (see tests/editors/debroot.sh), and VS Code.
 test-editors: $(VENV)/.editors

@@ -63,7 +63,7 @@ def half(text: str, window: Window) -> str:
     if grammar(window.language) is not None or _goes_on(text, window):
         return text
     text = _without_lone_key(_without_open_text(text, window), window)
-    while (whole := _whole(text, window)) != text:
+    while (whole := _whole(text, window)) != text and not _goes_on(text, window):
         lines_before = text.rstrip().rpartition("\n")[0]
         text = lines_before.rstrip() if lines_before.strip() else whole
     return text

@@ -20,6 +20,7 @@ CASES = [
     ("shellscript", "║\n", 'echo "a |', 'echo "a |"'),
     ("ruby", "║\n", "a = b +", "a = b"),
     ("ruby", "║\n", "class A <", "class A"),
+    ("ruby", "class A ║\n  def f\n  end\nend\n", "< B::\n  def", "< B::"),  # goes on below, as it did before
     ("ruby", "║\n", "a.each do |b|", "a.each do |b|"),
     ("ruby", "║\n", "a if b.empty?", "a if b.empty?"),
     ("ruby", "║\n", "a if b and", "a if b"),
