@@ -4,13 +4,13 @@ TORCH ?= 2.13.0
 VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-# The end of a file that is not finished; any FILE:LINE:COL will do.
-AT ?= editors/examples/unfinished.py:28:1
+# Places in files that are not finished; any FILE:LINE:COL will do.
+AT ?= editors/examples/unfinished.py:7:57 editors/examples/unfinished.ts:11:1
 
 .PHONY: demo test test-editors lint fmt bench clean
 
 demo: $(VENV)/.local
-	$(BIN)/midfill complete $(AT)
+	for at in $(AT); do $(BIN)/midfill complete $$at || exit; done
 
 # Property tests try the same inputs each time here; `pytest` alone tries new ones.
 test: $(VENV)/.dev lint

@@ -1,27 +1,11 @@
-"""A file to try Midfill on: `make demo` asks for the body of `remove`."""
-
-from dataclasses import dataclass, field
+"""A file to try Midfill on: `make demo` asks for the body of `__init__`."""
 
 
-@dataclass
-class Inventory:
-    """How many of each thing there are."""
+class Book:
+    """A book in a library."""
 
-    counts: dict[str, int] = field(default_factory=dict)
+    def __init__(self, title: str, author: str) -> None:
 
-    def add(self, name: str, count: int = 1) -> None:
-        """Put `count` of `name` in."""
-        if count < 1:
-            raise ValueError("count must be positive")
-        self.counts[name] = self.counts.get(name, 0) + count
-
-    def names(self) -> list[str]:
-        """The things there are, in the order of the alphabet."""
-        return sorted(self.counts)
-
-    def total(self) -> int:
-        """How many things there are altogether."""
-        return sum(self.counts.values())
-
-    def remove(self, name: str, count: int = 1) -> None:
-        """Take `count` of `name` out."""
+    def describe(self) -> str:
+        """What stands on its card."""
+        return f"{self.title} by {self.author}"
