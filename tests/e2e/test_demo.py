@@ -1,4 +1,4 @@
-"""What people see first: `make demo` completes its two files so that each parses, and speaks of what it has."""
+"""What people see first: `make demo` completes two files so that each parses, and speaks of what is there."""
 
 import json
 import re
