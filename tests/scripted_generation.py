@@ -203,7 +203,7 @@ arriving: ContextVar[Call] = ContextVar("arriving")
 def ready(model: str, folder: Path) -> State:
     """With all of a model that /health asks for."""
     network = SimpleNamespace(
-        config=SimpleNamespace(fim_trained=True),
+        config=SimpleNamespace(fim_trained=True, trained_in=None),
         context=4096,
         n_parameters=0,
         weights_dtype="float32",

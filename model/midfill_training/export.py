@@ -112,9 +112,13 @@ def config(s: Shape) -> dict[str, object]:
         "tie_word_embeddings": True,
         "bos_token_id": BOS,
         "eos_token_id": EOS,
+        "trained_in": TRAINED_IN,
         "torch_dtype": "float32",
     }
 
+
+TRAINED_IN = ["python", "javascript", "javascriptreact", "typescript", "typescriptreact"]
+"""By LSP's names, what makes up 93 % of the text; headers of C are too few to know C."""
 
 QUANTISATION = {
     "quant_method": "bitsandbytes",

@@ -25,6 +25,7 @@ from midfill_server.keystroke.flight import Ask
 from midfill_server.keystroke.story import Stories, Story
 from midfill_server.keystroke.typed import cursors_after, typed_since
 from midfill_server.settings import Settings
+from midfill_server.trim.gate import bar
 
 
 class Answers:
@@ -213,9 +214,12 @@ class Answers:
             *budgets,
             chosen=chosen,
             prefetch=self._prefetches(),
-            confidence=0.0 if wished else settings.confidence,  # who asks is shown all
+            confidence=0.0 if wished else self._bar(window),  # who asks is shown all
             logprobs=settings.confidence > 0,
         )
+
+    def _bar(self, window: Window) -> float:
+        return bar(self.settings.confidence, self._engine.knows(window.language))
 
     def _prefetches(self) -> bool:
         """By itself only on a GPU of this machine: on a CPU it costs heat, from a server perhaps money."""

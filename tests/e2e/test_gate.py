@@ -1,13 +1,16 @@
 """What is not probable enough is not shown; as one types past the cut, the rest is there. The real server."""
 
+import asyncio
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from midfill_model import seam
 from midfill_server.tools.lsp_client import Editor
 
-from ..scripted_engine import ScriptedEngine
-from .conftest import end_of
+from ..scripted_engine import PATIENCE, ScriptedEngine
+from .conftest import end_of, environment
 from .test_growth import CASES, drawn
 
 URI = "file:///a.py"
@@ -91,3 +94,26 @@ async def test_what_is_sure_grows_and_never_shrinks(
         final, shown = await pending.text(), pending.partials
         assert all(later.startswith(earlier) for earlier, later in pairwise(shown)), (doubt, shown)
         assert not shown or final == shown[-1], (doubt, shown, final)
+
+
+@pytest.mark.parametrize(
+    ("language", "trained_in", "shown"),
+    [
+        ("python", ["python"], "return price"),
+        ("go", ["python"], ""),
+        ("go", ["python", "go"], "return price"),
+        ("go", None, "return price"),
+        ("go", "go", "return price"),
+    ],
+)
+async def test_more_is_asked_of_what_the_model_hardly_knows(
+    language: str, trained_in: object, shown: str, tmp_path: Path
+) -> None:
+    model = {"id": "scripted", "budgets": seam.SMALL._asdict(), "trained_in": trained_in}
+    with ScriptedEngine(tmp_path, health={"model": model}) as engine:
+        engine.says(*TOKENS, after=BEFORE, sure=(0.8, 0.8, *SURE[2:]))
+        async with asyncio.timeout(PATIENCE), Editor(environment=environment(tmp_path)) as editor:
+            await editor.initialize()
+            editor.open(URI, BEFORE, language)
+            await editor.notified("midfill/statusChanged", lambda it: it["state"] == "ready")
+            assert await ask(editor, BEFORE) == shown

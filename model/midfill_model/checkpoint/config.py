@@ -63,6 +63,7 @@ class Config:
     yarn: Yarn | None
     tie_word_embeddings: bool
     fim_trained: bool | None  # if the file says so: the hub's files do not
+    trained_in: tuple[str, ...] | None  # the languages that it saw much of, if the file says so
 
     @property
     def latent_dim(self) -> int:
@@ -112,6 +113,7 @@ def read_config(folder: Path) -> Config:
         yarn=_yarn(path, rope or raw.get("rope_scaling") or {}),
         tie_word_embeddings=bool(raw.get("tie_word_embeddings", False)),
         fim_trained=bool(raw["fim_trained"]) if "fim_trained" in raw else None,
+        trained_in=tuple(map(str, raw["trained_in"])) if isinstance(raw.get("trained_in"), list) else None,
     )
 
 

@@ -123,6 +123,7 @@ def _model(loaded: Loaded) -> seam.Model:
         device=device_name(loaded.network.device),
         context=loaded.network.context,
         budgets=seam.Budgets(loaded.prefix_tokens, loaded.suffix_tokens, loaded.context_tokens),
+        trained_in=loaded.network.config.trained_in,
     )
 
 

@@ -39,6 +39,8 @@ class Model:
     context: int | None = None
     """Tokens that it can take."""
     budgets: Budgets | None = None
+    trained_in: tuple[str, ...] | None = None
+    """The languages that it saw much of, by LSP's names; None for all that there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ def _model(raw: object) -> Model:
     budgets = told.get("budgets")
     sizes = [whole(budgets.get(it)) for it in Budgets._fields] if isinstance(budgets, Mapping) else []
     known = [size for size in sizes if size is not None and size >= 0]
+    languages = told.get("trained_in")
     return Model(
         id=text(told.get("id")),
         path=text(told.get("path")),
@@ -112,6 +115,7 @@ def _model(raw: object) -> Model:
         device=text(told.get("device")),
         context=whole(told.get("context")),
         budgets=Budgets(*known) if len(known) == len(Budgets._fields) else None,
+        trained_in=tuple(filter(text, languages)) if isinstance(languages, list | tuple) else None,
     )
 
 

@@ -49,12 +49,17 @@ class Choice:
     @property
     def budgets(self) -> seam.Budgets | None:
         """Tokens of a prompt's parts, as set or as the model is made for; None while that is not known."""
-        of_model = OF_A_SERVER if self._remote is not None else self._resident.budgets
+        of_model = OF_A_SERVER if self._remote is not None else self._resident.model.budgets
         it = self._settings
         if of_model is None:
             return None
         wanted = (it.prefix_tokens, it.suffix_tokens, it.context_tokens)
         return seam.Budgets(*(m if w is None else w for w, m in zip(wanted, of_model, strict=True)))
+
+    def knows(self, language: str) -> bool:
+        """Whether the model saw much of this language, as far as is known."""
+        trained_in = None if self._remote is not None else self._resident.model.trained_in
+        return trained_in is None or language in trained_in
 
     def use(self, settings: Settings) -> None:
         """Take over the user's settings."""

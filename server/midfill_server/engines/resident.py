@@ -25,11 +25,11 @@ class Resident:
     """The engine as one server sees it. `report` hears of every change of state."""
 
     def __init__(self, report: Callable[[Status], None]) -> None:
-        self.budgets: seam.Budgets | None = None
-        """What the model was made for, once it is known."""
+        self.model = seam.Model()
+        """What is loaded, once it is known."""
         self._report = report
         self._launcher = Launcher(lambda: report(Status(State.STARTING, "Starting the engine")))
-        self._model = "auto"
+        self._name = "auto"
         self._options: tuple[str, ...] = ()
         self._backend: Backend | None = None
         self._card: seam.Card | None = None  # of the engine that was used last
@@ -95,7 +95,7 @@ class Resident:
     def use(self, model: str, options: Sequence[str] = ()) -> None:
         """Settings changed: from now on that model, and a failed engine may be tried again."""
         self._forgive()
-        self._model, self._options = model, tuple(options)
+        self._name, self._options = model, tuple(options)
         if self._backend is not None:  # one engine for all windows: it is not replaced, but said
             self._look_after(self._backend)
 
@@ -132,7 +132,7 @@ class Resident:
                 self._backend = None
                 if (found := await self._launcher.answering(folder)) is not None:
                     await stop(folder, found.backend)
-            found = await self._launcher.find_or_start(folder, self._model, self._options, self._before_start)
+            found = await self._launcher.find_or_start(folder, self._name, self._options, self._before_start)
         except (BackendError, seam.RuntimeFolderError, OSError) as error:
             failure = BackendError(str(error))
             self._fail(failure)
@@ -183,13 +183,14 @@ class Resident:
             heard = time.monotonic()
             if self._backend is not backend:
                 return
-            status = status_of(health, self._model)
+            status = status_of(health, self._name)
             if status.state is State.FAILED:
                 await backend.shutdown()  # so that the next attempt starts afresh
                 self._leave(backend)
                 self._fail(BackendError(status.message))
                 return
-            self.budgets = health.model.budgets or self.budgets
+            if health.model.budgets is not None:
+                self.model = health.model
             self._report(replace(status, warning=self._launcher.keeps or status.warning))
             if status.state is State.READY:
                 self._was_ready = True

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from .fit.brackets import CLOSER
 
+FOREIGN = 1 / 3  # of what is left to certainty is asked for, too, where the model hardly knows the language
 LEAST = 2  # characters of a cut text: a single one is as fast to type as to read, but as the last of more
 COMPLETE = 0.6  # of the confidence is enough for whole lines
 
@@ -70,6 +71,11 @@ class Part:
     """Whether that stays so, whatever follows."""
     likely: float = 1.0
     """The joint probability at which it was final."""
+
+
+def bar(confidence: float, knows: bool) -> float:
+    """The confidence to ask for; `knows`: whether the model saw much of the language."""
+    return confidence if knows or confidence <= 0 else confidence + (1 - confidence) * FOREIGN
 
 
 def worth_showing(
