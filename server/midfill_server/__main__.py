@@ -72,8 +72,11 @@ def serve(_: Namespace) -> int:
 
 def complete(options: Namespace) -> int:
     from midfill_server.tools import complete_command
+    from midfill_server.tools.set_option import settings_of
 
-    return complete_command.main(options.where, options.model, options.json)
+    settings = settings_of(options.set) | {"model": options.model}
+    settings |= {"url": options.url} if options.url else {}
+    return complete_command.main(options.where, settings, options.json)
 
 
 def status(options: Namespace) -> int:
@@ -165,6 +168,8 @@ WITH_OWN_OPTIONS = {
 
 
 def parser() -> Parser:
+    from midfill_server.tools.set_option import add_set_option
+
     top = Parser("midfill", description="Fill-in-the-middle ghost text for every LSP editor.")
     top.add_argument("--version", action="version", version=f"midfill {__version__}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -176,6 +181,8 @@ def parser() -> Parser:
     it = commands.add_parser("complete", help="show one completion, asked for as an editor would")
     it.add_argument("where", metavar="FILE:LINE:COL", help="the cursor; line and column count from 1")
     it.add_argument("--model", type=model_name, default="auto", help="auto, demo, lite, a folder or a hub id")
+    it.add_argument("--url", help="ask the server at this address instead of the engine of this machine")
+    add_set_option(it)
     it.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     it.set_defaults(run=complete)
 

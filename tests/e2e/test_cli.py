@@ -45,6 +45,42 @@ def test_complete_as_json(engine: ScriptedEngine, program: str) -> None:
     assert 0 < times["initialize_ms"] <= times["ready_ms"]
 
 
+def test_that_another_model_runs_is_said(engine: ScriptedEngine, program: str) -> None:
+    done = midfill(engine.folder, "complete", program, "--model", "lite")
+    assert done.returncode == 0 and ITEM in done.stdout
+    assert "The engine runs the model scripted, not lite" in done.stderr
+    done = midfill(engine.folder, "complete", program, "--model", "lite", "--json")
+    assert "not lite" in json.loads(done.stdout)["warning"]
+
+
+def test_an_address_can_be_tried(tmp_path: Path, own_folder: Path, program: str) -> None:
+    with ScriptedEngine(tmp_path, tcp=True) as server:
+        server.says("pass\n", after=PROGRAM)
+        key = environment(own_folder) | {"KEY": str(server.token)}
+        command = [*CLI, "complete", program, "--url", server.url, "--set", "apiKeyEnv=KEY"]
+        done = subprocess.run(command, env=key, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "pass" in done.stdout and len(server.calls) == 1
+        refused = midfill(own_folder, *command[len(CLI) : -2])
+        assert refused.returncode == 1 and refused.stderr.count("\n") == 1 and "401" in refused.stderr
+
+
+@pytest.mark.parametrize(("variable", "value"), [("NO_COLOR", "1"), ("TERM", "dumb"), ("TERM", "xterm")])
+def test_colours_only_where_they_are_wanted(
+    engine: ScriptedEngine, program: str, variable: str, value: str
+) -> None:
+    end, other = os.openpty()
+    known = environment(engine.folder) | {"TERM": "xterm", variable: value}
+    with subprocess.Popen([*CLI, "complete", program], env=known, stdout=other) as process:
+        os.close(other)
+        said = b""
+        while b"all of it" not in said:
+            said += os.read(end, 10_000)
+        process.wait()
+    os.close(end)
+    assert (b"\033[2m" in said) is (value == "xterm")
+
+
 def test_status_has_the_same_keys_with_and_without_an_engine(
     engine: ScriptedEngine, own_folder: Path, program: str
 ) -> None:

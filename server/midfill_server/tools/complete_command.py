@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import sys
 import time
@@ -28,28 +29,30 @@ class Place:
     column: int
 
 
-def main(where: str, model: str, as_json: bool) -> int:
+def main(where: str, settings: Json, as_json: bool) -> int:
     place = read_place(where)
     text = read_text(place)
     check_inside(place, text)
     if as_json:
-        outcome = asyncio.run(complete(place, text, model, lambda _: None))
+        outcome = asyncio.run(complete(place, text, settings, lambda _: None))
         print(json.dumps(outcome))
     else:
         with _Terminal(text, place) as terminal:
-            outcome = asyncio.run(complete(place, text, model, terminal.show))
+            outcome = asyncio.run(complete(place, text, settings, terminal.show))
         if outcome["error"] is None:
             print(f"\n\n[{_timings(outcome)}]")
+    if outcome["warning"]:
+        complain(outcome["warning"])
     return 0 if outcome["error"] is None else complain(outcome["error"])
 
 
-async def complete(place: Place, text: str, model: str, show: Callable[[str], None]) -> Json:
-    """{text, streamed, timings in ms, model, error}; `show` gets the whole text each time it grows."""
+async def complete(place: Place, text: str, settings: Json, show: Callable[[str], None]) -> Json:
+    """{text, streamed, timings in ms, model, warning, error}; `show` gets the whole text as it grows."""
     started = time.perf_counter()
     times, root = _Times(), workspace(place.path)
     with Busy() as busy:
         async with Editor(folder=root, on_notification=lambda it: busy.show(_doing(it))) as editor:
-            await editor.initialize({"model": model, "statistics": False, "alternatives": 1}, root=root)
+            await editor.initialize(settings | {"statistics": False, "alternatives": 1}, root=root)
             times.initialize_ms = _since(started)
             editor.open(place.path.as_uri(), text, language_of(place.path))
             status = await editor.notified(
@@ -74,6 +77,7 @@ async def complete(place: Place, text: str, model: str, show: Callable[[str], No
         "streamed": streamed,
         "timings": times.as_json(),
         "model": status["model"],
+        "warning": status["warning"] or None,
         "error": failed[-1]["message"] if failed else None,
     }
 
@@ -139,7 +143,7 @@ class _Terminal:
         before = lines_of(text)[max(place.line - 1 - LINES_BEFORE, 0) : place.line]
         self._before = "\n".join([*before[:-1], before[-1][: place.column - 1]])
         self._shown: str | None = None
-        self._dim, self._plain = ("\033[2m", "\033[0m") if sys.stdout.isatty() else ("", "")
+        self._dim, self._plain = ("\033[2m", "\033[0m") if _has_colours() else ("", "")
 
     def show(self, text: str) -> None:
         if self._shown is None:
@@ -158,6 +162,11 @@ class _Terminal:
             print(end=self._plain, flush=True)
 
 
+def _has_colours() -> bool:
+    """As no-color.org has it."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
 def _timings(outcome: dict[str, Any]) -> str:
     times = outcome["timings"]
     first = times["first_partial_ms"]
@@ -165,8 +174,8 @@ def _timings(outcome: dict[str, Any]) -> str:
         f"model {outcome['model']}",
         f"server answered after {times['initialize_ms']:.0f} ms",
         f"engine ready after {times['ready_ms']:.0f} ms",
-        "nothing to show" if first is None else f"first text {first:.0f} ms after the request",
-        f"all of it after {times['total_ms']:.0f} ms",
+        *([f"first text {first:.0f} ms after the request"] if first is not None else []),
+        f"{'all of it' if outcome['text'] else 'nothing to show,'} after {times['total_ms']:.0f} ms",
     ]
     return " · ".join(parts)
 

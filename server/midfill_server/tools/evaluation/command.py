@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from midfill_model.command_line import Busy, Parser, UsageError, above_zero, machine, model_name, whole
-from midfill_server.settings import read_settings
 from midfill_server.tools.evaluation import infilling, page, repository, trace
 from midfill_server.tools.evaluation.replay import Manner, replay
 from midfill_server.tools.evaluation.report import Report
 from midfill_server.tools.evaluation.repository import Progress
 from midfill_server.tools.evaluation.session import Trial
+from midfill_server.tools.set_option import add_set_option, settings_of
 
 
 def evaluate_main(argv: list[str]) -> int:
@@ -54,7 +54,7 @@ Run = Callable[[argparse.Namespace, Trial, Progress], Coroutine[Any, Any, Report
 
 
 def _measure(command: str, options: argparse.Namespace, run: Run) -> int:
-    settings = _settings(options.set)
+    settings = settings_of(options.set)
     if getattr(options, "context", None) is not None:
         settings["context"] = options.context == "on"
     trial = Trial(options.model, settings)
@@ -66,22 +66,6 @@ def _measure(command: str, options: argparse.Namespace, run: Run) -> int:
         _write(options.html, page.html(report))
     print(json.dumps(report.as_json()) if options.json else report.as_text())
     return 0
-
-
-def _settings(pairs: list[str]) -> dict[str, Any]:
-    """From KEY=VALUE. A value is JSON; anything else is taken as a string. Raises UsageError."""
-    settings: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise UsageError(f"{pair!r} is not KEY=VALUE; try --set debounceMs=0")
-        try:
-            settings[key] = json.loads(value)
-        except ValueError:
-            settings[key] = value
-    if complaints := read_settings(settings)[1]:
-        raise UsageError(f"--set: {'; '.join(complaints)}")
-    return settings
 
 
 def _write(path: Path, text: str) -> None:
@@ -131,13 +115,7 @@ def _shared(it: Parser) -> Parser:
     it.add_argument(
         "--model", type=model_name, default="demo", help="demo, lite, a folder or a hub id (%(default)s)"
     )
-    it.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change a setting, such as maxTokens=32",
-    )
+    add_set_option(it)
     it.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     it.add_argument("--html", type=Path, metavar="FILE", help="also write a page with plots")
     return it
