@@ -291,6 +291,41 @@ def test_wrong_settings_are_one_message(scripted_engine: ScriptedEngine, home: P
         assert vim.messages().count("debounceMs must be") == vim.messages().count("colour is not") == 1
 
 
+def test_a_missing_program_is_one_notice(scripted_engine: ScriptedEngine, home: Path, file: Path) -> None:
+    missing = "lua vim.lsp.config('midfill', { cmd = { 'no-such-program', 'serve' } })"
+    with neovim(scripted_engine, home, file, before=missing) as vim:
+        vim.type(*"Goif ", ESCAPE, ENTER, *"oif ", ESCAPE, ENTER)
+        wait_for("the notice", lambda: "no-such-program is not an executable program" in vim.messages())
+        assert vim.messages().count("no-such-program") == 1
+        vim.type(*":checkhealth midfill", ENTER)
+        wait_for("what mends it", lambda: any("put its folder on PATH" in line for line in vim.lines()))
+
+
+def test_its_health_and_its_help(scripted_engine: ScriptedEngine, home: Path, file: Path) -> None:
+    with neovim(scripted_engine, home, file) as vim:
+        vim.attached()
+        vim.type(*":checkhealth midfill", ENTER)
+        wait_for("the engine's model", lambda: any("scripted" in line for line in vim.lines()))
+        assert not [line for line in vim.lines() if "ERROR" in line or "WARNING" in line]
+        vim.type(*":helptags ALL | help midfill", ENTER)
+        wait_for("the help", lambda: vim.lines()[0].startswith("*midfill.txt*"))
+        vim.type(*":Midfill", ENTER)
+        wait_for("the status", lambda: "Midfill: ready" in vim.messages())
+
+
+def test_undo_takes_back_what_was_accepted_alone(
+    scripted_engine: ScriptedEngine, home: Path, file: Path
+) -> None:
+    with neovim(scripted_engine, home, file) as vim:
+        vim.attached()
+        vim.type(*"Goif ")
+        first = vim.ghost().split("\n")[0]
+        vim.type(TAB)
+        wait_for("the text", lambda: any(first in line for line in vim.lines()))
+        vim.type(ESCAPE, "u")
+        wait_for("what was typed alone", lambda: vim.lines()[-1].strip() == "if")
+
+
 def test_a_pause_hides_everything(scripted_engine: ScriptedEngine, home: Path, file: Path) -> None:
     with neovim(scripted_engine, home, file) as vim:
         vim.attached()

@@ -3,6 +3,12 @@ local M = {}
 
 M.subcommands = { 'log', 'pause', 'restart', 'resume', 'snooze', 'status', 'why' }
 
+---What to do where the program is not found.
+M.mends = {
+  'install Midfill, or put its folder on PATH before Neovim starts',
+  "or say where it is: vim.lsp.config('midfill', { cmd = { '/path/to/midfill', 'serve' } })",
+}
+
 local statuses = {} ---@type table<integer, table> by client id
 
 ---Take over the server's status; called for each `midfill/statusChanged`.
@@ -11,6 +17,15 @@ local statuses = {} ---@type table<integer, table> by client id
 function M.remember(client_id, status)
   statuses[client_id] = status
   vim.schedule(function() vim.cmd.redrawstatus({ bang = true }) end)
+end
+
+---Say so where the program that is to serve is not there: Neovim only logs it.
+function M.check_program()
+  local cmd = vim.lsp.is_enabled('midfill') and vim.lsp.config.midfill.cmd
+  if type(cmd) == 'table' and vim.fn.executable(cmd[1]) == 0 then
+    local mend = table.concat(M.mends, '; ')
+    vim.notify(('Midfill: %s is not an executable program; %s'):format(cmd[1], mend), vim.log.levels.WARN)
+  end
 end
 
 ---What keeps this window silent, if anything does.
@@ -68,8 +83,10 @@ local function since(item)
   end
 end
 
+---Insert it so that one undo takes it back, and not what was typed before.
 ---@param text string
 local function insert(text)
+  vim.cmd('let &undolevels = &undolevels')
   local lines = vim.split(text, '\n', { plain = true })
   local cursor = vim.api.nvim_win_get_cursor(0)
   local row, column = cursor[1] - 1, cursor[2]
@@ -158,9 +175,10 @@ local function told(name, answer)
 end
 
 ---`:Midfill NAME`, or `:Midfill snooze MINUTES`
----@param name string
+---@param name string?
 ---@param argument string?
 function M.run(name, argument)
+  name = name or 'status'
   if not vim.list_contains(M.subcommands, name) then
     local known = table.concat(M.subcommands, ', ')
     vim.notify(('Midfill: %s is not a command; use one of %s'):format(name, known), vim.log.levels.ERROR)
