@@ -4,7 +4,7 @@ Raw parameters in, raw parameters out; pure. What cannot be guessed stays as it 
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from lsprotocol import types as lsp
 
@@ -23,10 +23,12 @@ def mended(method: str, params: Any) -> Any:
 
 def _initialize(params: Raw) -> Raw:
     """Of the capabilities what is used: the others may have values that came after lsprotocol."""
-    known = {key: it for key, it in params.items() if key in ("processId", "rootUri", "initializationOptions")}
+    known = {key: it for key, it in params.items() if key in _INITIAL}
     told = {} if params.get("capabilities") is None else params["capabilities"]
     if isinstance(told, dict):
         told = {name: _used(it, _CAPABILITIES[name]) for name, it in told.items() if name in _CAPABILITIES}
+        if "notebookDocument" in told:
+            told["notebookDocument"] = {"synchronization": {}}
     if isinstance(path := params.get("rootPath"), str):
         known["rootPath"] = path
     return known | {"workspaceFolders": _folders(params.get("workspaceFolders")), "capabilities": told}
@@ -44,6 +46,9 @@ def _folders(told: object) -> list[Raw]:
     folders = told if isinstance(told, list) else []
     uris = [it.get("uri") for it in folders if isinstance(it, dict)]
     return [{"uri": uri, "name": ""} for uri in uris if isinstance(uri, str)]
+
+
+_INITIAL = ("processId", "rootUri", "initializationOptions")
 
 
 def _used(told: object, keys: Mapping[str, type]) -> Raw:
@@ -64,13 +69,13 @@ def _inline_completion(params: Raw) -> Raw:
     """Whatever asks and is not known to be a person is automatic, as is a context that is none."""
     told = params.get("context")
     told = told if isinstance(told, dict) else {}
-    context = {"triggerKind": EXPLICIT if told.get("triggerKind") == EXPLICIT else AUTOMATIC}
+    context: Raw = {"triggerKind": EXPLICIT if told.get("triggerKind") == EXPLICIT else AUTOMATIC}
     if _is_selection(selected := told.get("selectedCompletionInfo")):
         context["selectedCompletionInfo"] = selected | {"range": _range(selected["range"])}
     return _at_position(params) | {"context": context}
 
 
-def _is_selection(selected: object) -> bool:
+def _is_selection(selected: object) -> TypeGuard[Raw]:
     return (
         isinstance(selected, dict)
         and isinstance(selected.get("text"), str)
@@ -89,6 +94,55 @@ def _at_position(params: Raw) -> Raw:
 
 def _did_open(params: Raw) -> Raw:
     return params | {"textDocument": _text_document(params.get("textDocument"))}
+
+
+def _did_open_notebook(params: Raw) -> Raw:
+    told = params.get("notebookDocument")
+    return {
+        "notebookDocument": _notebook(told) if isinstance(told, dict) else told,
+        "cellTextDocuments": [_text_document(it) for it in _list(params.get("cellTextDocuments"))],
+    }
+
+
+def _notebook(told: Raw) -> Raw:
+    cells = [_cell(it) for it in _list(told.get("cells"))]
+    return {"uri": told.get("uri"), "notebookType": "", "version": 0, "cells": cells}
+
+
+def _cell(told: Raw) -> Raw:
+    kind = lsp.NotebookCellKind.Markup.value
+    return {"kind": kind if told.get("kind") == kind else lsp.NotebookCellKind.Code.value} | {
+        "document": told.get("document")
+    }
+
+
+def _did_change_notebook(params: Raw) -> Raw:
+    """What its metadata are, and what running it brought, makes no difference."""
+    change = params.get("change")
+    cells = change.get("cells") if isinstance(change, dict) else None
+    kept: Raw = {}
+    if isinstance(cells, dict):
+        kept["textContent"] = [_did_change_cell(it) for it in _list(cells.get("textContent"))]
+        if isinstance(structure := cells.get("structure"), dict):
+            kept["structure"] = _structure(structure)
+    return {"notebookDocument": _versioned(params.get("notebookDocument")), "change": {"cells": kept}}
+
+
+def _structure(told: Raw) -> Raw:
+    array = told.get("array")
+    if isinstance(array, dict):
+        array = _position(array) | {"cells": [_cell(it) for it in _list(array.get("cells"))]}
+    opened = [_text_document(it) for it in _list(told.get("didOpen"))]
+    return {"array": array, "didOpen": opened, "didClose": _list(told.get("didClose"))}
+
+
+def _did_change_cell(told: Raw) -> Raw:
+    changes = [_change(it) for it in _list(told.get("changes"))]
+    return {"document": _versioned(told.get("document")), "changes": changes}
+
+
+def _list(told: object) -> list[Any]:
+    return [it for it in told if isinstance(it, dict)] if isinstance(told, list) else []
 
 
 def _text_document(told: Any) -> Any:
@@ -131,7 +185,7 @@ def _position(told: Any) -> Any:
     return {key: _within(it) if _is_number(it) else it for key, it in told.items()}
 
 
-def _is_number(it: object) -> bool:
+def _is_number(it: object) -> TypeGuard[float]:
     return isinstance(it, int | float) and not isinstance(it, bool) and it == it  # NaN is no number
 
 
@@ -143,6 +197,8 @@ _MENDS: Mapping[str, Callable[[Raw], Raw]] = {
     lsp.INITIALIZE: _initialize,
     lsp.TEXT_DOCUMENT_INLINE_COMPLETION: _inline_completion,
     lsp.TEXT_DOCUMENT_COMPLETION: _completion,
+    lsp.NOTEBOOK_DOCUMENT_DID_OPEN: _did_open_notebook,
+    lsp.NOTEBOOK_DOCUMENT_DID_CHANGE: _did_change_notebook,
     lsp.TEXT_DOCUMENT_DID_OPEN: _did_open,
     lsp.TEXT_DOCUMENT_DID_CHANGE: _did_change,
     lsp.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS: _did_change_folders,

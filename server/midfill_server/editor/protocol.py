@@ -41,7 +41,15 @@ class LanguageServer(PyglsServer):
     """A pygls server that never shows an error pop-up and never logs a message's body."""
 
     def __init__(self, name: str, version: str) -> None:
-        super().__init__(name, version, protocol_cls=Protocol, converter_factory=_converter)
+        cells = [lsp.NotebookCellLanguage("*")]
+        notebooks = lsp.NotebookDocumentSyncOptions([lsp.NotebookDocumentFilterWithNotebook("*", cells)])
+        super().__init__(
+            name,
+            version,
+            protocol_cls=Protocol,
+            converter_factory=_converter,
+            notebook_document_sync=notebooks,
+        )
 
     def serve_stdio(self) -> int:
         """Serve until the client leaves; the exit code is 0 only after `shutdown` and `exit`."""

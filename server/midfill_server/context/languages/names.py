@@ -82,7 +82,7 @@ _BY_EXTENSION = {
     "cls sty tex": "latex",
     "tf": "terraform",
     "toml": "toml",
-    "cts mts ts": "typescript",
+    "ts cts mts": "typescript",
     "tsx": "typescriptreact",
     "bas vb vbs": "vb",
     "v": "verilog",
@@ -101,6 +101,11 @@ _NAMES = {"dockerfile": "dockerfile", "makefile": "makefile", "gnumakefile": "ma
     "gemfile": "ruby",
     "rakefile": "ruby",
 }
+
+
+def endings_of(language: str) -> list[str]:
+    """What files of a language end in, without the dot."""
+    return [ending for ending, it in _EXTENSIONS.items() if it == language]
 
 
 def language_of(path: PurePath) -> str:
