@@ -10,7 +10,6 @@ This one stands alone because it has to be found before that, by a name that nob
 
 import os
 import sys
-from importlib.util import find_spec
 
 
 def put_last(named: str) -> None:
@@ -20,6 +19,8 @@ def put_last(named: str) -> None:
     sys.path.sort(key=lambda folder: _absolute(folder) in folders)
     if here in folders:
         sys.path[:] = [folder for folder in sys.path if _absolute(folder) != here]
+        from importlib.util import find_spec  # itself not from there
+
         if not all(map(find_spec, ("midfill_server", "midfill_model"))):  # they are developed here
             sys.path.append(here)
 
