@@ -71,6 +71,8 @@ def _serve(options: argparse.Namespace, folder: Path) -> str:
 
         def is_over() -> bool:
             busy.show(_doing(engine.state, name))
+            if not engine.crash and engine.n_unfinished:  # who has found it gets an answer
+                return False
             return bool(why()) or engine.resting_seconds() > 60 * options.idle_minutes
 
         api = Api(engine, name, token, stop=lambda: server.stop())
