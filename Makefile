@@ -10,7 +10,11 @@ AT ?= editors/examples/unfinished.py:7:57 editors/examples/unfinished.ts:11:1
 .PHONY: demo test test-editors lint fmt bench clean
 
 demo: $(VENV)/.local
-	for at in $(AT); do $(BIN)/midfill complete $$at || exit; done
+	@for at in $(AT); do $(BIN)/midfill complete $$at || exit; echo; done
+	@echo "The same in your editor: editors/README.md"
+	@for it in code=vscode/README.md nvim=README.md\#neovim hx=README.md\#helix emacs=README.md\#emacs; do \
+		! command -v $${it%%=*} >/dev/null || echo "  $${it%%=*} is on this machine: editors/$${it#*=}"; \
+	done
 
 # Property tests try the same inputs each time here; `pytest` alone tries new ones.
 test: $(VENV)/.dev lint
