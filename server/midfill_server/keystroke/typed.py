@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from midfill_server.context import Window
 from midfill_server.trim import trim
+from midfill_server.trim.fit.brackets import CLOSER, QUOTES
 
 
 def rest_of(text: str, asked: Window, now: Window, cut: Callable[[str, Window], str] = trim) -> str | None:
@@ -81,11 +82,10 @@ def _closers_of(typed: str) -> str:
     for character in typed:
         if missing and character == missing[-1]:
             missing.pop()
-        elif character in _CLOSER and not (missing and missing[-1] in _QUOTES):
+        elif character in _CLOSER and not (missing and missing[-1] in QUOTES):
             missing.append(_CLOSER[character])
     return "".join(reversed(missing))
 
 
 _LINE_BELOW = re.compile(r"\r?\n[ \t]*")
-_CLOSER = {"(": ")", "[": "]", "{": "}", '"': '"', "'": "'", "`": "`"}
-_QUOTES = "\"'`"
+_CLOSER = CLOSER | {quote: quote for quote in QUOTES}

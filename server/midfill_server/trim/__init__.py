@@ -18,9 +18,8 @@ from .clean import (
 )
 from .depth import indentation
 from .fit.commas import before_comma, comma_behind, commas
-from .fit.fits import fitting, fitting_lines, grammar
+from .fit.fits import BRACKETS, fitting, fitting_lines, grammar, judge_of
 from .fit.keys import certain_key, known_keys
-from .half import closed, half, half_growing
 from .repeats import certain, circles, lines_that_stand_there
 from .rest import before_tail, closer_below, rest_of_line, tail_that_follows
 from .shape import is_complete, one_line_only, one_unit, whole_lines
@@ -51,19 +50,15 @@ FILTERS: tuple[Filter, ...] = (
     tail_that_follows,
     trailing_blanks,
     fitting,
-    half,
-    closed,
     commas,
     comma_behind,
     closer_below,
 )
 
-AT_THE_END: frozenset[Filter] = frozenset(
-    {tail_that_follows, fitting, half, closed, comma_behind, closer_below}
-)
+AT_THE_END: frozenset[Filter] = frozenset({tail_that_follows, fitting, comma_behind, closer_below})
 """What needs the whole text: half an item seldom fits."""
 
-_OF_WHOLE_ITEMS: frozenset[Filter] = frozenset({fitting, half, closed, comma_behind, closer_below})
+_OF_WHOLE_ITEMS: frozenset[Filter] = frozenset({fitting, comma_behind, closer_below})
 _CUTTING: tuple[Filter, ...] = (circles, lines_that_stand_there, known_keys, rest_of_line)
 _WHOLE_LINES: tuple[Filter, ...] = (
     indentation,
@@ -119,13 +114,13 @@ def settled(text: str, window: Window) -> str:
 
     Whatever follows, and wherever the text ends, this is a beginning of what is shown later and of the item.
     In the middle of a line that is nothing: only the whole item can be fitted to what follows. Where there is
-    a grammar, it judges whole lines; elsewhere the first line may be seen growing.
+    a judge, it judges whole lines; elsewhere the first line may be seen growing.
     """
     if one_line_only(window) and window.line_rest.strip():
         return ""
     text = unix_newlines(control_tokens(text, window), window)
     lines = whole_lines(text)
-    judged, grows = grammar(window.language) is not None, lines == text
+    judged, grows = judge_of(window.language) is not BRACKETS, lines == text
     if judged and grows:
         return ""
     for apply in _FIRST_LINE if grows else _WHOLE_LINES:
@@ -133,7 +128,7 @@ def settled(text: str, window: Window) -> str:
     if judged:
         lines = fitting_lines(lines, window)
     lines = before_tail(lines, window, whole=judged).rstrip()
-    return before_comma(half_growing(lines, window) if grows else half(lines, window), window)
+    return before_comma(lines, window)
 
 
 def is_final(text: str, window: Window) -> bool:

@@ -1,16 +1,15 @@
 """Half a thing: no item ends with an operator, an opening bracket or a keyword that wants an operand.
 
-Nor is a string or a comment left open, where no grammar sees to that.
+Asked where no grammar judges.
 """
 
 import re
 from functools import lru_cache
 
 from midfill_server.context import Window
-from midfill_server.context.languages.place import CODE, Place, place_at_end
+from midfill_server.context.languages.place import place_at_end
 
 from .fit.brackets import loose
-from .fit.fits import grammar
 from .lines import CLOSERS, columns
 
 _C_LIKE = (
@@ -50,38 +49,24 @@ _PAIRS = {
 }
 """A key that has no value yet, by language."""
 _PAIR = {language: re.compile(rf"\s*{key}\s*") for names, key in _PAIRS.items() for language in names.split()}
+_NO_LAST_COMMA = frozenset(
+    ("c", "cpp", "csharp", "groovy", "java", "mysql", "objective-c", "pgsql", "plsql", "sql")
+)
 _NEAR = 4_000  # characters before the cursor that tell whether a list is open
-_SIGNS = re.compile(r"(?<!\*/)[-+=<>&|:!?*/%^~.$@\\(\[,]+\Z")
 _WORD = re.compile(r"(?<![\w.$@'\"-])[^\W\d_]+\Z")
 
 
 def half(text: str, window: Window) -> str:
     """Without what wants an operand at its end; of several lines without the last one, if that is half.
 
-    Not where a grammar judges, nor where the line below is deeper: it goes on there.
+    Not where the line below is deeper: it goes on there.
     """
-    if grammar(window.language) is not None or _goes_on(text, window):
+    if _goes_on(text, window):
         return text
-    text = _without_lone_key(_without_open_text(text, window), window)
+    text = _without_lone_key(_without_last_comma(text, window), window)
     while (whole := _whole(text, window)) != text and not _goes_on(text, window):
         lines_before = text.rstrip().rpartition("\n")[0]
         text = lines_before.rstrip() if lines_before.strip() else whole
-    return text
-
-
-def closed(text: str, window: Window) -> str:
-    """With the end of a string or comment that its first line begins."""
-    place = _opened(text, window)
-    return text + (" " if place.kind == "comment" else "") + place.closes
-
-
-def half_growing(text: str, window: Window) -> str:
-    """The same of a line that grows: without signs and words at its end that may become such a thing."""
-    if grammar(window.language) is not None:
-        return text
-    text = _without_lone_key(text, window)
-    while (whole := _whole(text, window, growing=True)) != text:
-        text = whole
     return text
 
 
@@ -92,26 +77,10 @@ def _goes_on(text: str, window: Window) -> bool:
     return bool(below.strip()) and columns(below) > columns(last)
 
 
-def _without_open_text(text: str, window: Window) -> str:
-    """Without the lines from that on in which a string or a comment begins that does not end."""
-    if (place := _opened(text, window)) is CODE:
-        return text
-    head = text[: place.start - len(window.prefix)].rpartition("\n")[0]
-    return head.rstrip() if head.strip() else text
-
-
-def _opened(text: str, window: Window) -> Place:
-    """The string or comment that is open at the item's end; CODE for none, and where a grammar judges."""
-    language, after = window.language, window.suffix
-    if (language not in _WANTS and language not in _PAIR) or grammar(language) is not None:
-        return CODE
-    place = place_at_end(window.prefix + text, language)
-    begins = place.start - len(window.prefix)
-    if place.kind == "code" or begins < 0 or not place.closes.strip():
-        return CODE
-    ends, another = after.find(place.closes), after.find(text[begins : begins + len(place.closes)])
-    ends_below = place.kind == "comment" and ends >= 0 and not 0 <= another < ends
-    return CODE if ends_below or window.line_rest.lstrip().startswith(place.closes) else place
+def _without_last_comma(text: str, window: Window) -> str:
+    """Without a comma before a parenthesis where that wants another argument."""
+    wants = window.language in _NO_LAST_COMMA and window.suffix.lstrip().startswith(")")
+    return text.rstrip().removesuffix(",") if wants and text.rstrip().endswith(",") else text
 
 
 def _without_lone_key(text: str, window: Window) -> str:
@@ -128,17 +97,17 @@ def _without_lone_key(text: str, window: Window) -> str:
     return head.rstrip() if opened[-1:] == wanted else text
 
 
-def _whole(text: str, window: Window, growing: bool = False) -> str:
+def _whole(text: str, window: Window) -> str:
     """Without the last sign or word, if that is half."""
     if window.language not in _WANTS or window.line_rest.strip(CLOSERS + " \t") or not text.strip():
         return text
     signs, words = _wanting(window.language)
     shown = text.rstrip()
-    found = (_SIGNS if growing else signs).search(shown)
+    found = signs.search(shown)
     if found is None and (word := _WORD.search(window.line_start + shown if "\n" not in shown else shown)):
         name = word[0].lower() if window.language in ("sql", "mysql", "pgsql", "plsql") else word[0]
         begins = len(shown) - len(word[0])
-        if name in words or (growing and any(it.startswith(name) for it in words)):
+        if name in words:
             return text if _in_text(shown, window) else shown[: max(0, begins)].rstrip()
     if found is None or shown.endswith("*/") or _in_text(shown, window):
         return text

@@ -11,7 +11,7 @@ from midfill_server.context.languages.signs import Quote, Signs, signs_of
 Kind = Literal["code", "comment", "string"]
 
 _BEFORE_REGEX = r"[(=,:!&|?\[;{}]"
-_REGEX_LITERAL = (  # behind at most one blank
+REGEX_LITERAL = (  # behind at most one blank
     rf"(?:(?<={_BEFORE_REGEX})|(?<={_BEFORE_REGEX}[ \t]))/(?![/*])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n\[])+/"
 )
 
@@ -93,7 +93,7 @@ def _scanner(signs: Signs) -> re.Pattern[str]:
         for n, (opens, closes) in enumerate(signs.block)
     ]
     parts += [f"(?P<line{n}>{before}{re.escape(opens)}[^\n]*)" for n, opens in enumerate(signs.line)]
-    parts += [_REGEX_LITERAL] if signs.regex else []
+    parts += [REGEX_LITERAL] if signs.regex else []
     parts += [f"(?P<string{n}>{_string(quote, f'string{n}_end')})" for n, quote in enumerate(signs.quotes)]
     if not parts:
         return re.compile(r"(?!)")

@@ -15,6 +15,8 @@ class Quote:
     closes: str
     ends: Ends = "line"
     escapes: bool = True  # whether a backslash takes the next sign's meaning away
+    holes: tuple[str, ...] = ()
+    """What begins code in it: `${`. A brace ends it, or a parenthesis where the sign has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +43,27 @@ class Signs:
 _DOUBLE, _SINGLE = Quote('"', '"'), Quote("'", "'")
 _CHARACTER = Quote("'", "'", "never")  # and Rust's lifetimes, and apostrophes
 _LONG, _LONG_SINGLE = Quote('"""', '"""', "closer"), Quote("'''", "'''", "closer")
-_TEMPLATE = Quote("`", "`", "closer")
+_TEMPLATE = Quote("`", "`", "closer", holes=("${",))
 _RAW = Quote("`", "`", "closer", escapes=False)
 _C = (("/*", "*/"),)
 
 _C_LIKE = Signs(("//",), _C, (_DOUBLE, _CHARACTER))
 _LONG_C_LIKE = Signs(("//",), _C, (_LONG, _DOUBLE, _CHARACTER))
+_DOLLAR = ("${",)
+_WITH_DOLLAR = Signs(
+    ("//",), _C, (Quote('"""', '"""', "closer", holes=_DOLLAR), Quote('"', '"', holes=_DOLLAR), _CHARACTER)
+)
+_SWIFT = Signs(
+    ("//",), _C, (Quote('"""', '"""', "closer", holes=("\\(",)), Quote('"', '"', holes=("\\(",)), _CHARACTER)
+)
 _JAVASCRIPT = Signs(("//",), _C, (_DOUBLE, _SINGLE, _TEMPLATE), regex=True)
 _SHELL = Signs(
-    ("#",), (), (Quote('"', '"', "closer"), Quote("'", "'", "closer", escapes=False)), line_needs_blank=True
+    ("#",),
+    (),
+    (Quote('"', '"', "closer", holes=("$(", "${")), Quote("'", "'", "closer", escapes=False)),
+    line_needs_blank=True,
 )
+_HASH_HOLE = ("#{",)
 _HASH = Signs(("#",), (), (_DOUBLE, _SINGLE))
 _MARKUP = Signs((), (("<!--", "-->"),))
 _LISP = Signs((";",), (("#|", "|#"),), (Quote('"', '"', "closer"),))
@@ -60,12 +73,18 @@ _BY_NAMES = {
     "javascript javascriptreact typescript typescriptreact": _JAVASCRIPT,
     "c cpp objective-c objective-cpp cuda-cpp csharp glsl hlsl metal wgsl": _C_LIKE,
     "proto3 proto dart zig solidity d actionscript verilog systemverilog": _C_LIKE,
-    "java kotlin scala swift groovy": _LONG_C_LIKE,
+    "java": _LONG_C_LIKE,
+    "kotlin scala groovy": _WITH_DOLLAR,
+    "swift": _SWIFT,
     "go": Signs(("//",), _C, (_DOUBLE, _CHARACTER, _RAW)),
     "rust": Signs(("//",), _C, (Quote('r#"', '"#', "closer", False), Quote('"', '"', "closer"), _CHARACTER)),
     "json jsonc": Signs(("//",), _C, (_DOUBLE,)),
-    "php": Signs(("//", "#"), _C, (Quote('"', '"', "closer"), Quote("'", "'", "closer"))),
-    "ruby crystal elixir": Signs(("#",), (("=begin", "=end"),), (_LONG, _DOUBLE, _SINGLE)),
+    "php": Signs(("//", "#"), _C, (Quote('"', '"', "closer", holes=("{$", "${")), Quote("'", "'", "closer"))),
+    "ruby crystal elixir": Signs(
+        ("#",),
+        (("=begin", "=end"),),
+        (Quote('"""', '"""', "closer", holes=_HASH_HOLE), Quote('"', '"', holes=_HASH_HOLE), _SINGLE),
+    ),
     "perl raku r coffeescript graphql nix makefile cmake awk gdscript tcl ignore": _HASH,
     "nim": Signs(("#",), (), (_LONG, _DOUBLE, _CHARACTER)),
     "julia": Signs(("#",), (("#=", "=#"),), (_LONG, _DOUBLE, _CHARACTER)),

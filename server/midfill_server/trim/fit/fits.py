@@ -1,4 +1,4 @@
-"""Whether a whole item fits its place: by the grammar where there is one here, else by brackets alone."""
+"""Whether a whole item fits its place: by the grammar where there is one, else by what it leaves open."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from functools import lru_cache, partial
 from itertools import islice
 
 from midfill_server.context import Window
+from midfill_server.trim.half import half
 from midfill_server.trim.shape import one_line_only
 
 from . import python, trees
+from .balance import judge as lexer
 from .brackets import balanced
 from .mend import completed, shortened
 from .region import definition
@@ -21,34 +23,58 @@ _WORD = re.compile(r"\w")
 
 
 @dataclass(frozen=True, slots=True)
-class Grammar:
+class Judge:
     """How a language is judged."""
 
-    parses: Callable[[str], bool]
-    """Whether a whole file is without an error."""
     fits: Callable[[str, Window], bool | None]
     """Whether the code stays whole with the item at the cursor; None: cannot tell."""
-    around: Callable[[Window], tuple[str, str]]
-    """The definition around the cursor, up to it and from it: which brackets are open."""
-    comment: str
-    """What begins a comment of one line."""
+    completed: Callable[[str, Window], Iterator[str]]
+    """Ways to add what an item lacks at its end, best first."""
+    whole: Callable[[str, Window], str] = lambda text, window: text
+    """An item without what is half a thing at its end: what no parser tells."""
+    costs: Callable[[Window], int] = lambda window: _PARSED // 6
+    """How many characters it reads for a verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar(Judge):
+    parses: Callable[[str], bool] = bool
+    """Whether a whole file is without an error."""
+
+
+def _grammar(
+    parses: Callable[[str], bool],
+    fits: Callable[[str, Window], bool | None],
+    around: Callable[[Window], tuple[str, str]],
+    comment: str,
+) -> Grammar:
+    """`around`: the definition around the cursor, up to it and from it. `comment` begins one of a line."""
+    return Grammar(
+        fits,
+        lambda part, window: completed(part, around(window), window, comment),
+        costs=lambda window: sum(map(len, around(window))),
+        parses=parses,
+    )
 
 
 def _tree(language: str) -> Grammar:
-    return Grammar(partial(trees.parses, language=language), trees.fits, trees.around, "//")
+    return _grammar(partial(trees.parses, language=language), trees.fits, trees.around, "//")
 
 
 GRAMMARS: dict[str, Grammar] = {
-    "python": Grammar(python.parses, python.fits, definition, "#"),
+    "python": _grammar(python.parses, python.fits, definition, "#"),
     **{language: _tree(language) for language in trees.LANGUAGES},
 }
 """By LSP's name of the language; ask `grammar` which are installed."""
 
-BRACKETS = Grammar(
-    lambda text: True,
+LEXER = Judge(
+    lambda text, window: False if _glued(text, window) else lexer.fits(text, window), lexer.completed, half
+)
+"""For languages that have no grammar here, but signs that are known."""
+
+BRACKETS = Judge(
     lambda text, window: brackets_fit(text, window),
-    lambda window: (window.line_start, window.line_rest),
-    "",
+    lambda part, window: completed(part, (window.line_start, window.line_rest), window, ""),
 )
 """For all other languages."""
 
@@ -59,18 +85,22 @@ def grammar(language: str) -> Grammar | None:
     return GRAMMARS[language] if there else None
 
 
+def judge_of(language: str) -> Judge:
+    return grammar(language) or (LEXER if lexer.judges(language) else BRACKETS)
+
+
 def fitting(text: str, window: Window) -> str:
     """The item as it is, or completed, or its longest beginning in whole lines, or its first line mended.
 
     "" when all of them leave broken code.
     """
-    judge = grammar(window.language) or BRACKETS
-    for part in _beginnings(text):
-        if _fits(part, window):
+    judge = judge_of(window.language)
+    for part in _beginnings(text, window, judge):
+        if _fits(part, window, judge):
             return part
         if (whole := _completed(part, window, judge)) is not None:
             return whole
-    first_line = next(iter([*_beginnings(text)][-1:]), "")
+    first_line = next(iter([*_beginnings(text, window, judge)][-1:]), "")
     return next((way for way in _mended(first_line, window, judge) if judge.fits(way, window)), "")
 
 
@@ -80,9 +110,9 @@ def fitting_lines(text: str, window: Window) -> str:
 
     This much is certain of a text that grows: `fitting` tries the same beginnings in the same order.
     """
-    judge = grammar(window.language) or BRACKETS
-    for part in _beginnings(text):
-        if _fits(part, window) or (_completed(part, window, judge) or "").startswith(part):
+    judge = judge_of(window.language)
+    for part in _beginnings(text, window, judge):
+        if _fits(part, window, judge) or (_completed(part, window, judge) or "").startswith(part):
             return part
     return ""
 
@@ -90,44 +120,48 @@ def fitting_lines(text: str, window: Window) -> str:
 def brackets_fit(text: str, window: Window, strictly: bool = False) -> bool:
     """In the middle of a line that is whole without it, an item must be whole in itself.
 
-    `strictly`: the grammar could not tell, as the code around is broken; then the line must become whole.
+    `strictly`: no judge could tell, as the code around is broken; then the line must become whole.
     """
     rest = window.line_rest
     if not one_line_only(window) or not rest.strip():
         return True
-    if _WORD.match(rest) and text[-1] in ")]}\"'`:":
-        return False  # no language writes `)word` or `"word`
+    if _glued(text, window):
+        return False
     if strictly:
         return balanced(window.line_start + text + rest)
     return balanced(text) or not balanced(window.line_start + rest)
 
 
-def _fits(text: str, window: Window) -> bool:
-    if (judge := grammar(window.language)) is None:
-        return brackets_fit(text, window)
+def _glued(text: str, window: Window) -> bool:
+    """Whether it ends so that the word behind it cannot follow: no language writes `)word` or `"word`."""
+    return bool(_WORD.match(window.line_rest)) and one_line_only(window) and text[-1] in ")]}\"'`:"
+
+
+def _fits(text: str, window: Window, judge: Judge) -> bool:
     verdict = judge.fits(text, window)
-    return brackets_fit(text, window, strictly=True) if verdict is None else verdict
+    if verdict is None and judge is not LEXER and lexer.judges(window.language):  # broken code
+        verdict = False if lexer.fits(text, window) is False else None
+    return brackets_fit(text, window, strictly=judge is not LEXER) if verdict is None else verdict
 
 
-def _completed(part: str, window: Window, judge: Grammar) -> str | None:
+def _completed(part: str, window: Window, judge: Judge) -> str | None:
     """With what it lacks at its end, if it fits then."""
     if _cut_off(part):
         return None
-    ways = completed(part, judge.around(window), window, judge.comment)
-    return next((way for way in ways if judge.fits(way, window)), None)
+    return next((way for way in judge.completed(part, window) if _fits(way, window, judge)), None)
 
 
-def _mended(line: str, window: Window, judge: Grammar) -> Iterator[str]:
+def _mended(line: str, window: Window, judge: Judge) -> Iterator[str]:
     """Ways to show at least a part of a line, the best first."""
-    around = judge.around(window)
 
     def ways() -> Iterator[str]:
-        yield from completed(line, around, window, judge.comment)
+        yield from judge.completed(line, window)
         for part in shortened(line, window):
-            yield part
-            yield from completed(part, around, window, judge.comment)
+            whole = judge.whole(part, window)
+            yield whole
+            yield from judge.completed(whole, window)
 
-    return islice(ways() if line else (), 6 + _PARSED // (1 + sum(map(len, around))))
+    return islice(ways() if line else (), 6 + _PARSED // (1 + judge.costs(window)))
 
 
 def _cut_off(text: str) -> bool:
@@ -135,8 +169,8 @@ def _cut_off(text: str) -> bool:
     return "\n" in text and text[-1] in "(["
 
 
-def _beginnings(text: str) -> Iterator[str]:
+def _beginnings(text: str, window: Window, judge: Judge) -> Iterator[str]:
     """In whole lines, all of them first."""
-    while text.strip():
+    while (text := judge.whole(text, window)).strip():
         yield text
         text = text.rpartition("\n")[0].rstrip()

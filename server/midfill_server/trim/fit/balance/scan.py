@@ -1,0 +1,273 @@
+"""Goes through a text once and tells what it leaves open, and what it closes that was not open."""
+
+import re
+from dataclasses import dataclass, field, replace
+
+from midfill_server.trim.fit.brackets import CLOSER
+from midfill_server.trim.lines import columns, margin
+
+from . import modes
+from .families import EMBEDDED, VOID, family_of
+from .modes import Mode
+
+BEFORE, ITEM, BEHIND = range(3)
+"""Whose a sign is: the text's before the cursor, the item's, the text's behind the cursor."""
+
+_TAG_BEHIND = re.compile(r"(?:[(,=?:{\[>;]|&&|\|\||\breturn|\A)\s*\Z")
+_A_START = re.compile(r"(?:\A|[=(\[{,;|&]|->|\b(?:then|do|else|in))\s*\Z")
+_A_COMMAND = re.compile(r"(?:\A|[;&|({!)`]|\b(?:then|do|else|if|elif|while|until|time|RUN))\s*\Z")
+_DIRECTIVE = "#endif"
+_BLANKS = re.compile(r"[ \t]")
+_PATTERN = re.compile(r"[ \t]*[^\s()]+(?:[ \t]*\|[ \t]*[^\s()]+)*\Z")  # of a case of the shell
+_ENDLESS = re.compile(r"def\s+[\w.?!]+(?:\([^()\n]*\))?\s+=\s")
+_CLOSER = CLOSER | {"\\[": "\\]", "\\(": "\\)", "${": "}", "#{": "}", "{$": "}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Something that is open: a bracket, a word's block, a tag, a string, a comment."""
+
+    sign: str
+    closes: str
+    mode: Mode
+    """How what is inside is read."""
+    whose: int
+    kind: str = "bracket"
+    margin: str = ""
+    """Of the line that it is in."""
+    line: int = 0
+    """Where that begins in the text that was read."""
+    ends_line: bool = False
+    """Whether nothing follows on its line; of the item's only."""
+    free: bool = False
+    """Whether it may stay open."""
+    lines: int = 0
+    """How many were read since."""
+
+
+Stack = tuple[Open, ...]
+Faults = tuple[int, int, int]
+"""What is left open and what closes nothing: before the cursor, in the item, behind the cursor."""
+
+
+@dataclass(slots=True)
+class Scan:
+    """`item`: where the item begins and ends in `text`. The text ends with a line."""
+
+    text: str
+    stack: list[Open]
+    item: tuple[int, int]
+    base: Mode
+    cut: bool = False
+    """Whether more was opened before than is seen."""
+    faults: list[int] = field(default_factory=lambda: [0, 0, 0])
+    heredocs: list[Open] = field(default_factory=list)
+
+    def run(self) -> tuple[Stack, Faults]:
+        at = 0
+        while found := self.mode.pattern.search(self.text, at):
+            at = max(self._act(found), found.start() + (found.end() == found.start() == at))
+        before, item, behind = self.faults
+        return tuple(self.stack), (before, item, behind)
+
+    @property
+    def mode(self) -> Mode:
+        return self.stack[-1].mode if self.stack else self.base
+
+    def _act(self, found: re.Match[str]) -> int:
+        """Where to go on."""
+        name, sign, at, mode = found.lastgroup or "", found[0], found.start(), self.mode
+        if name == "passed" or name.startswith(("whole", "comment")):
+            pass
+        elif name == "open":
+            self._push(found, _CLOSER[sign], self._inside(mode))
+        elif name == "close":
+            if not self._ends_a_pattern(sign, at):
+                self._close(sign, at, strict=mode.family.strict)
+        elif name.startswith("string"):
+            quote = mode.quote(name)
+            self._push(found, quote.closes, modes.string(quote), "string")
+        elif name.startswith("block"):
+            closes = mode.block(name)[1]
+            self._push(found, closes, modes.until(re.escape(closes)), "comment")
+        elif name == "word":
+            self._word(found)
+        elif name in ("end", "selfend"):
+            self.stack.pop()
+        elif name == "hole":
+            self._push(found, ")" if sign.endswith("(") else "}", self._code_around(), "hole")
+        elif name == "line_end":
+            self._leave(self.stack.pop())
+            return at
+        elif name == "line":
+            self.stack += self.heredocs
+            self.heredocs.clear()
+        elif name == "paragraph":
+            inline = ("bracket", "toggle") if mode.family.inline else ("toggle",)
+            while self.stack and self.stack[-1].kind in inline:
+                self._leave(self.stack.pop())
+        else:
+            return self._act_on_markup(name, found)
+        return found.end()
+
+    def _act_on_markup(self, name: str, found: re.Match[str]) -> int:
+        sign, at, mode = found[0], found.start(), self.mode
+        if name == "toggle":
+            if any(it.closes == sign and it.kind == "toggle" for it in self.stack):
+                self._close(sign, at)
+            else:
+                self._push(found, sign, mode, "toggle")
+        elif name == "fence":
+            closes = sign.lstrip(" \t>")
+            closes = closes[: len(closes) - len(closes.lstrip(closes[0]))]
+            self._push(found, closes, modes.until(rf"^[ \t>]*{closes}{closes[0]}*[ \t]*$"), "block")
+        elif name == "begin":
+            self._push(found, f"\\end{{{found['begun']}}}", mode, "block")
+        elif name == "end_of":
+            self._close(sign, at)
+        elif name == "heredoc":
+            tag = found["tag"]
+            self.heredocs.append(self._opened(found, tag, modes.until(rf"^[ \t]*{tag}\b"), "heredoc"))
+        elif name == "aside":
+            self._push(found, "", modes.until(mode.family.aside[1]), "aside", free=True)
+        elif name == "tag":
+            if mode.is_code and not _TAG_BEHIND.search(self.text[max(0, self._line_start(at)) : at]):
+                return found.end()
+            self._push(found, ">", modes.tag(mode.language), "tag")
+        elif name == "broken":
+            self._leave(self.stack.pop())
+            return at
+        elif name == "tagend":
+            self._begin_element(found)
+        elif name in ("endtag", "leave"):
+            self._close(f"</{_name(sign[2:-1].strip(), mode)}>", at)
+        return found.end()
+
+    def _begin_element(self, found: re.Match[str]) -> None:
+        begun, language = self.stack.pop(), self.mode.language
+        family = family_of(language)
+        name = _name(begun.sign[1:], self.mode) if not self.mode.is_code else begun.sign[1:]
+        if family.tags == "html" and name in VOID:
+            return
+        inside = modes.text(language)
+        if family.tags == "html" and name in EMBEDDED:
+            inside = modes.code(EMBEDDED[name], rf"</{name}\s*>")
+        behind = self.text[found.end() :].partition("\n")[0]
+        closes, ends_line = f"</{name}>", not behind.strip()
+        self.stack.append(replace(begun, closes=closes, mode=inside, kind="element", ends_line=ends_line))
+
+    def _word(self, found: re.Match[str]) -> None:
+        words = self.mode.family.words
+        assert words is not None, "there is a pattern of them"
+        word, at = _BLANKS.sub("", found[0].lower() if words.ignore_case else found[0]), found.start()
+        line = self.text[self._line_start(at) : at]
+        if words.of_commands and not _A_COMMAND.search(line):
+            return
+        top = self.stack[-1] if self.stack else None
+        if top is not None and top.kind == "word" and top.closes == word:
+            self.stack.pop()
+            if after := words.turns.get(word):
+                self.stack.append(replace(top, closes=after))
+        elif (after := words.again.get(word)) and top is not None and top.kind == "word":
+            self.stack[-1] = replace(top, closes=after)
+        elif after := words.opens.get(word):
+            statement = word not in words.only_at_a_start or _A_START.search(line)
+            if statement and not self._is_head(word, at, top):
+                self._push(found, after, self.mode, "word")
+        elif word not in words.turns or word in words.opens:
+            self._close(word, at, strict=words.strict)
+
+    def _is_head(self, word: str, at: int, top: Open | None) -> bool:
+        """Whether a word opens nothing of its own: `while a do`, a method without an end."""
+        if word == "def":
+            return bool(_ENDLESS.match(self.text, at))
+        loop = top is not None and top.sign in ("while", "until", "for") and word == "do"
+        return (
+            loop
+            and self.mode.family.words is not None
+            and top is not None
+            and top.closes == "end"
+            and (bool(re.search(rf"\b{top.sign}\b", self.text[self._line_start(at) : at])))
+        )
+
+    def _push(
+        self,
+        found: re.Match[str],
+        closes: str,
+        mode: Mode,
+        kind: str = "bracket",
+        free: bool = False,
+    ) -> None:
+        self.stack.append(self._opened(found, closes, mode, kind, free))
+
+    def _opened(self, found: re.Match[str], closes: str, mode: Mode, kind: str, free: bool = False) -> Open:
+        sign, at = found[0], found.start()
+        whose = self._whose(at)
+        if whose == BEHIND:
+            return Open(sign, closes, mode, whose, kind, free=free)
+        start = self._line_start(at)
+        depth = margin(self.text[start : found.end()])
+        if whose != ITEM:
+            return Open(sign, closes, mode, whose, kind, depth, start, free=free)
+        line_end = self.text.find("\n", found.end())
+        behind = self.text[found.end() : len(self.text) if line_end < 0 else line_end]
+        return Open(sign, closes, mode, whose, kind, depth, start, not behind.strip(), free)
+
+    def _close(self, closes: str, at: int, strict: bool = True) -> None:
+        if self.stack and self.stack[-1].closes == closes and not self.cut:  # as nearly always
+            self.stack.pop()
+            return
+        for n in range(len(self.stack) - 1, -1, -1):
+            if self.stack[n].closes == closes and not self._is_deeper(self.stack[n], at):
+                inner = self.stack[n + 1 :]
+                directives = [it for it in inner if closes == _DIRECTIVE or it.closes == _DIRECTIVE]
+                for it in inner:
+                    if it not in directives:
+                        self._leave(it)
+                self.stack[n:] = directives  # they and brackets do not mind each other
+                return
+        self.faults[self._whose(at)] += strict
+
+    def _is_deeper(self, opened: Open, at: int) -> bool:
+        """Whether it was opened deeper than the line that closes it: that is the end of something unseen."""
+        if not self.cut or opened.whose == BEHIND or self._whose(at) != BEHIND:
+            return False
+        line = self.text[self._line_start(at) : at]
+        return not line.strip() and columns(opened.margin + "x") > columns(line + "x")
+
+    def _leave(self, opened: Open) -> None:
+        self.faults[opened.whose] += not opened.free
+
+    def _whose(self, at: int) -> int:
+        begin, end = self.item
+        return BEFORE if at < begin else ITEM if at < end else BEHIND
+
+    def _line_start(self, at: int) -> int:
+        return self.text.rfind("\n", 0, at) + 1
+
+    def _inside(self, mode: Mode) -> Mode:
+        """How what is between braces is read: in tags, and in text between JSX's tags, it is code."""
+        if mode.family.tags == "jsx" or (mode.family.tags == "html" and "selfend" in mode.pattern.groupindex):
+            return (
+                mode
+                if mode.is_code
+                else modes.code("javascript" if mode.family.tags == "html" else mode.language)
+            )
+        return mode
+
+    def _code_around(self) -> Mode:
+        return next((it.mode for it in reversed(self.stack[:-1]) if it.mode.is_code), self.base)
+
+    def _ends_a_pattern(self, sign: str, at: int) -> bool:
+        """Whether it belongs to one of the shell's cases, `a)`; their `case` may be out of sight."""
+        words = self.mode.family.words
+        if sign != ")" or words is None or not words.of_commands:
+            return False
+        if any(it.closes == sign for it in self.stack[-1:]):
+            return False
+        inside = bool(self.stack) and self.stack[-1].closes == "esac"
+        return inside or bool(_PATTERN.match(self.text[self._line_start(at) : at]))
+
+
+def _name(name: str, mode: Mode) -> str:
+    return name.lower() if mode.family.tags == "html" and mode.language not in ("vue", "svelte") else name
