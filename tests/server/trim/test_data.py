@@ -32,7 +32,7 @@ KEYS = [
     ("json", JSON, '"a": 1,\n  "d": 3\n', ""),
     ("json", JSON, '"d": 3,\n  "c": 3,\n', '"d": 3,'),
     ("json", JSON, '"b": 3,\n', '"b": 3,'),
-    ("json", JSON, '"d": {\n    "e": 1,\n    "e": 2\n  },\n', '"d": {\n    "e": 1,'),
+    ("json", JSON, '"d": {\n    "e": 1,\n    "e": 2\n  },\n', '"d": {\n    "e": 1\n  },'),
     ("css", CSS, "color: blue;\n  width: 1px;\n", ""),
     ("css", CSS, "width: 1px;\n  margin: 1px;\n", "width: 1px;"),
     ("css", CSS, "width: 1px;\n", "width: 1px;"),

@@ -38,6 +38,9 @@ def window(drawn: str, language: str) -> Window:
         ("typescript", "interface A {\n  ║\n}\n", "b: number;", "b: number;"),
         ("typescriptreact", "const a = <B c={║} />;\n", "(d as any)", "(d as any)"),
         ("go", "func f() {\n\t║\n}\n", "a := g(b", "a := g(b)"),
+        ("java", "class A {\n    void f() {\n        ║\n    }\n}\n", "g(b", "g(b);"),
+        ("c", "int f(void) {\n    ║\n}\n", "if (a) {\n        b();", "if (a) {\n        b();\n    }"),
+        ("cpp", "void f() {\n    ║\n}\n", "std::vector<int> a{b", "std::vector<int> a{b};"),
         ("rust", "fn f() {\n    ║\n}\n", "let a = Some(b", "let a = Some(b);"),
     ],
 )

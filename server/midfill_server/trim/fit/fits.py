@@ -19,6 +19,7 @@ from .mend import completed, shortened
 from .region import definition
 
 _PARSED = 15_000  # characters, for all ways to mend one item: the front has other things to do
+_LINES = 64  # that are judged, one after the other
 _WORD = re.compile(r"\w")
 
 
@@ -170,7 +171,8 @@ def _cut_off(text: str) -> bool:
 
 
 def _beginnings(text: str, window: Window, judge: Judge) -> Iterator[str]:
-    """In whole lines, all of them first."""
+    """In whole lines, all of them first; of a text without end its first lines."""
+    text = "\n".join(text.split("\n", _LINES)[:_LINES])
     while (text := judge.whole(text, window)).strip():
         yield text
         text = text.rpartition("\n")[0].rstrip()

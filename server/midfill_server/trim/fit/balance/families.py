@@ -1,4 +1,4 @@
-"""What opens and closes in a language, as a table; comments and strings are in `context/languages/signs.py`."""
+"""What opens and closes in a language, as a table. Its strings are in `context/languages/signs.py`."""
 
 from dataclasses import dataclass, field
 from typing import Literal
