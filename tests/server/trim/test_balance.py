@@ -22,6 +22,7 @@ CLOSED = [
     ("csharp", CLASS, "if (x) {\n        a();", "if (x) {\n        a();\n    }"),
     ("csharp", CLASS, 'a(b, "c', 'a(b, "c")'),
     ("csharp", CLASS, "/* the", "/* the */"),
+    ("csharp", "║\n\n/* b */\nint c;\n", "/**\n * The", "/**\n * The\n */"),
     ("csharp", CLASS, "#if DEBUG\n    a();", "#if DEBUG\n    a();\n    #endif"),
     ("kotlin", "║\n", 'val a = "b ${c("d")', 'val a = "b ${c("d")}"'),
     ("swift", "║\n", 'let a = "b \\(c', 'let a = "b \\(c)"'),
@@ -79,6 +80,8 @@ CUT = [
 WHOLE = [
     ("csharp", "// it's ║\n", "a (b"),
     ("csharp", 'a = "║";\n', "b (c"),
+    ("csharp", "║\n * The a.\n */\nint b;\n", "/**"),
+    ("csharp", "/* ║\n", "a /* b */"),
     ("csharp", CLASS, "char a = '\"', b = '(';"),
     ("csharp", CLASS, 'var a = @"b\\", c = $"{d}";'),
     ("rust", "fn f<'a>(b: &'a str) {\n    ║\n}\n", 'let c: &\'a str = r#""("#;'),

@@ -142,6 +142,8 @@ def _fits(text: str, window: Window, judge: Judge) -> bool:
     verdict = judge.fits(text, window)
     if verdict is None and judge is not LEXER and lexer.judges(window.language):  # broken code
         verdict = False if lexer.fits(text, window) is False else None
+    elif verdict and isinstance(judge, Grammar):
+        verdict = not (lexer.judges(window.language) and lexer.leaves_comment(text, window))
     return brackets_fit(text, window, strictly=judge is not LEXER) if verdict is None else verdict
 
 
@@ -149,7 +151,10 @@ def _completed(part: str, window: Window, judge: Judge) -> str | None:
     """With what it lacks at its end, if it fits then."""
     if _cut_off(part):
         return None
-    return next((way for way in judge.completed(part, window) if _fits(way, window, judge)), None)
+    ways = judge.completed(part, window)
+    if isinstance(judge, Grammar) and lexer.judges(window.language) and lexer.leaves_comment(part, window):
+        ways = lexer.completed(part, window)
+    return next((way for way in ways if _fits(way, window, judge)), None)
 
 
 def _mended(line: str, window: Window, judge: Judge) -> Iterator[str]:

@@ -36,6 +36,13 @@ def fits(text: str, window: Window) -> bool | None:
     return faults[ITEM] == 0 and sum(faults) <= sum(_read("", window).faults)
 
 
+def leaves_comment(text: str, window: Window) -> bool:
+    """Whether the item begins a comment that ends nowhere, or with the next one: no parser sees that."""
+    if _place(window) is None or not (opened := _read(text, window).opened):
+        return False
+    return opened[-1].kind == "comment" and opened[-1].whose == ITEM and not fits(text, window)
+
+
 def completed(text: str, window: Window) -> Iterator[str]:
     """With what it leaves open closed, one thing after the other, from the innermost on."""
     if _place(window) is None or text.endswith("\\") or not _SAYS.search(text):
@@ -209,6 +216,8 @@ def _closer(opened: Open, text: str, words: Words | None, flat: bool) -> tuple[s
         return (below if "~" in opened.sign else "\n") + closes, True
     if kind == "block":
         return below + closes, True
+    if kind == "comment" and several_lines and text.rpartition("\n")[2].lstrip().startswith("*"):
+        return below + " " + closes, True
     if kind in ("string", "comment"):
         blank = " " if kind == "comment" else ""
         return (below if several_lines else blank) + closes, several_lines

@@ -98,9 +98,9 @@ def string(quote: Quote) -> Mode:
 
 
 @lru_cache
-def until(pattern: str) -> Mode:
-    """Nothing counts but what ends it."""
-    return Mode(re.compile(f"(?P<end>{pattern})", re.M))
+def until(pattern: str, again: str = "") -> Mode:
+    """Nothing counts but what ends it. `again`: a pattern of what begins another one."""
+    return Mode(re.compile(f"(?P<end>{pattern})" + (f"|(?P<again>{again})" if again else ""), re.M))
 
 
 @lru_cache

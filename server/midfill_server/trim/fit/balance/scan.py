@@ -77,7 +77,9 @@ class Scan:
     def _act(self, found: re.Match[str]) -> int:
         """Where to go on."""
         name, sign, at, mode = found.lastgroup or "", found[0], found.start(), self.mode
-        if name == "passed" or name.startswith(("whole", "comment")):
+        if name == "again" and not self._swallows(at):
+            pass  # some languages nest them, most do not
+        elif name == "passed" or name.startswith(("whole", "comment")):
             pass
         elif name == "open":
             self._push(found, _CLOSER[sign], self._inside(mode))
@@ -88,15 +90,15 @@ class Scan:
             quote = mode.quote(name)
             self._push(found, quote.closes, modes.string(quote), "string")
         elif name.startswith("block"):
-            closes = mode.block(name)[1]
-            self._push(found, closes, modes.until(re.escape(closes)), "comment")
+            opens, closes = map(re.escape, mode.block(name))
+            self._push(found, mode.block(name)[1], modes.until(closes, opens), "comment")
         elif name == "word":
             self._word(found)
         elif name in ("end", "selfend"):
             self.stack.pop()
         elif name == "hole":
             self._push(found, ")" if sign.endswith("(") else "}", self._code_around(), "hole")
-        elif name == "line_end":
+        elif name in ("line_end", "again"):
             self._leave(self.stack.pop())
             return at
         elif name == "line":
@@ -244,6 +246,10 @@ class Scan:
 
     def _line_start(self, at: int) -> int:
         return self.text.rfind("\n", 0, at) + 1
+
+    def _swallows(self, at: int) -> bool:
+        """Whether the item has opened the comment in which the next comment of the file begins."""
+        return self.stack[-1].whose == ITEM and self._whose(at) == BEHIND
 
     def _inside(self, mode: Mode) -> Mode:
         """How what is between braces is read: in tags, and in text between JSX's tags, it is code."""
