@@ -21,7 +21,7 @@ from .fit.commas import before_comma, comma_behind, commas
 from .fit.fits import BRACKETS, fitting, fitting_lines, grammar, judge_of
 from .fit.keys import certain_key, known_keys
 from .repeats import certain, circles, lines_that_stand_there
-from .rest import before_tail, closer_below, rest_of_line, tail_that_follows
+from .rest import before_tail, closer_below, makes_a_strange_word, rest_of_line, tail_that_follows
 from .shape import is_complete, one_line_only, one_unit, whole_lines
 
 __all__ = [
@@ -97,7 +97,7 @@ def trim_cut(text: str, window: Window) -> str:
         return trim(text, window)
     for apply in FILTERS:
         text = text if apply in _OF_WHOLE_ITEMS else apply(text, window)
-    return text
+    return "" if makes_a_strange_word(text, window, text) else text
 
 
 def emptied_by(text: str, window: Window) -> str:

@@ -5,6 +5,7 @@ import re
 from midfill_model.fim import CONTROL
 from midfill_server.context import Window
 
+_WORD = re.compile(r"\w")
 _OPEN_DELIMITER = re.compile(r"<｜[^｜\n]{0,32}｜?$", re.M)
 
 
@@ -29,6 +30,8 @@ def unix_newlines(text: str, _: Window) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def trailing_blanks(text: str, _: Window) -> str:
-    """None at the end; and nothing but blanks is nothing."""
-    return text.rstrip()
+def trailing_blanks(text: str, window: Window) -> str:
+    """None at the end, but one where a word follows; and nothing but blanks is nothing."""
+    shown = text.rstrip()
+    apart = shown and text[len(shown) :][:1] in (" ", "\t") and _WORD.match(window.line_rest)
+    return shown + " " if apart else shown

@@ -1,11 +1,14 @@
 """The item against the rest of the cursor's line: it must not write again what stands there."""
 
+import re
+
 from midfill_server.context import Window
 
 from .fit.brackets import OPENER, QUOTES, balanced, first_unmatched, loose, unmatched
 from .lines import margin
 from .shape import one_line_only
 
+_WORD_BEGINS, _WORD_ENDS = re.compile(r"[A-Za-z_]\w*", re.A), re.compile(r"\w+\Z", re.A)
 _SAME = 6  # characters that are no accident
 _NEAR = 4_000  # characters before the cursor in which its bracket is looked for
 
@@ -41,6 +44,18 @@ def tail_that_follows(text: str, window: Window) -> str:
             if whole.endswith(rest[:n]):
                 return whole[:-n]
     return text
+
+
+def makes_a_strange_word(text: str, window: Window, written: str) -> bool:
+    """Whether its end and the word behind it become one that neither the window nor what was written knows.
+
+    Within a word, what is all word joins it.
+    """
+    follows, ends = _WORD_BEGINS.match(window.line_rest), _WORD_ENDS.search(text)
+    if not follows or not ends or (not ends.start() and _WORD_ENDS.search(window.line_start)):
+        return False
+    word = re.compile(rf"\b{ends[0]}{follows[0]}\b")
+    return not any(map(word.search, (written, window.prefix, window.suffix)))
 
 
 def before_tail(text: str, window: Window, whole: bool) -> str:

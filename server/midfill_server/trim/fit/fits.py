@@ -10,6 +10,7 @@ from itertools import islice
 
 from midfill_server.context import Window
 from midfill_server.trim.half import half
+from midfill_server.trim.rest import makes_a_strange_word
 from midfill_server.trim.shape import one_line_only
 
 from . import python, trees
@@ -102,7 +103,8 @@ def fitting(text: str, window: Window) -> str:
         if (whole := _completed(part, window, judge)) is not None:
             return whole
     first_line = next(iter([*_beginnings(text, window, judge)][-1:]), "")
-    return next((way for way in _mended(first_line, window, judge) if judge.fits(way, window)), "")
+    ways = (way for way in _mended(first_line, window, judge) if judge.fits(way, window))
+    return next((way for way in ways if not makes_a_strange_word(way, window, text)), "")
 
 
 @lru_cache(maxsize=8)  # asked with each token, and changes with each line
@@ -139,6 +141,8 @@ def _glued(text: str, window: Window) -> bool:
 
 
 def _fits(text: str, window: Window, judge: Judge) -> bool:
+    if makes_a_strange_word(text, window, text):
+        return False
     verdict = judge.fits(text, window)
     if verdict is None and judge is not LEXER and lexer.judges(window.language):  # broken code
         verdict = False if lexer.fits(text, window) is False else None
