@@ -152,8 +152,8 @@ def _fits(text: str, window: Window, judge: Judge) -> bool:
 
 
 def _completed(part: str, window: Window, judge: Judge) -> str | None:
-    """With what it lacks at its end, if it fits then."""
-    if _cut_off(part):
+    """With what it lacks at its end, if it fits then; not where a word follows."""
+    if _cut_off(part) or _WORD.match(window.line_rest):
         return None
     ways = judge.completed(part, window)
     if isinstance(judge, Grammar) and lexer.judges(window.language) and lexer.leaves_comment(part, window):
@@ -163,13 +163,14 @@ def _completed(part: str, window: Window, judge: Judge) -> str | None:
 
 def _mended(line: str, window: Window, judge: Judge) -> Iterator[str]:
     """Ways to show at least a part of a line, the best first."""
+    can_be_completed = not _WORD.match(window.line_rest)
 
     def ways() -> Iterator[str]:
-        yield from judge.completed(line, window)
+        yield from judge.completed(line, window) if can_be_completed else ()
         for part in shortened(line, window):
             whole = judge.whole(part, window)
             yield whole
-            yield from judge.completed(whole, window)
+            yield from judge.completed(whole, window) if can_be_completed else ()
 
     return islice(ways() if line else (), 6 + _PARSED // (1 + judge.costs(window)))
 

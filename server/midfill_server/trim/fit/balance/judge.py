@@ -19,6 +19,7 @@ _BEFORE, _BEHIND = 8_000, 4_000  # characters that are read
 _STRIDE, _PIECE = 2_000, 24  # characters; lines
 _LONG = 40  # lines of a string or a comment that more probably is misread
 _STEPS = 6
+_ENDS = re.compile(r"\n(?:(?=\S)[^\n]*[})\]>;]|end)?\Z")  # a file, with or without a last line end
 _SAYS = re.compile(r"[\w(\[{]")  # more than a quote or two
 _WHOLE_FILE = 400  # characters: of less the window has cut nothing off
 
@@ -45,7 +46,8 @@ def leaves_comment(text: str, window: Window) -> bool:
 
 def completed(text: str, window: Window) -> Iterator[str]:
     """With what it leaves open closed, one thing after the other, from the innermost on."""
-    if _place(window) is None or text.endswith("\\") or not _SAYS.search(text):
+    stands_below = window.suffix.lstrip().startswith(text) and not window.line_rest.strip()
+    if _place(window) is None or text.endswith("\\") or not _SAYS.search(text) or stands_below:
         return
     flat = one_line_only(window) or bool(window.line_rest.strip())
     family, lines = family_of(window.language), "\n" in text
@@ -96,7 +98,7 @@ def _place(window: Window) -> _Place | None:
     stack = tuple(replace(it, line=0, lines=0) for it in stack)  # equal ones are read but once
     rest, _, following = window.suffix.partition("\n")
     seen = following if len(following) <= _BEHIND else following[:_BEHIND].rpartition("\n")[0] + "\n"
-    cut = len(seen) < len(following) or (len(seen) > _WHOLE_FILE and not seen.endswith("\n"))
+    cut = len(seen) < len(following) or (len(seen) > _WHOLE_FILE and not _ENDS.search(seen))
     if family_of(window.language).forms and (form := re.search(r"^\(", seen, re.M)):
         seen, cut = seen[: form.start()], False
     depth = min((columns(line) for line in seen.split("\n")[:-1] if line.strip()), default=0)

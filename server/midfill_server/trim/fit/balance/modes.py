@@ -84,6 +84,7 @@ def code(language: str, leave: str = "") -> Mode:
         found = _WORD.format("|".join(re.escape(it) for it in sorted(words, reverse=True)))
         found = found.replace(r"\#", r"\#[ \t]*")
         parts += [f"(?P<word>{'(?i:' + found + ')' if family.words.ignore_case else found})"]
+    parts += [f"(?P<stray>{'|'.join(re.escape(closes) for _, closes in signs.block)})"] if signs.block else []
     parts += _brackets(family.brackets)
     return Mode(re.compile("|".join(parts), re.M), language, signs, family, is_code=True)
 
@@ -117,10 +118,13 @@ def text(language: str) -> Mode:
 @lru_cache
 def tag(language: str) -> Mode:
     """Between the name of a tag and its end."""
-    passed = rf"\"(?:{_TEMPLATE}|[^\"])*\"|'(?:{_TEMPLATE}|[^'])*'|{_TEMPLATE}"
+    whole = (
+        rf"{{0}}(?:{_TEMPLATE}|[^{{0}}\n]|\n(?![^{{0}}\n]*<))*{{0}}"  # of several lines, if no tag is in them
+    )
+    passed = "|".join((whole.replace("{0}", '"'), whole.replace("{0}", "'"), _TEMPLATE))
     parts = [f"(?P<passed>{passed})", r"(?P<selfend>/>)", r"(?P<tagend>(?<!=)>)", r"(?P<broken><)"]
     parts += [r"(?P<string0>\")", r"(?P<string1>')", *_brackets("{}")]
-    quotes = tuple(Quote(it, it, "closer", escapes=False) for it in "\"'")
+    quotes = tuple(Quote(it, it, escapes=False) for it in "\"'")
     return Mode(re.compile("|".join(parts)), language, Signs(quotes=quotes), family_of(language))
 
 

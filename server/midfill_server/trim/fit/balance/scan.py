@@ -86,6 +86,8 @@ class Scan:
         elif name == "close":
             if not self._ends_a_pattern(sign, at):
                 self._close(sign, at, strict=mode.family.strict)
+        elif name == "stray":
+            self.faults[self._whose(at)] += 1
         elif name.startswith("string"):
             quote = mode.quote(name)
             self._push(found, quote.closes, modes.string(quote), "string")
@@ -125,8 +127,8 @@ class Scan:
             self._push(found, closes, modes.until(rf"^[ \t>]*{closes}{closes[0]}*[ \t]*$"), "block")
         elif name == "begin":
             self._push(found, f"\\end{{{found['begun']}}}", mode, "block")
-        elif name == "end_of":
-            self._close(sign, at)
+        elif name == "end_of":  # in braces it may be what defines an environment
+            self._close(sign, at, strict=all(it.closes != "}" for it in self.stack))
         elif name == "heredoc":
             tag = found["tag"]
             self.heredocs.append(self._opened(found, tag, modes.until(rf"^[ \t]*{tag}\b"), "heredoc"))
@@ -220,22 +222,22 @@ class Scan:
             self.stack.pop()
             return
         for n in range(len(self.stack) - 1, -1, -1):
-            if self.stack[n].closes == closes and not self._is_deeper(self.stack[n], at):
+            if self.stack[n].closes == closes and not self._is_anothers(self.stack[n], at):
                 inner = self.stack[n + 1 :]
-                directives = [it for it in inner if closes == _DIRECTIVE or it.closes == _DIRECTIVE]
+                kept = [it for it in inner if _DIRECTIVE in (closes, it.closes)]  # brackets do not mind them
                 for it in inner:
-                    if it not in directives:
+                    if it not in kept and not (closes == "}" and it.sign.startswith("\\begin")):
                         self._leave(it)
-                self.stack[n:] = directives  # they and brackets do not mind each other
+                self.stack[n:] = kept
                 return
         self.faults[self._whose(at)] += strict
 
-    def _is_deeper(self, opened: Open, at: int) -> bool:
-        """Whether it was opened deeper than the line that closes it: that is the end of something unseen."""
+    def _is_anothers(self, opened: Open, at: int) -> bool:
+        """Whether the line that opened it has another depth: what closes is of something unseen."""
         if not self.cut or opened.whose == BEHIND or self._whose(at) != BEHIND:
             return False
         line = self.text[self._line_start(at) : at]
-        return not line.strip() and columns(opened.margin + "x") > columns(line + "x")
+        return not line.strip() and columns(opened.margin + "x") != columns(line + "x")
 
     def _leave(self, opened: Open) -> None:
         self.faults[opened.whose] += not opened.free
