@@ -105,3 +105,32 @@ def test_nothing_is_taken_back(language: str, drawn: str, written: str) -> None:
 def test_decoding_stops_at_a_known_key() -> None:
     assert is_final('version = "2"\n', window(TOML, "toml"))
     assert not is_final('readme = "2"\n', window(TOML, "toml"))
+
+
+@pytest.mark.parametrize(
+    ("language", "drawn", "written", "shown"),
+    [
+        ("json", '{\n  "a": 1,\n  ║\n}\n', '"b" 2', ""),
+        ("json", '{\n  "a": 1,\n  ║\n}\n', '"b": 2,\n  "c" 3', '"b": 2'),
+        (
+            "json",
+            '{\n  "a": {\n    "b": 1,\n    ║\n  }\n}\n',
+            '"c": {\n      "d": 1,',
+            '"c": {\n      "d": 1\n    }',
+        ),
+        ("json", '{\n  "a": ║\n}\n', "tru", ""),
+        ("json", '{\n  "a": ,\n  ║\n}\n', '"b": tru', '"b": tru'),  # broken already
+        ("toml", "[a]\nb ║\nc = 1\n", "d = 2", ""),
+        ("toml", "[a]\n║\nc = 1\n", 'b = "d"', 'b = "d"'),
+        ("toml", "[a]\n║\nc = 1\n", "class A:\n    b = 1", ""),
+        ("toml", "x = \n[a]\n║\n\n[b]\ny z\n", "c = [1", "c = [1]"),  # broken in other tables
+        ("toml", "a = [\n  1,\n  ║\n]\n", "2,\n  3,", "2,\n  3,"),
+    ],
+)
+def test_a_file_that_parses_parses_with_the_item(language: str, drawn: str, written: str, shown: str) -> None:
+    assert trim(written, window(drawn, language)) == shown
+
+
+def test_a_file_too_large_to_parse_is_judged_by_what_is_open() -> None:
+    members = '  "a": [1, 2],\n' * 2_000
+    assert trim('"b": [1', window(f"{{\n{members}  ║\n}}\n", "json")) == '"b": [1]'

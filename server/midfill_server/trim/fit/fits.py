@@ -13,7 +13,7 @@ from midfill_server.trim.half import half
 from midfill_server.trim.rest import makes_a_strange_word
 from midfill_server.trim.shape import one_line_only
 
-from . import python, trees
+from . import data, python, trees
 from .balance import judge as lexer
 from .brackets import balanced
 from .mend import completed, shortened
@@ -69,9 +69,7 @@ GRAMMARS: dict[str, Grammar] = {
 }
 """By LSP's name of the language; ask `grammar` which are installed."""
 
-LEXER = Judge(
-    lambda text, window: False if _glued(text, window) else lexer.fits(text, window), lexer.completed, half
-)
+LEXER = Judge(lambda text, window: _leaves_whole(text, window), lexer.completed, half)
 """For languages that have no grammar here, but signs that are known."""
 
 BRACKETS = Judge(
@@ -133,6 +131,13 @@ def brackets_fit(text: str, window: Window, strictly: bool = False) -> bool:
     if strictly:
         return balanced(window.line_start + text + rest)
     return balanced(text) or not balanced(window.line_start + rest)
+
+
+def _leaves_whole(text: str, window: Window) -> bool | None:
+    if _glued(text, window):
+        return False
+    whole = data.fits(text, window) if window.language in data.LANGUAGES else None
+    return lexer.fits(text, window) if whole is None else whole
 
 
 def _glued(text: str, window: Window) -> bool:
