@@ -34,9 +34,16 @@ _SQL = (
     "insert into is join left like limit not offset on or order outer references right select set table "
     "then union update when where with",
 )
+_PERL = (
+    r"[(\[=+*&|^~\\-]|(?<=\s)[/<>?.!:]|=>|->|\|\||::",
+    "and cmp elsif eq for foreach if local my ne no not or our package sub unless until use while xor",
+)
+_R = r"[(\[=+*/^&|<~-]|%[^%\s]*%|\|>", "else for function if in repeat while"
 _FAMILIES = {
-    "c cpp csharp dart go groovy java javascript javascriptreact kotlin objective-c php rust scala swift "
-    "typescript typescriptreact zig": _C_LIKE,
+    "c cpp csharp cuda-cpp d dart go groovy java javascript javascriptreact kotlin objective-c objective-cpp "
+    "php rust scala solidity swift typescript typescriptreact zig": _C_LIKE,
+    "perl": _PERL,
+    "r": _R,
     "python ruby lua elixir julia crystal": _HASH,
     "shellscript makefile fish": _SHELL,
     "sql mysql pgsql plsql": _SQL,

@@ -71,6 +71,16 @@ CASES = [
     ("ruby", "║\nx = 1\n", "# it's\na = 'b", "# it's"),
     ("sql", "SELECT a FROM b ║\n", "WHERE a = 'c", "WHERE a = 'c'"),
     ("json", "{\n  ║\n}\n", '"a": "b', '"a": "b"'),
+    ("perl", "║\n", "my $a = $b .", "my $a = $b"),
+    ("perl", "║\n", "print a if", "print a"),
+    ("perl", "║\n", "(a => 1, b =>", "(a => 1, b)"),
+    ("perl", "║\n", "my $a = <$b>", "my $a = <$b>"),
+    ("r", "║\n", "a <-", "a"),
+    ("r", "║\n", "a %>%", "a"),
+    ("r", "║\n", "b <- a |>", "b <- a"),
+    ("csharp", "f(\n    ║\n)\n", "a,\n    b,", "a,\n    b"),
+    ("java", "class A { int a = f(\n    ║\n); }\n", "b,", "b"),
+    ("rust", "fn f() { g(\n    ║\n) }\n", "a,", "a,"),
     ("", "║\n", "a and", "a and"),
 ]
 

@@ -1,6 +1,7 @@
 """Goes through a text once and tells what it leaves open, and what it closes that was not open."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from midfill_server.trim.fit.brackets import CLOSER
@@ -66,7 +67,9 @@ class Scan:
     def run(self) -> tuple[Stack, Faults]:
         at = 0
         while found := self.mode.pattern.search(self.text, at):
-            at = max(self._act(found), found.start() + (found.end() == found.start() == at))
+            act = _ACTS.get((found.lastgroup or "").rstrip("0123456789"))
+            again = act(self, found) if act is not None else None  # most of it is only passed
+            at = found.end() + (found.end() == found.start() == at) if again is None else again
         before, item, behind = self.faults
         return tuple(self.stack), (before, item, behind)
 
@@ -74,78 +77,84 @@ class Scan:
     def mode(self) -> Mode:
         return self.stack[-1].mode if self.stack else self.base
 
-    def _act(self, found: re.Match[str]) -> int:
-        """Where to go on."""
-        name, sign, at, mode = found.lastgroup or "", found[0], found.start(), self.mode
-        if name == "again" and not self._swallows(at):
-            pass  # some languages nest them, most do not
-        elif name == "passed" or name.startswith(("whole", "comment")):
-            pass
-        elif name == "open":
-            self._push(found, _CLOSER[sign], self._inside(mode))
-        elif name == "close":
-            if not self._ends_a_pattern(sign, at):
-                self._close(sign, at, strict=mode.family.strict)
-        elif name == "stray":
-            self.faults[self._whose(at)] += 1
-        elif name.startswith("string"):
-            quote = mode.quote(name)
-            self._push(found, quote.closes, modes.string(quote), "string")
-        elif name.startswith("block"):
-            opens, closes = map(re.escape, mode.block(name))
-            self._push(found, mode.block(name)[1], modes.until(closes, opens), "comment")
-        elif name == "word":
-            self._word(found)
-        elif name in ("end", "selfend"):
-            self.stack.pop()
-        elif name == "hole":
-            self._push(found, ")" if sign.endswith("(") else "}", self._code_around(), "hole")
-        elif name in ("line_end", "again"):
-            self._leave(self.stack.pop())
-            return at
-        elif name == "line":
-            self.stack += self.heredocs
-            self.heredocs.clear()
-        elif name == "paragraph":
-            inline = ("bracket", "toggle") if mode.family.inline else ("toggle",)
-            while self.stack and self.stack[-1].kind in inline:
-                self._leave(self.stack.pop())
-        else:
-            return self._act_on_markup(name, found)
-        return found.end()
+    # What a sign does, by the name of its group in the mode's pattern. Each may say where to go on.
 
-    def _act_on_markup(self, name: str, found: re.Match[str]) -> int:
-        sign, at, mode = found[0], found.start(), self.mode
-        if name == "toggle":
-            if any(it.closes == sign and it.kind == "toggle" for it in self.stack):
-                self._close(sign, at)
-            else:
-                self._push(found, sign, mode, "toggle")
-        elif name == "fence":
-            closes = sign.lstrip(" \t>")
-            closes = closes[: len(closes) - len(closes.lstrip(closes[0]))]
-            self._push(found, closes, modes.until(rf"^[ \t>]*{closes}{closes[0]}*[ \t]*$"), "block")
-        elif name == "begin":
-            self._push(found, f"\\end{{{found['begun']}}}", mode, "block")
-        elif name == "end_of":  # in braces it may be what defines an environment
-            self._close(sign, at, strict=all(it.closes != "}" for it in self.stack))
-        elif name == "heredoc":
-            tag = found["tag"]
-            self.heredocs.append(self._opened(found, tag, modes.until(rf"^[ \t]*{tag}\b"), "heredoc"))
-        elif name == "aside":
-            self._push(found, "", modes.until(mode.family.aside[1]), "aside", free=True)
-        elif name == "tag":
-            if mode.is_code and not _TAG_BEHIND.search(self.text[max(0, self._line_start(at)) : at]):
-                return found.end()
-            self._push(found, ">", modes.tag(mode.language), "tag")
-        elif name == "broken":
+    def _open(self, found: re.Match[str]) -> None:
+        self._push(found, _CLOSER[found[0]], self._inside(self.mode))
+
+    def _close_bracket(self, found: re.Match[str]) -> None:
+        if not self._ends_a_pattern(found[0], found.start()):
+            self._close(found[0], found.start(), strict=self.mode.family.strict)
+
+    def _stray(self, found: re.Match[str]) -> None:
+        self.faults[self._whose(found.start())] += 1
+
+    def _string(self, found: re.Match[str]) -> None:
+        quote = self.mode.quote(found.lastgroup or "")
+        self._push(found, quote.closes, modes.string(quote), "string")
+
+    def _block(self, found: re.Match[str]) -> None:
+        opens, closes = self.mode.block(found.lastgroup or "")
+        self._push(found, closes, modes.until(re.escape(closes), re.escape(opens)), "comment")
+
+    def _hole(self, found: re.Match[str]) -> None:
+        self._push(found, ")" if found[0].endswith("(") else "}", self._code_around(), "hole")
+
+    def _end(self, _: re.Match[str]) -> None:
+        self.stack.pop()
+
+    def _give_up(self, found: re.Match[str]) -> int:
+        """It has no end: the line has, or the next one begins."""
+        self._leave(self.stack.pop())
+        return found.start()
+
+    def _again(self, found: re.Match[str]) -> int | None:
+        """A comment in a comment: the item's swallows the next one of the file. Else they may be nested."""
+        swallows = self.stack[-1].whose == ITEM and self._whose(found.start()) == BEHIND
+        return self._give_up(found) if swallows else None
+
+    def _line(self, _: re.Match[str]) -> None:
+        self.stack += self.heredocs
+        self.heredocs.clear()
+
+    def _heredoc(self, found: re.Match[str]) -> None:
+        tag = found["tag"]
+        self.heredocs.append(self._opened(found, tag, modes.until(rf"^[ \t]*{tag}\b"), "heredoc"))
+
+    def _aside(self, found: re.Match[str]) -> None:
+        self._push(found, "", modes.until(self.mode.family.aside[1]), "aside", free=True)
+
+    def _paragraph(self, _: re.Match[str]) -> None:
+        """Nothing within lines goes on behind a blank one."""
+        inline = ("bracket", "toggle") if self.mode.family.inline else ("toggle",)
+        while self.stack and self.stack[-1].kind in inline:
             self._leave(self.stack.pop())
-            return at
-        elif name == "tagend":
-            self._begin_element(found)
-        elif name in ("endtag", "leave"):
-            self._close(f"</{_name(sign[2:-1].strip(), mode)}>", at)
-        return found.end()
+
+    def _toggle(self, found: re.Match[str]) -> None:
+        if any(it.closes == found[0] and it.kind == "toggle" for it in self.stack):
+            self._close(found[0], found.start())
+        else:
+            self._push(found, found[0], self.mode, "toggle")
+
+    def _fence(self, found: re.Match[str]) -> None:
+        closes = found[0].lstrip(" \t>")
+        closes = closes[: len(closes) - len(closes.lstrip(closes[0]))]
+        self._push(found, closes, modes.until(rf"^[ \t>]*{closes}{closes[0]}*[ \t]*$"), "block")
+
+    def _begin(self, found: re.Match[str]) -> None:
+        self._push(found, f"\\end{{{found['begun']}}}", self.mode, "block")
+
+    def _end_of(self, found: re.Match[str]) -> None:
+        """In braces it may be what defines an environment."""
+        self._close(found[0], found.start(), strict=all(it.closes != "}" for it in self.stack))
+
+    def _tag(self, found: re.Match[str]) -> None:
+        line = self.text[self._line_start(found.start()) : found.start()]
+        if not self.mode.is_code or _TAG_BEHIND.search(line):
+            self._push(found, ">", modes.tag(self.mode.language), "tag")
+
+    def _end_tag(self, found: re.Match[str]) -> None:
+        self._close(f"</{_name(found[0][2:-1].strip(), self.mode)}>", found.start())
 
     def _begin_element(self, found: re.Match[str]) -> None:
         begun, language = self.stack.pop(), self.mode.language
@@ -249,10 +258,6 @@ class Scan:
     def _line_start(self, at: int) -> int:
         return self.text.rfind("\n", 0, at) + 1
 
-    def _swallows(self, at: int) -> bool:
-        """Whether the item has opened the comment in which the next comment of the file begins."""
-        return self.stack[-1].whose == ITEM and self._whose(at) == BEHIND
-
     def _inside(self, mode: Mode) -> Mode:
         """How what is between braces is read: in tags, and in text between JSX's tags, it is code."""
         if mode.family.tags == "jsx" or (mode.family.tags == "html" and "selfend" in mode.pattern.groupindex):
@@ -279,3 +284,31 @@ class Scan:
 
 def _name(name: str, mode: Mode) -> str:
     return name.lower() if mode.family.tags == "html" and mode.language not in ("vue", "svelte") else name
+
+
+_ACTS: dict[str, Callable[[Scan, re.Match[str]], int | None]] = {
+    "open": Scan._open,
+    "close": Scan._close_bracket,
+    "stray": Scan._stray,
+    "string": Scan._string,
+    "block": Scan._block,
+    "hole": Scan._hole,
+    "end": Scan._end,
+    "selfend": Scan._end,
+    "line_end": Scan._give_up,
+    "broken": Scan._give_up,
+    "again": Scan._again,
+    "line": Scan._line,
+    "heredoc": Scan._heredoc,
+    "aside": Scan._aside,
+    "paragraph": Scan._paragraph,
+    "toggle": Scan._toggle,
+    "fence": Scan._fence,
+    "begin": Scan._begin,
+    "end_of": Scan._end_of,
+    "tag": Scan._tag,
+    "tagend": Scan._begin_element,
+    "endtag": Scan._end_tag,
+    "leave": Scan._end_tag,
+    "word": Scan._word,
+}
