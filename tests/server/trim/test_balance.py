@@ -182,9 +182,8 @@ def test_nor_in_a_long_file_of_which_the_window_shows_a_part(language: str) -> N
     for line in text[at : at + len(code)].splitlines(keepends=True):
         item = line.strip()
         begin = at + line.index(item)
-        place = Window(
-            text[begin - 9_000 : begin], text[begin + len(item) : begin + 6_000], language=language
-        )
+        prefix = text[text.index("\n", begin - 9_000) + 1 : begin]
+        place = Window(prefix, text[begin + len(item) : begin + 6_000], language=language)
         assert not item or judge.fits(item, place) is not False, line
         at += len(line)
 

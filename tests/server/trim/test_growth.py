@@ -210,6 +210,69 @@ Some words, and some words, and so on.
 run a
 ```
 """,
+    "csharp": """\
+namespace A
+{
+    class B
+    {
+        /* It's so */
+        int F(string a)
+        {
+            if (a == "b")
+            {
+                return G(a, new[] { 1 });
+            }
+            return 0;
+        }
+    }
+}
+""",
+    "php": """\
+<p><?= $a ?></p>
+<?php
+function f($a)
+{
+    foreach ($a as $b => $c) {
+        echo "it's {$b['c']}";
+    }
+    return [1, 2];
+}
+""",
+    "elixir": """\
+defmodule A do
+  def f(a) do
+    Enum.map(a, fn b -> g(b) end)
+    if a, do: "b #{c}", else: :d
+  end
+end
+""",
+    "latex": """\
+\\begin{a}
+  % It's so
+  \\item Some $b + c$ and \\textbf{d}.
+  \\[
+    e_{f}
+  \\]
+\\end{a}
+""",
+    "emacs-lisp": """\
+(defun f (a b)
+  "Say it's `a'."
+  (let ((c (+ a b)))
+    (message "%s" c)))
+
+;; It's (so
+(setq a '(1 2))
+""",
+    "vue": """\
+<template>
+  <p v-if="a > b">{{ a }}</p>
+  <b @click="c()" />
+</template>
+<script>
+export default { a: (b) => b < 1 };
+</script>
+""",
     "": """\
 a = 1
 foo = bar
