@@ -18,7 +18,7 @@ from .clean import (
 )
 from .depth import indentation
 from .fit.commas import before_comma, comma_behind, commas
-from .fit.fits import BRACKETS, fitting, fitting_lines, grammar, judge_of
+from .fit.fits import BRACKETS, fitting, fitting_lines, grammar, judge_of, leaves_comment
 from .fit.keys import certain_key, known_keys
 from .repeats import certain, circles, lines_that_stand_there
 from .rest import before_tail, closer_below, makes_a_strange_word, rest_of_line, tail_that_follows
@@ -91,13 +91,13 @@ def trim_cut(text: str, window: Window) -> str:
     """`trim` for a text that was cut off where the model stops being sure, at a line's end or within a line.
 
     There it is only a beginning: whether it fits depends on what the user types next, and to close what is
-    open would be a guess.
+    open would be a guess. But nothing is left in a comment that it begins, nor glued to the word behind it.
     """
     if text.endswith("\n"):
         return trim(text, window)
     for apply in FILTERS:
         text = text if apply in _OF_WHOLE_ITEMS else apply(text, window)
-    return "" if makes_a_strange_word(text, window, text) else text
+    return "" if makes_a_strange_word(text, window, text) or leaves_comment(text, window) else text
 
 
 def emptied_by(text: str, window: Window) -> str:

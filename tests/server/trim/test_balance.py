@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midfill_server.context import Window
-from midfill_server.trim import trim
+from midfill_server.trim import trim, trim_cut
 from midfill_server.trim.fit.balance import judge
 from midfill_server.trim.fit.trees import parser
 
@@ -149,6 +149,13 @@ def test_what_an_item_leaves_open_is_closed(language: str, drawn: str, written: 
 @pytest.mark.parametrize(("language", "drawn", "written", "shown"), CUT)
 def test_or_it_is_cut(language: str, drawn: str, written: str, shown: str) -> None:
     assert trim(written, window(drawn, language)) == shown
+
+
+def test_a_text_that_is_cut_off_does_not_end_in_a_comment_that_it_begins() -> None:
+    """The user may take it as it is. What stands in a comment already may end there."""
+    assert trim_cut("/* the", window(CLASS, "csharp")) == ""
+    assert trim_cut("a(b, c", window(CLASS, "csharp")) == "a(b, c"
+    assert trim_cut("the a", window("/* ║\n */\n", "csharp")) == "the a"
 
 
 @pytest.mark.parametrize(("language", "drawn", "written"), WHOLE)

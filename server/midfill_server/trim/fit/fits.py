@@ -118,6 +118,11 @@ def fitting_lines(text: str, window: Window) -> str:
     return ""
 
 
+def leaves_comment(text: str, window: Window) -> bool:
+    """Whether the item begins a comment that ends nowhere, or with the next one: no parser sees that."""
+    return lexer.judges(window.language) and lexer.leaves_comment(text, window)
+
+
 def brackets_fit(text: str, window: Window, strictly: bool = False) -> bool:
     """In the middle of a line that is whole without it, an item must be whole in itself.
 
@@ -152,7 +157,7 @@ def _fits(text: str, window: Window, judge: Judge) -> bool:
     if verdict is None and judge is not LEXER and lexer.judges(window.language):  # broken code
         verdict = False if lexer.fits(text, window) is False else None
     elif verdict and isinstance(judge, Grammar):
-        verdict = not (lexer.judges(window.language) and lexer.leaves_comment(text, window))
+        verdict = not leaves_comment(text, window)
     return brackets_fit(text, window, strictly=judge is not LEXER) if verdict is None else verdict
 
 
@@ -161,7 +166,7 @@ def _completed(part: str, window: Window, judge: Judge) -> str | None:
     if _cut_off(part) or _WORD.match(window.line_rest):
         return None
     ways = judge.completed(part, window)
-    if isinstance(judge, Grammar) and lexer.judges(window.language) and lexer.leaves_comment(part, window):
+    if isinstance(judge, Grammar) and leaves_comment(part, window):
         ways = lexer.completed(part, window)
     return next((way for way in ways if _fits(way, window, judge)), None)
 

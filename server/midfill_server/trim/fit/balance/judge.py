@@ -38,7 +38,7 @@ def fits(text: str, window: Window) -> bool | None:
 
 
 def leaves_comment(text: str, window: Window) -> bool:
-    """Whether the item begins a comment that ends nowhere, or with the next one: no parser sees that."""
+    """Whether the item begins a comment that ends nowhere, or with the next one of the file."""
     if _place(window) is None or not (opened := _read(text, window).opened):
         return False
     return opened[-1].kind == "comment" and opened[-1].whose == ITEM and not fits(text, window)
@@ -135,7 +135,7 @@ def _through(head: str, language: str) -> tuple[Stack, int]:
 @lru_cache(maxsize=64)
 def _piece(text: str, stack: Stack, language: str) -> tuple[Stack, Faults]:
     stack, faults = _scan(text, stack, language, (len(text), len(text)))
-    return tuple(replace(it, lines=it.lines + text.count("\n", it.line)) for it in stack), faults
+    return tuple(replace(it, line=0, lines=it.lines + text.count("\n", it.line)) for it in stack), faults
 
 
 def _starts(head: str, language: str) -> list[int]:
