@@ -55,8 +55,11 @@ class Written:
             return None if rest is None else Shown(rest, True, THAT_IS_ALL)
         part = self._worth_showing(typed, confidence)
         if part.final and part.end < len(self.scored.text):
-            blank = self.scored.text[part.end : part.end + 1] == " "  # a word may follow
-            item = trim_cut(self.scored.text[: part.end + blank], self.window)
+            text = self.scored.text
+            apart = text.startswith(" ", part.end) and not text[: part.end].endswith(
+                "\n"
+            )  # from a word behind it
+            item = trim_cut(text[: part.end + apart], self.window)
             reason = f"the model was not sure enough of more ({part.likely:.2f})"
             return Shown(rest_of(item, self.window, now) or "", True, reason)
         if self.whole is None:

@@ -37,6 +37,9 @@ def test_what_is_cut_before_a_blank_keeps_it_before_a_word() -> None:
     written = Written(window("export ║clamp = 1;\n")).then("static", ((6, -0.1),)).then(" x", ((2, -3.0),))
     shown = written.shown_at(written.window, 0.5)
     assert shown is not None and shown.text == "static "
+    lines = Written(window("a = ║\n")).then("{\n", ((2, -0.1),)).then("  b", ((3, -3.0),))
+    shown = lines.shown_at(lines.window, 0.5)
+    assert shown is not None and shown.text == "{\n}"  # whole lines stay such, and are completed
     beside = Written(window("export ║\n")).then("static", ((6, -0.1),)).then(" x", ((2, -3.0),))
     shown = beside.shown_at(beside.window, 0.5)
     assert shown is not None and not shown.text.endswith(" ")
