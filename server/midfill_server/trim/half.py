@@ -68,16 +68,16 @@ def half(text: str, window: Window) -> str:
 
     Not where the line below is deeper: it goes on there.
     """
-    if _goes_on(text, window):
+    if goes_on(text, window):
         return text
     text = _without_lone_key(_without_last_comma(text, window), window)
-    while (whole := _whole(text, window)) != text and not _goes_on(text, window):
+    while (whole := _whole(text, window)) != text and not goes_on(text, window):
         lines_before = text.rstrip().rpartition("\n")[0]
         text = lines_before.rstrip() if lines_before.strip() else whole
     return text
 
 
-def _goes_on(text: str, window: Window) -> bool:
+def goes_on(text: str, window: Window) -> bool:
     """Whether the line below is deeper than the item's last one."""
     below = window.suffix.partition("\n")[2].partition("\n")[0]
     last = (window.line_start + text).rstrip().rpartition("\n")[2]

@@ -75,6 +75,12 @@ CUT = [
     ("lua", "function f()\n  ║\nend\n", "a()\nend", "a()"),
     ("html", "<ul>\n  ║\n</ul>\n", "<li>a</li>\n  <li>b", "<li>a</li>"),
     ("html", "<p>║</p>\n", "a</b>", "a"),
+    ("php", "<?php\n║\n    a();\n", "if ($b) {", "if ($b)"),  # not closed before its body
+    (
+        "php",
+        "<?php\nclass A {\n    function f() {\n        ║\n            b();\n        }\n",
+        *["if ($a) {"] * 2,
+    ),
     ("emacs-lisp", "(a ║)\n", "b) (c", "b"),
 ]
 WHOLE = [

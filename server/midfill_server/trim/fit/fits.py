@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 from itertools import islice
 
 from midfill_server.context import Window
-from midfill_server.trim.half import half
+from midfill_server.trim.half import goes_on, half
 from midfill_server.trim.rest import makes_a_strange_word
 from midfill_server.trim.shape import one_line_only
 
@@ -162,25 +162,32 @@ def _fits(text: str, window: Window, judge: Judge) -> bool:
 
 
 def _completed(part: str, window: Window, judge: Judge) -> str | None:
-    """With what it lacks at its end, if it fits then; not where a word follows."""
-    if _cut_off(part) or _WORD.match(window.line_rest):
+    """With what it lacks at its end, if it fits then."""
+    if _cut_off(part):
         return None
-    ways = judge.completed(part, window)
-    if isinstance(judge, Grammar) and leaves_comment(part, window):
-        ways = lexer.completed(part, window)
-    return next((way for way in ways if _fits(way, window, judge)), None)
+    return next((way for way in _ways(part, window, judge) if _fits(way, window, judge)), None)
+
+
+def _ways(part: str, window: Window, judge: Judge) -> Iterator[str]:
+    """Ways to complete it: none where a word follows, and no line where the body of its block does."""
+    if not part or _WORD.match(window.line_rest):
+        return
+    closes_comment = isinstance(judge, Grammar) and leaves_comment(part, window)
+    body_follows = part[-1] in "{:" and goes_on(part, window)
+    for way in (lexer if closes_comment else judge).completed(part, window):
+        if not body_follows or way.count("\n") == part.count("\n"):
+            yield way
 
 
 def _mended(line: str, window: Window, judge: Judge) -> Iterator[str]:
     """Ways to show at least a part of a line, the best first."""
-    can_be_completed = not _WORD.match(window.line_rest)
 
     def ways() -> Iterator[str]:
-        yield from judge.completed(line, window) if can_be_completed else ()
+        yield from _ways(line, window, judge)
         for part in shortened(line, window):
             whole = judge.whole(part, window)
             yield whole
-            yield from judge.completed(whole, window) if can_be_completed else ()
+            yield from _ways(whole, window, judge)
 
     return islice(ways() if line else (), 6 + _PARSED // (1 + judge.costs(window)))
 

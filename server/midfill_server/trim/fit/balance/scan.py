@@ -227,23 +227,26 @@ class Scan:
         return Open(sign, closes, mode, whose, kind, depth, start, not behind.strip(), free)
 
     def _close(self, closes: str, at: int, strict: bool = True) -> None:
-        if self.stack and self.stack[-1].closes == closes and not self.cut:  # as nearly always
-            self.stack.pop()
-            return
         for n in range(len(self.stack) - 1, -1, -1):
-            if self.stack[n].closes == closes and not self._is_anothers(self.stack[n], at):
-                inner = self.stack[n + 1 :]
-                kept = [it for it in inner if _DIRECTIVE in (closes, it.closes)]  # brackets do not mind them
-                for it in inner:
-                    if it not in kept and not (closes == "}" and it.sign.startswith("\\begin")):
-                        self._leave(it)
-                self.stack[n:] = kept
-                return
+            opened = self.stack[n]
+            if opened.closes != closes:
+                continue
+            crooked = self._is_crooked(opened, at)
+            if crooked and self.cut:
+                continue  # it closes something unseen
+            inner = self.stack[n + 1 :]
+            kept = [it for it in inner if _DIRECTIVE in (closes, it.closes)]  # brackets do not mind them
+            for it in inner:
+                if it not in kept and not (closes == "}" and it.sign.startswith("\\begin")):
+                    self._leave(it)
+            self.stack[n:] = kept
+            self.faults[BEHIND] += crooked
+            return
         self.faults[self._whose(at)] += strict
 
-    def _is_anothers(self, opened: Open, at: int) -> bool:
-        """Whether the line that opened it has another depth: what closes is of something unseen."""
-        if not self.cut or opened.whose == BEHIND or self._whose(at) != BEHIND:
+    def _is_crooked(self, opened: Open, at: int) -> bool:
+        """Whether it ends behind the cursor with a line of another depth: that may end something else."""
+        if opened.whose == BEHIND or self._whose(at) != BEHIND:
             return False
         line = self.text[self._line_start(at) : at]
         return not line.strip() and columns(opened.margin + "x") != columns(line + "x")
