@@ -56,9 +56,7 @@ class Written:
         part = self._worth_showing(typed, confidence)
         if part.final and part.end < len(self.scored.text):
             text = self.scored.text
-            apart = text.startswith(" ", part.end) and not text[: part.end].endswith(
-                "\n"
-            )  # from a word behind it
+            apart = text.startswith(" ", part.end) and text[part.end - 1] != "\n"  # from a word behind it
             item = trim_cut(text[: part.end + apart], self.window)
             reason = f"the model was not sure enough of more ({part.likely:.2f})"
             return Shown(rest_of(item, self.window, now) or "", True, reason)
