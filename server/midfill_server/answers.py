@@ -10,6 +10,7 @@ from lsprotocol import types as lsp
 
 from midfill_model import seam
 from midfill_server.context import MAX_DOCUMENT, Unsuitable, Window, window_at
+from midfill_server.context.languages.names import says_something
 from midfill_server.context.outline import head
 from midfill_server.context.surroundings import Surroundings
 from midfill_server.editor.announce import Announcer
@@ -109,8 +110,12 @@ class Answers:
             grow(text)
 
         self._look_around(uri, line, here)
+        if await self._says_nothing(uri, here):
+            story.ending = "an empty file, and nothing tells what belongs there"
+            return []
         multiline = here.multiline and not verdict.one_line
         window = replace(here, prefix=here.prefix + chosen, multiline=multiline)
+        window = replace(window, elsewhere=(head(document.lines), *self._told(uri)))
         ask = self._ask(uri, window, explicit, wished, len(chosen))
         if explicit and (n := self.settings.alternatives) > 1:
             found = await self._alternatives.complete(ask, n, growing, story)
@@ -191,6 +196,16 @@ class Answers:
         if self.settings.context and (budgets := self._engine.budgets) is not None:
             documents = {name: document.lines for name, document in self._documents.items()}
             self.surroundings.prepare(uri, line, (window.prefix, window.suffix), budgets, documents)
+
+    async def _says_nothing(self, uri: str, window: Window) -> bool:
+        """Whether the file is empty, its name says nothing, and neither do other files."""
+        if (window.prefix + window.suffix).strip():
+            return False
+        told = await self.surroundings.of(uri) if self.settings.context else ()
+        return not told or (len(told) == 1 and not says_something(self.surroundings.place_of(uri)[0]))
+
+    def _told(self, uri: str) -> tuple[str, ...]:
+        return self.surroundings.told(uri) if self.settings.context else ()
 
     async def _stream(self, order: Order) -> AsyncGenerator[Chunk]:
         """What the engine writes, asked with what the rest of the file and other files say."""

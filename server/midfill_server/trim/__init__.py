@@ -9,21 +9,27 @@ from collections.abc import Callable
 
 from midfill_server.context import Window
 
-from .clean import (
-    before_delimiter,
-    control_tokens,
-    has_control_token,
-    trailing_blanks,
-    unix_newlines,
-)
+from .clean import control_tokens, has_control_token, trailing_blanks, unix_newlines
 from .depth import indentation
 from .fit.commas import before_comma, comma_behind, commas
 from .fit.fits import fitting, fitting_lines, grammar
-from .fit.keys import certain_key, known_keys
-from .half import closed, half, half_growing
-from .repeats import certain, circles, lines_that_stand_there
+from .fit.keys import known_keys
+from .half import closed, half
+from .repeats import circles, lines_that_stand_there
 from .rest import before_tail, closer_below, rest_of_line, tail_that_follows
 from .shape import is_complete, one_line_only, one_unit, whole_lines
+from .words.again import (
+    before_quotes,
+    behind_the_end,
+    block_lines_again,
+    lone_quotes,
+    rows,
+    unknown_arguments,
+)
+from .words.docs import library_docs, lone_heading
+from .words.foreign import another_language
+from .words.harm import endless_calls, harmful
+from .words.others import others_words
 
 __all__ = [
     "FILTERS",
@@ -39,14 +45,29 @@ __all__ = [
 
 Filter = Callable[[str, Window], str]
 
+_BY_LINES: tuple[Filter, ...] = (
+    circles,
+    lines_that_stand_there,
+    block_lines_again,
+    rows,
+    behind_the_end,
+    unknown_arguments,
+    known_keys,
+    others_words,
+    library_docs,
+    another_language,
+    harmful,
+    endless_calls,
+)
+"""What cuts before a line, whatever follows it."""
+
 FILTERS: tuple[Filter, ...] = (
     control_tokens,
     unix_newlines,
     indentation,
     one_unit,
-    circles,
-    lines_that_stand_there,
-    known_keys,
+    *_BY_LINES,
+    lone_heading,
     rest_of_line,
     tail_that_follows,
     trailing_blanks,
@@ -56,32 +77,24 @@ FILTERS: tuple[Filter, ...] = (
     commas,
     comma_behind,
     closer_below,
+    lone_quotes,
 )
 
 AT_THE_END: frozenset[Filter] = frozenset(
-    {tail_that_follows, fitting, half, closed, comma_behind, closer_below}
+    {tail_that_follows, fitting, half, closed, comma_behind, closer_below, lone_quotes}
 )
 """What needs the whole text: half an item seldom fits."""
 
 _OF_WHOLE_ITEMS: frozenset[Filter] = frozenset({fitting, half, closed, comma_behind, closer_below})
-_CUTTING: tuple[Filter, ...] = (circles, lines_that_stand_there, known_keys, rest_of_line)
+_CUTTING: tuple[Filter, ...] = (*_BY_LINES, rest_of_line)
 _WHOLE_LINES: tuple[Filter, ...] = (
     indentation,
     one_unit,
-    circles,
-    lines_that_stand_there,
-    known_keys,
+    *_BY_LINES,
+    lone_heading,
     rest_of_line,
     trailing_blanks,
-)
-_FIRST_LINE: tuple[Filter, ...] = (
-    before_delimiter,
-    indentation,
-    one_unit,
-    certain,
-    certain_key,
-    rest_of_line,
-    trailing_blanks,
+    before_quotes,
 )
 
 
@@ -118,22 +131,21 @@ def settled(text: str, window: Window) -> str:
     """What can be shown of a text that still grows: nothing that may have to be taken back.
 
     Whatever follows, and wherever the text ends, this is a beginning of what is shown later and of the item.
-    In the middle of a line that is nothing: only the whole item can be fitted to what follows. Where there is
-    a grammar, it judges whole lines; elsewhere the first line may be seen growing.
+    In the middle of a line that is nothing: only the whole item can be fitted to what follows. Elsewhere it
+    is whole lines: of half a line nobody knows whether it will stand there already, or is somebody else's.
     """
     if one_line_only(window) and window.line_rest.strip():
         return ""
     text = unix_newlines(control_tokens(text, window), window)
     lines = whole_lines(text)
-    judged, grows = grammar(window.language) is not None, lines == text
-    if judged and grows:
+    if lines == text:
         return ""
-    for apply in _FIRST_LINE if grows else _WHOLE_LINES:
+    for apply in _WHOLE_LINES:
         lines = apply(lines, window)
+    judged = grammar(window.language) is not None
     if judged:
         lines = fitting_lines(lines, window)
-    lines = before_tail(lines, window, whole=judged).rstrip()
-    return before_comma(half_growing(lines, window) if grows else half(lines, window), window)
+    return before_comma(half(before_tail(lines, window, whole=judged).rstrip(), window), window)
 
 
 def is_final(text: str, window: Window) -> bool:
