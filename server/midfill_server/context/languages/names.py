@@ -117,7 +117,7 @@ _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
 def says_something(path: PurePath) -> bool:
-    """Whether a file's name tells more of what is in it than its language: `cart.py` does, `new1.py` does not."""
+    """Whether a file's name tells more of what is in it than its language: `cart.py` does, `new1.py` not."""
     if path.name.lower() in _NAMES:
         return True
     words = {word.lower() for word in _WORD.findall(path.name.partition(".")[0])}
