@@ -19,6 +19,7 @@ from .repeats import circles, lines_that_stand_there
 from .rest import before_tail, closer_below, rest_of_line, tail_that_follows
 from .shape import is_complete, one_line_only, one_unit, whole_lines
 from .words.again import (
+    attributes_again,
     before_quotes,
     behind_the_end,
     block_lines_again,
@@ -49,6 +50,7 @@ _BY_LINES: tuple[Filter, ...] = (
     circles,
     lines_that_stand_there,
     block_lines_again,
+    attributes_again,
     rows,
     behind_the_end,
     unknown_arguments,

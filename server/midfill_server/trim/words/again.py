@@ -20,6 +20,8 @@ _MAY_COME_AGAIN = re.compile(
 _CALL = re.compile(r"(?:await |self\.|this\.)?[\w.$:>-]*\w[!?]?\(.*\)?;?\Z")
 _ANYWHERE = frozenset({"makefile", "ignore"})
 """Where a line that stands anywhere in the file is not wanted a second time."""
+_DATA = frozenset({"yaml", "dockercompose", "dockerfile", "makefile", "toml", "ini", "properties"})
+"""Where what follows a key or a command is no line of its own."""
 
 
 def block_lines_again(text: str, window: Window) -> str:
@@ -33,10 +35,9 @@ def block_lines_again(text: str, window: Window) -> str:
         line = line_of(written)
         if not line.code:
             continue
-        if n == 0 and window.line_start.strip():
-            if _is_another_line(text.partition("\n")[0], before, after):
-                return ""
-        elif _says_something(line.code) and _stands_there(line, before, after, window):
+        if n == 0 and window.line_start.strip() and _is_another_line(text, before, after):
+            return ""
+        if _says_something(line.code) and _stands_there(line, before, after, window):
             return up_to(n, text)
         before.append(line)
     return text
@@ -51,10 +52,26 @@ def rows(text: str, window: Window) -> str:
             two and _is_third(line, one[0], two[0])
         ):
             return up_to(n, text)
+        if (run := _RUN.search(line)) and run[0] not in window.prefix:
+            return up_to(n, text)
         if (again := _NUMBERS.search(line)) and not _BRACKET.search(line, 0, again.start()):
             head = up_to(n, text) + "\n" if n else ""
             start = 0 if n else len(window.line_start)
             return head + line[start : max(start, again.end(2))]
+    return text
+
+
+def attributes_again(text: str, window: Window) -> str:
+    """Up to an attribute that the tag at the cursor has already."""
+    if window.language not in _TAGS or (tag := _OPEN_TAG.search(window.prefix[-_TAG:])) is None:
+        return text
+    rest = window.suffix[:_TAG].partition(">")[0]
+    known = set(_ATTRIBUTE.findall(tag[0] + " ")) | set(_ATTRIBUTE.findall(" " + rest))
+    inside = text.partition(">")[0]
+    for found in _ATTRIBUTE.finditer(" " + inside):
+        if found[1] in known:
+            return text[: max(0, found.start() - 1)]
+        known.add(found[1])
     return text
 
 
@@ -103,6 +120,10 @@ def unknown_arguments(text: str, window: Window) -> str:
 def _stands_there(line: Line, before: Sequence[Line], after: Sequence[Line], window: Window) -> bool:
     if window.language in _ANYWHERE and any(it.code == line.code for it in (*before, *after)):
         return True
+    if window.language in _DATA and any(it.code.endswith(" " + line.code) for it in (*before, *after)):
+        return True
+    if window.elsewhere and line.code == window.elsewhere[-1].strip():  # the comment that names the file
+        return True
     if _OPENS.search(line.code) and any(it.code == line.code for it in around(line, before)):
         return True
     plain, call = shape(line.code), _CALL.match(line.code)
@@ -114,14 +135,14 @@ def _stands_there(line: Line, before: Sequence[Line], after: Sequence[Line], win
             continue  # calls with other numbers are other calls, and a row may go on
         if shape(it.code) == plain and plain != line.code:
             return True
-        if window.language in _COLUMNS and _column(it.code) == _column(line.code) != "":
+        if window.language in _COLUMNS and _column(it.code) == line.code.split()[0].lower().strip('"`'):
             return True
     return False
 
 
 def _is_another_line(text: str, before: Sequence[Line], after: Sequence[Line]) -> bool:
     """Whether what goes on the cursor's line is a whole statement that stands on a line of its own."""
-    code = text.strip().rstrip(" ,")
+    code = text.partition("\n")[0].strip().rstrip(" ,")
     words = len(code.split())
     return words > 1 and _says_something(code) and any(it.code == code for it in (*before, *after))
 
@@ -133,6 +154,7 @@ def _says_something(code: str) -> bool:
 _PAIRS = frozenset({'""', "''", '""""""', "''''''"})
 _OPENS = re.compile(r"[:{>]\Z|\b(?:do|then)\Z")
 _NUMBERS = re.compile(r"(?<![\w.])(\d+)([,;] ?\1)(?:[,;] ?\1)+(?=[,;]|\Z)")
+_RUN = re.compile(r"([!?.,;:'\"$%&|<>])\1{11,}")
 _BRACKET = re.compile(r"[(\[{\"']")
 _ASSIGNED = re.compile(r"\s*([\w.$\[\]\"' ]*\w[\]\"']?)\s*(?::=|=|:)(?![=:])")
 _TEXT = re.compile(r"[:=]\s*([\"'][^\"']*[^\W\d][^\"']*[^\W\d][^\"']*[\"'])[,;]?\s*\Z")
@@ -163,6 +185,11 @@ def _column(code: str) -> str:
     found = _COLUMN.match(code)
     return found[1].lower() if found else ""
 
+
+_TAGS = frozenset({"html", "xml", "svg", "vue", "svelte", "javascriptreact", "typescriptreact"})
+_TAG = 1_000  # characters of one
+_OPEN_TAG = re.compile(r"<[A-Za-z][\w.:-]*(?:\s[^<>]*)?\Z")
+_ATTRIBUTE = re.compile(r"\s([\w:@.-]+)=[\"'{]")
 
 _END_BLOCKS = frozenset(
     word

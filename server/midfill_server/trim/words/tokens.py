@@ -34,9 +34,9 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (r"\bis not\b|\bnot in\b", f"python kotlin {_SQL} {_YAML} {_SHELL}"),
     (r"(?<![\w.>])print\(", "python lua swift kotlin dart scala groovy php ruby"),
     # JavaScript's
-    (r"\bconst \w+ = ", f"{_JS} {_C} csharp dart go php"),
+    (r"\bconst (?:\w+ = |[{\[])", f"{_JS} {_C} csharp dart go php"),
     (r"\blet [\w{\[]+.* =", f"{_JS} rust swift csharp"),
-    (r"\bvar \w+ = ", f"{_JS} {_JVM} csharp dart go swift php"),
+    (r"\bvar (?:\w+ = |[{\[])", f"{_JS} {_JVM} csharp dart go swift php"),
     (r"\bfunction\b *[*(]|\bfunction \w+\(", f"{_JS} php lua {_SHELL} {_SQL}"),
     (r"[!=]==", f"{_JS} php ruby swift kotlin {_YAML} {_SHELL}"),
     (r"\bthis\.\w", f"{_JS} {_JVM} csharp dart"),
@@ -84,6 +84,12 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (r"^\s*[a-zA-Z_]\w* [-+*/]?= \S", f"{_BRACES} {_ENDS} {_SQL} toml makefile"),
     (r"\b[a-z_]\w*\.[a-z_]\w*\(.*\)", f"{_BRACES} {_ENDS} {_SQL} {_YAML} toml {_CSS}"),
     (r"^\s*return\b", f"{_BRACES} {_ENDS} {_SQL} shellscript fish scss sass"),
+    (r"^\s*(?:public|private|protected):\s*$", f"{_CPP} {_YAML} c"),
+    (
+        r"^\s*(?:if|for|while|switch)\s*\((?!\().*\)(?!.*\b(?:then|do)\b)",
+        f"{_BRACES} {_ENDS} {_CSS} {_SQL}",
+    ),
+    (r"^\s*[a-z]+[A-Z]\w*:", f"{_BRACES} {_ENDS} {_SQL} {_YAML} {_SHELL} toml"),
 )
 _STRONG = (
     r"^\s*from [\w.]+ import\b|^\s*import [\w.]+(?: as \w+)?\s*$|^\s*def \w+\(.*\).*:\s*$"
