@@ -225,7 +225,17 @@ WORDS = [  # what filters of words cut, whole and in parts
     *("# Copyright (c) 2020 Acme Inc.", "// Author: Ann Onym <ann@onym.org>", "x = 'https://onym.org/a'"),
     *('"""', 'r"""', "Parameters", "----------", "Examples", "========", ">>> f(1)", ">>> import onym", '""'),
     *("return a", "break;", "raise E(", "throw a;", "self.b = b", "@c = c", "this.d = d;", "return f(a)"),
-    *("def f(self, a):", "function f(a) {", "f(a);", "x = 1", "x = 22", "y = 3", "1,1,1,1", "a: 'bc',", "b: 'bc',"),
+    *(
+        "def f(self, a):",
+        "function f(a) {",
+        "f(a);",
+        "x = 1",
+        "x = 22",
+        "y = 3",
+        "1,1,1,1",
+        "a: 'bc',",
+        "b: 'bc',",
+    ),
     *("rm -rf a", "os.remove(a)", "DELETE FROM c", "WHERE a = 1;", "const x = 1;", "if (a) {", "import os"),
     *('<p id="a" id="b">', "!!!!!!!!!!!!!!!!", "else:", "case 2:", "0123456789abcdef0123456789abcdef"),
 ]
@@ -256,7 +266,9 @@ def lines(draw: st.DrawFn, window: Window) -> str:
     line = draw(st.sampled_from(there))
     if draw(st.booleans()):
         line = line.strip()
-    kind = draw(st.sampled_from(("again", "half", "more", "closer", "comment", "round", "odd", "rest", "word")))
+    kind = draw(
+        st.sampled_from(("again", "half", "more", "closer", "comment", "round", "odd", "rest", "word"))
+    )
     if kind == "half":
         line = line[: draw(st.integers(0, len(line)))]
     elif kind == "more":

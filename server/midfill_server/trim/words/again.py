@@ -128,12 +128,13 @@ def _stands_there(line: Line, before: Sequence[Line], after: Sequence[Line], win
         return True
     plain, call = shape(line.code), _CALL.match(line.code)
     last = before[-1] if before else None
+    above = next(beside(line, before, ()), None)
+    # Calls with other numbers are other calls, and a row may go on.
+    numbers_count = call or _CASE.match(line.code) or (above is not None and shape(above.code) == plain)
     for it in beside(line, before, after):
         if it.code == line.code:
             return not call or it is last
-        if call or (it is last and plain != line.code):
-            continue  # calls with other numbers are other calls, and a row may go on
-        if shape(it.code) == plain and plain != line.code:
+        if shape(it.code) == plain and not numbers_count:
             return True
         if window.language in _COLUMNS and _column(it.code) == line.code.split()[0].lower().strip('"`'):
             return True
@@ -152,6 +153,7 @@ def _says_something(code: str) -> bool:
 
 
 _PAIRS = frozenset({'""', "''", '""""""', "''''''"})
+_CASE = re.compile(r"(?:case|when)\b")
 _OPENS = re.compile(r"[:{>]\Z|\b(?:do|then)\Z")
 _NUMBERS = re.compile(r"(?<![\w.])(\d+)([,;] ?\1)(?:[,;] ?\1)+(?=[,;]|\Z)")
 _RUN = re.compile(r"([!?.,;:'\"$%&|<>])\1{11,}")
@@ -228,7 +230,10 @@ def _has_ended(line: Line, before: Sequence[Line], language: str) -> bool:
 
 
 _TAKES = re.compile(r"(?:this\.|self\.|@|\$this->)(\w+) = \$?(\w+);?")
-_FUNCTION = re.compile(r"\b(?:def|function|constructor|fun|func|fn|init)\b")
+_FUNCTION = re.compile(
+    r"\b(?:def|function|constructor|fun|func|fn|init)\b"
+    r"|^\s*(?:[\w*]+ )*(?!(?:if|for|while|switch|catch)\b)\w+ ?\(.*\)[^()]*\{\s*$"
+)
 
 
 def _is_known(name: str, head: str, window: Window) -> bool:

@@ -29,21 +29,20 @@ def words_of_others(line: str, begun: int = 0) -> Iterator[str]:
 
     Addresses that belong to nobody, such as example.org, are passed over.
     """
-    for found in _NOTICE.finditer(line):
-        if found.end() > begun:
-            yield _letters(line)
-    for pattern in (_AUTHOR, _HANDLE):
+    if NOTICE.search(line) and _letters(line[begun:]):
+        yield _letters(line)
+    for pattern in (AUTHOR, HANDLE):
         for found in pattern.finditer(line):
             if found.end() > begun:
                 yield _letters(found["name"])
-    for found in _URL.finditer(line):
-        if found.end() > begun and "." in (host := found["host"].lower()) and not _NOBODYS.search(host):
+    for found in URL.finditer(line):
+        if found.end() > begun and "." in (host := found["host"].lower()) and not NOBODYS.search(host):
             yield host
-    for found in _ADDRESS.finditer(line) if "@" in line else ():
-        if found.end() > begun and not _NOBODYS.search(found[0].lower()):
+    for found in ADDRESS.finditer(line) if "@" in line else ():
+        if found.end() > begun and not NOBODYS.search(found[0].lower()):
             yield found[0].lower()
-    for found in _KEY.finditer(line):
-        if found.end() > begun and _is_random(found[0]):
+    for found in KEY.finditer(line):
+        if found.end() > begun and is_random(found[0]):
             yield found[0].lower()
     if len(line) - begun > _SHORTEST_SECRET and secret_text(line):
         yield from (it.lower() for it in _LONG.findall(line[begun:]))
@@ -51,7 +50,9 @@ def words_of_others(line: str, begun: int = 0) -> Iterator[str]:
 
 def _is_known(words: str, window: Window) -> bool:
     known = _known(window.prefix[: len(window.prefix) - len(window.line_start)], window)
-    return words in known or (" " in words and words in _letters(known))
+    if not words.replace(" ", "").isalpha():  # an address, a key
+        return words in known
+    return words in known.split() or f" {words} " in f" {_letters(known)} "
 
 
 def _known(prefix: str, window: Window) -> str:
@@ -69,7 +70,7 @@ def _letters(text: str) -> str:
     return " ".join(_WORD.findall(text)).lower()
 
 
-def _is_random(text: str) -> bool:
+def is_random(text: str) -> bool:
     """Whether it looks drawn by lot: digits among letters, of hexadecimal or of both cases."""
     digits = sum(map(str.isdigit, text))
     if digits < 3 or len(set(text)) < 8 or digits == len(text):
@@ -78,8 +79,8 @@ def _is_random(text: str) -> bool:
 
 
 _WORD = re.compile(r"[^\W\d_]+")
-_NOTICE = re.compile(
-    r"copyright\s*(?:\(c\)|©|&copy;|[\d:,-]|by\b|the\b|$|\*/)"
+NOTICE = re.compile(
+    r"copyright[:,]?\s*(?:\(c\)|©|&copy;|(?:19|20)\d\d|by\b|the\b)|^\W+copyright\W*$"
     r"|copyright\s+(?-i:[A-Z])|©|\(c\)\s*(?:19|20)\d\d|SPDX-\w+|all rights reserved"
     r"|licen[sc]ed? (?:under|to you|agreement)|\b(?:under|of) the (?:terms|licen[sc]e)\b"
     r"|permission is hereby granted|redistributions? (?:and use|of source|in binary)"
@@ -90,27 +91,32 @@ _NOTICE = re.compile(
     r"|\b(?:MIT|BSD|ISC|Apache|GPL\w*|LGPL\w*|MPL)(?:[- ][\d.]+(?:-clause)?)? licen[sc]e"
     r"|for (?:full )?licen[sc](?:e|ing) (?:information|details|terms)"
     r"|see (?:the )?(?:accompanying )?licen[sc]e|you may (?:not use this|obtain a copy)"
-    r"|\blicen[sc]e[\"']?\s*[:=]\s*[\[{]?\s*[\"'\w{]"
-    r"|^\W*licen[sc]e[.:]\s*\w",
+    r"|\blicen[sc]e[\"']?\s*[:=]\s*(?:[\[{]\s*\w+\s*=\s*)?[\"'][^\"'\n]*[^\W\d_]"
+    r"|\blicen[sc]e:\s+(?:MIT|BSD|ISC|Apache|A?L?GPL|MPL|Unlicense|CC0|CC-BY|Proprietary)\b"
+    r"|^\W*[#*/-]\W*licen[sc]e[.:]\s*\w",
     re.IGNORECASE,
 )
-_AUTHOR = re.compile(
+_PERSON = r"(?i:authors?|maintainers?|contributors?|credits?)"
+AUTHOR = re.compile(
     r"(?:"
-    r"(?i:@author|\b_*(?:authors?|maintainers?|contributors?|credits?)(?:[_-]?(?:name|e?mail))?_*[\"']?"
-    r"\s*[:=])\s*(?=[^\n]*[^\W\d_])(?:(?=[^\n]{0,40}[\"'<@])|(?<=[#*:/] )|(?=[A-Z][\w.]* +[A-Z]))"
+    r"(?i:@author\b)[: ]*(?=[^\n]*[^\W\d_])"
+    rf"|\b_*{_PERSON}(?i:[_-]?(?:name|e?mail))?_*[\"']?\s*[:=]\s*[\[{{(\s]*(?:[\"']?name[\"']?\s*[:=]\s*)?"
+    r"[\"'](?=[^\"'\n]*[^\W\d_])"
+    rf"|(?:^\W*[#*/%;-]\W*|:){_PERSON}:?\s*:\s*(?=[^\n]*[^\W\d_])"
+    rf"|\b{_PERSON}\s*:\s*(?=[A-Z][\w.]* +[A-Z<])"
     r"|(?i:\b(?:written|created|developed|contributed|maintained|posted|implemented) by:?) +(?=\W?[A-Z])"
-    r"|\b[Bb]y:? +(?=[A-Z][\w.]* +[A-Z][\w.]*)"
+    r"|^\W*[Bb]y:? +(?=[A-Z][\w.]* +[A-Z][\w.]*)"
     r")(?P<name>[^\n]*[^\W\d_][^\n]*)"
 )
-_HANDLE = re.compile(r"\b(?:TODO|FIXME|XXX|HACK|NOTE)\((?P<name>[\w.@-]*[a-zA-Z][\w.@-]*)\)")
-_URL = re.compile(
+HANDLE = re.compile(r"\b(?:TODO|FIXME|XXX|HACK|NOTE)\((?P<name>[\w.@-]*[a-zA-Z][\w.@-]*)\)")
+URL = re.compile(
     r"(?:\b(?:https?|ftps?|git|ssh|wss?)://(?:[\w.-]+@)?|\b(?=www\.))(?P<host>[\w-]+(?:\.[\w-]+)*)"
 )
-_ADDRESS = re.compile(r"(?<![\w./])[\w.+-]*[a-zA-Z][\w.+-]*@(?:[\w-]+\.)+[a-z]{2,12}\b(?!\()")
-_NOBODYS = re.compile(
+ADDRESS = re.compile(r"(?<![\w./])[\w.+-]*[a-zA-Z][\w.+-]*@(?:[\w-]+\.)+[a-z]{2,12}\b(?!\()")
+NOBODYS = re.compile(
     r"(?:^|[@.])(?:example|localhost|invalid|test)(?:\.\w+)?$|^\d+(?:\.\d+){3}$|^(?:www\.w3\.org|json-schema\.org)$"
 )
-_KEY = re.compile(
+KEY = re.compile(
     r"(?<![\w/.+-])(?:[0-9a-fA-F]{24,}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[\w+-]{32,}={0,2})(?![\w/.])"
 )
 _HEX = re.compile(r"[0-9a-fA-F-]+")

@@ -34,10 +34,11 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (r"\bis not\b|\bnot in\b", f"python kotlin {_SQL} {_YAML} {_SHELL}"),
     (r"(?<![\w.>])print\(", "python lua swift kotlin dart scala groovy php ruby"),
     # JavaScript's
-    (r"\bconst (?:\w+ = |[{\[])", f"{_JS} {_C} csharp dart go php"),
+    (r"\bconst (?:\w+ = |[{\[])", f"{_JS} dart go php"),
     (r"\blet [\w{\[]+.* =", f"{_JS} rust swift csharp"),
     (r"\bvar (?:\w+ = |[{\[])", f"{_JS} {_JVM} csharp dart go swift php"),
-    (r"\bfunction\b *[*(]|\bfunction \w+\(", f"{_JS} php lua {_SHELL} {_SQL}"),
+    (r"\bfunction \w+\(\s*\w", f"{_JS} php lua {_SQL}"),
+    (r"\bfunction\b *[*(]|\bfunction \w+\(", f"{_JS} php lua shellscript {_SQL}"),
     (r"[!=]==", f"{_JS} php ruby swift kotlin {_YAML} {_SHELL}"),
     (r"\bthis\.\w", f"{_JS} {_JVM} csharp dart"),
     (r"\bconsole\.\w+\(|\bundefined\b|\bmodule\.exports\b", _JS),
@@ -77,7 +78,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (r"\bnull\b", f"{_JS} {_JVM} csharp dart php {_SQL} {_YAML} {_CPP} zig {_SHELL}"),
     (r"\blocal \w+ = ", "lua"),
     (r"<\?php|\$\w+->|\$this\b", "php"),
-    (r"\w!= |\w ?&&|\|\|", f"{_BRACES} {_SHELL} {_YAML} {_SQL} ruby"),
+    (r"\w ?!= ?\w|\w ?&&|\|\|", f"{_BRACES} {_SHELL} {_YAML} {_SQL} ruby"),
     (r"\w::\w", f"{_C} {_JVM} rust php ruby csharp {_SQL} {_CSS} {_YAML} swift toml"),
     (r"^\s*(?:SELECT\b.*\bFROM|INSERT INTO|CREATE TABLE)\b", _SQL),
     # of files that hold no code
