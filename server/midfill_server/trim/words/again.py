@@ -31,13 +31,14 @@ def block_lines_again(text: str, window: Window) -> str:
     another block is no repetition: every fifth line of real code does, and one in a hundred of its own block.
     """
     before, after = list(above(window)), below(window)
+    n_above = len(before)
     for n, written in enumerate(item_lines(text, window)):
         line = line_of(written)
         if not line.code:
             continue
         if n == 0 and window.line_start.strip() and _is_another_line(text, before, after):
             return ""
-        if _says_something(line.code) and _stands_there(line, before, after, window):
+        if _says_something(line.code) and _stands_there(line, before, n_above, after, window):
             return up_to(n, text)
         before.append(line)
     return text
@@ -54,7 +55,7 @@ def rows(text: str, window: Window) -> str:
             return up_to(n, text)
         if (run := _RUN.search(line)) and run[0] not in window.prefix:
             return up_to(n, text)
-        if (again := _NUMBERS.search(line)) and not _BRACKET.search(line, 0, again.start()):
+        if window.language in _TABLES and (again := _NUMBERS.search(line)):
             head = up_to(n, text) + "\n" if n else ""
             start = 0 if n else len(window.line_start)
             return head + line[start : max(start, again.end(2))]
@@ -117,7 +118,10 @@ def unknown_arguments(text: str, window: Window) -> str:
     return text
 
 
-def _stands_there(line: Line, before: Sequence[Line], after: Sequence[Line], window: Window) -> bool:
+def _stands_there(
+    line: Line, before: Sequence[Line], n_above: int, after: Sequence[Line], window: Window
+) -> bool:
+    """`before[n_above:]` are the item's own: of these other filters judge."""
     if window.language in _ANYWHERE and any(it.code == line.code for it in (*before, *after)):
         return True
     if window.language in _DATA and any(it.code.endswith(" " + line.code) for it in (*before, *after)):
@@ -128,10 +132,10 @@ def _stands_there(line: Line, before: Sequence[Line], after: Sequence[Line], win
         return True
     plain, call = shape(line.code), _CALL.match(line.code)
     last = before[-1] if before else None
-    above = next(beside(line, before, ()), None)
+    nearest = next(beside(line, before, len(before), ()), None)
     # Calls with other numbers are other calls, and a row may go on.
-    numbers_count = call or _CASE.match(line.code) or (above is not None and shape(above.code) == plain)
-    for it in beside(line, before, after):
+    numbers_count = call or _CASE.match(line.code) or (nearest is not None and shape(nearest.code) == plain)
+    for it in beside(line, before, n_above, after):
         if it.code == line.code:
             return not call or it is last
         if shape(it.code) == plain and not numbers_count:
@@ -155,9 +159,9 @@ def _says_something(code: str) -> bool:
 _PAIRS = frozenset({'""', "''", '""""""', "''''''"})
 _CASE = re.compile(r"(?:case|when)\b")
 _OPENS = re.compile(r"[:{>]\Z|\b(?:do|then)\Z")
+_TABLES = frozenset({"csv", "tsv"})
 _NUMBERS = re.compile(r"(?<![\w.])(\d+)([,;] ?\1)(?:[,;] ?\1)+(?=[,;]|\Z)")
 _RUN = re.compile(r"([!?.,;:'\"$%&|<>])\1{11,}")
-_BRACKET = re.compile(r"[(\[{\"']")
 _ASSIGNED = re.compile(r"\s*([\w.$\[\]\"' ]*\w[\]\"']?)\s*(?::=|=|:)(?![=:])")
 _TEXT = re.compile(r"[:=]\s*([\"'][^\"']*[^\W\d][^\"']*[^\W\d][^\"']*[\"'])[,;]?\s*\Z")
 

@@ -47,12 +47,13 @@ def below(window: Window) -> tuple[Line, ...]:
     return tuple(line_of(it) for it in lines if it.strip())
 
 
-def beside(line: Line, before: Sequence[Line], after: Sequence[Line]) -> Iterator[Line]:
-    """The lines of the same block and depth, the nearest above first."""
-    for it in reversed(before):
+def beside(line: Line, before: Sequence[Line], n: int, after: Sequence[Line]) -> Iterator[Line]:
+    """The lines of the same block and depth, the nearest above first; of `before` the first `n` alone."""
+    for place in range(len(before) - 1, -1, -1):
+        it = before[place]
         if it.depth < line.depth:
             break
-        if it.depth == line.depth:
+        if it.depth == line.depth and place < n:
             yield it
     for it in after:
         if it.depth < line.depth:

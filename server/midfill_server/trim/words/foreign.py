@@ -48,7 +48,7 @@ def _is_own(words: str, window: Window) -> bool:
 
 def _code(line: str, language: str) -> str:
     """Without what strings hold, and without a comment."""
-    code = without_strings(line) if '"""' not in line else line
+    code = line if '"""' in line else without_strings(line).partition('"')[0]
     signs = signs_of(language)
     for sign in signs.line if signs is not None else ():
         at = code.find(sign)

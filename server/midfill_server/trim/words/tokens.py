@@ -30,7 +30,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (r"(?<!#)\belif\b", f"python {_SHELL} {_YAML}"),
     (r"\b(?:None|True|False)\b", f"python rust scala {_YAML}"),
     (r"\blambda\b[\w, ]*:|\b__[a-z]+__\b(?!proto)", f"python {_C} {_JS}"),
-    (r"^\s*(?:if|for|while|with|try|else|class|except)\b[^{]*:\s*$", f"python php {_YAML} {_CSS}"),
+    (r"^\s*(?:if|for|while|with|try|else|class|except)\b[^{]*(?<!:):\s*$", f"python php {_YAML} {_CSS}"),
     (r"\bis not\b|\bnot in\b", f"python kotlin {_SQL} {_YAML} {_SHELL}"),
     (r"(?<![\w.>])print\(", "python lua swift kotlin dart scala groovy php ruby"),
     # JavaScript's
