@@ -43,7 +43,6 @@ class Spot:
 def collect(spot: Spot, files: Files) -> dict[str, str]:
     """{file as it is shown: its block of text}, in the order of the prompt; nothing without a budget.
 
-    The last one, "", names the cursor's file, which follows: alone, too, for its name tells its language.
     The cursor's own file is never read from the disk: what the editor has is what counts.
     """
     if spot.budget <= 0:
@@ -54,7 +53,7 @@ def collect(spot: Spot, files: Files) -> dict[str, str]:
     best = ranked(pieces, near(spot.prefix, spot.suffix))
     chosen = choose(best, int(spot.budget * CONTEXT_CHARACTERS_PER_TOKEN) - len(title) - 24)
     packed = blocks(chosen, spot.order, shown)
-    return packed | {"": title}
+    return packed | {"": title} if packed else {}
 
 
 def _pieces(spot: Spot, files: Files) -> Iterator[Piece]:

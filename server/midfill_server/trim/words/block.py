@@ -8,6 +8,7 @@ from functools import lru_cache
 from midfill_server.context import Window
 from midfill_server.trim.lines import columns
 
+WIDEST = 300  # characters of a line that are looked at: patterns look more than once
 _ABOVE, _BELOW = 200, 60  # lines
 
 

@@ -7,7 +7,7 @@ from midfill_server.context.languages.place import place_at_end
 from midfill_server.context.languages.signs import signs_of
 from midfill_server.trim.fit.brackets import without_strings
 
-from .block import item_lines, up_to
+from .block import WIDEST, item_lines, up_to
 from .tokens import foreign_to
 
 _NEAR = 20_000  # characters that tell the kind of place
@@ -33,7 +33,9 @@ def another_language(text: str, window: Window) -> str:
 
 def _is_foreign(n: int, line: str, window: Window) -> bool:
     begun = len(window.line_start) if n == 0 else 0
-    code = _code(line, window.language)
+    if begun > WIDEST:  # a file of data
+        return False
+    code = _code(line[: 2 * WIDEST], window.language)
     if window.language == "json":
         return _JSON.search(_JSON_WORDS.sub("0", code)) is not None
     tokens = foreign_to(window.language)

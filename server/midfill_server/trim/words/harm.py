@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from midfill_server.context import Window
 from midfill_server.trim.lines import columns
 
-from .block import item_lines, up_to
+from .block import WIDEST, item_lines, up_to
 from .others import known_text
 
 _DELETES = (
@@ -57,7 +57,8 @@ def harmful(text: str, window: Window) -> str:
     for n, line in enumerate(lines):
         begun = len(window.line_start) if n == 0 else 0
         for kind in _KINDS.values():
-            found = next((it for it in kind.finditer(line) if it.end() > begun), None)
+            looked_at = line[: begun + WIDEST]
+            found = next((it for it in kind.finditer(looked_at) if it.end() > begun), None)
             if found is None or found.start(found.lastindex or 0) < begun:  # the user writes it
                 continue
             if kind is _KINDS["deletes"] and _WHERE_BELOW.match("\n".join(lines[n : n + 3])):
@@ -72,7 +73,7 @@ def endless_calls(text: str, window: Window) -> str:
     lines = item_lines(text, window)
     before = window.prefix[: len(window.prefix) - len(window.line_start)].split("\n")[-_NEAR:-1]
     for n, line in enumerate(lines):
-        if _calls_itself(line, [*before, *lines[:n]]):
+        if len(line) < WIDEST and _calls_itself(line, [*before, *lines[:n]]):
             return up_to(n, text)
     return text
 
@@ -106,7 +107,9 @@ def _calls_itself(line: str, before: list[str]) -> bool:
         body, header = line, ""
         for above in reversed(before):
             if not _COMMENT.match(above):
-                header = above.rstrip().rstrip(":{").rstrip() if columns(above) < columns(line) else ""
+                header = (
+                    above[-WIDEST:].rstrip().rstrip(":{").rstrip() if columns(above) < columns(line) else ""
+                )
                 break
     called, head = _CALL.match(body), _HEADER.search(header) if header else None
     if called is None or head is None or called["name"] != head["name"]:

@@ -10,16 +10,16 @@ from functools import lru_cache
 from midfill_server.context import Window
 from midfill_server.context.secrets import secret_text
 
-from .block import item_lines, up_to
-
-WIDEST = 2_000  # characters of a line that are looked at
+from .block import WIDEST, item_lines, up_to
 
 
 def others_words(text: str, window: Window) -> str:
     """Up to a line that holds somebody else's words."""
     for n, line in enumerate(item_lines(text, window)):
         begun = len(window.line_start) if n == 0 else 0
-        if any(not _is_known(words, window) for words in words_of_others(line[-WIDEST:], begun)):
+        skipped = max(0, begun - WIDEST)
+        part = line[skipped : skipped + 2 * WIDEST]
+        if any(not _is_known(words, window) for words in words_of_others(part, begun - skipped)):
             return up_to(n, text)
     return text
 
