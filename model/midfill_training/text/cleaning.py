@@ -27,7 +27,7 @@ _DOCSTRING = re.compile(r"(?P<quotes>\"\"\"|''').*?(?P=quotes)", re.S)
 _EXAMPLE_OF = re.compile(r"^[ \t]*>>> (?:from|import) (\w+)", re.M)
 _EXAMPLES = re.compile(r"(?:^[ \t]*>>>.*\n(?:[ \t]*(?!>>>)[^\s\"'].*\n)*)+", re.M)
 _BARE_HEADING = re.compile(
-    r"^[ \t]*Examples?:*[ \t]*\n(?:[ \t]*[-=~]{3,}[ \t]*\n)?\s*(?=\"\"\"|'''|\Z)", re.M
+    r"^[ \t]*Examples?:*[ \t]*\n(?:[ \t]*[-=~]{3,}[ \t]*\n)?(?:[ \t]*\n)*(?=[ \t]*(?:\"\"\"|'''|\Z))", re.M
 )
 
 

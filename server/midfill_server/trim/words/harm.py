@@ -56,9 +56,10 @@ def harmful(text: str, window: Window) -> str:
     lines = item_lines(text, window)
     for n, line in enumerate(lines):
         begun = len(window.line_start) if n == 0 else 0
+        part = line[max(0, begun - WIDEST) : begun + WIDEST]
+        begun = min(begun, WIDEST)
         for kind in _KINDS.values():
-            looked_at = line[: begun + WIDEST]
-            found = next((it for it in kind.finditer(looked_at) if it.end() > begun), None)
+            found = next((it for it in kind.finditer(part) if it.end() > begun), None)
             if found is None or found.start(found.lastindex or 0) < begun:  # the user writes it
                 continue
             if kind is _KINDS["deletes"] and _WHERE_BELOW.match("\n".join(lines[n : n + 3])):
@@ -73,7 +74,7 @@ def endless_calls(text: str, window: Window) -> str:
     lines = item_lines(text, window)
     before = window.prefix[: len(window.prefix) - len(window.line_start)].split("\n")[-_NEAR:-1]
     for n, line in enumerate(lines):
-        if len(line) < WIDEST and _calls_itself(line, [*before, *lines[:n]]):
+        if "(" in line and len(line) < WIDEST and _calls_itself(line, [*before, *lines[:n]]):
             return up_to(n, text)
     return text
 
