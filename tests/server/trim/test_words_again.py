@@ -92,6 +92,11 @@ def test_what_stands_there_is_not_offered_again(language: str, drawn: str, writt
             "class A:\n    def __init__(\n        self,\n        b,\n    ):\n        ║\n",
             "self.b = b",
         ),
+        ("yaml", 'python:\n  - "3.11"\n  - "3.12"\n  ║\n', '- "3.13"'),
+        ("toml", 'a = [\n    "Python :: 3",\n    ║\n    "Python :: 3.13",\n]\n', '"Python :: 3.12",'),
+        ("cpp", "#ifdef A\n#endif\n#ifdef B\n║\n", "#endif"),
+        ("csharp", "/// <summary>\n/// A\n/// </summary>\nint a;\n║\n", "/// <summary>"),
+        ("c", "void f() {\n  *p++ = a;\n  g(b);\n  ║\n}\n", "*p++ = a;"),
         ("python", "ONE_1 = 1\nONE_2 = 2\n║\n", "ONE_3 = 3"),
         (
             "javascript",

@@ -16,6 +16,7 @@ _MAY_COME_AGAIN = re.compile(
     r"|(?:else|try|finally|except|catch|rescue|ensure|do|then|begin|default|pass|break|continue|next|end|fi"
     r"|done|esac|while|loop|yield|assert|expect)\b"
     r"|.*[(\[]\Z"  # a call of several lines: what differs is below
+    r"|#\s*(?:if|el|endif|pragma)|(?:///?|\*|#)\s*[<@\\]|```|.*(?:\+\+|--|[-+*/|&]=)"
 )
 _CALL = re.compile(r"(?:await |self\.|this\.)?[\w.$:>-]*\w[!?]?\(.*\)?;?\Z")
 _ANYWHERE = frozenset({"makefile", "ignore"})
@@ -36,9 +37,10 @@ def block_lines_again(text: str, window: Window) -> str:
         line = line_of(written)
         if not line.code:
             continue
-        if n == 0 and window.line_start.strip() and _is_another_line(text, before, after):
+        new = n > 0 or not window.line_start.strip()
+        if not new and _is_another_line(text, before, after):
             return ""
-        if _says_something(line.code) and _stands_there(line, before, n_above, after, window):
+        if _says_something(line.code) and _stands_there(line, before, n_above, after, window, new):
             return up_to(n, text)
         before.append(line)
     return text
@@ -66,8 +68,8 @@ def attributes_again(text: str, window: Window) -> str:
     """Up to an attribute that the tag at the cursor has already."""
     if window.language not in _TAGS or (tag := _OPEN_TAG.search(window.prefix[-_TAG:])) is None:
         return text
-    rest = window.suffix[:_TAG].partition(">")[0]
-    known = set(_ATTRIBUTE.findall(tag[0] + " ")) | set(_ATTRIBUTE.findall(" " + rest))
+    rest, closes, _ = window.line_rest[:_TAG].partition(">")
+    known = {*_ATTRIBUTE.findall(tag[0]), *(_ATTRIBUTE.findall(" " + rest) if closes else ())}
     inside = text.partition(">")[0]
     for found in _ATTRIBUTE.finditer(" " + inside):
         if found[1] in known:
@@ -119,9 +121,9 @@ def unknown_arguments(text: str, window: Window) -> str:
 
 
 def _stands_there(
-    line: Line, before: Sequence[Line], n_above: int, after: Sequence[Line], window: Window
+    line: Line, before: Sequence[Line], n_above: int, after: Sequence[Line], window: Window, new: bool
 ) -> bool:
-    """`before[n_above:]` are the item's own: of these other filters judge."""
+    """`before[n_above:]` are the item's own: of these other filters judge. `new`: none of it is the user's."""
     if window.language in _ANYWHERE and any(it.code == line.code for it in (*before, *after)):
         return True
     if window.language in _DATA and any(it.code.endswith(" " + line.code) for it in (*before, *after)):
@@ -132,13 +134,13 @@ def _stands_there(
         return True
     plain, call = shape(line.code), _CALL.match(line.code)
     last = before[-1] if before else None
-    nearest = next(beside(line, before, len(before), ()), None)
+    nearest = [next(beside(line, before, len(before), ()), None), next(beside(line, (), 0, after), None)]
     # Calls with other numbers are other calls, and a row may go on.
-    numbers_count = call or _CASE.match(line.code) or (nearest is not None and shape(nearest.code) == plain)
+    row = call or _CASE.match(line.code) or any(it is not None and shape(it.code) == plain for it in nearest)
     for it in beside(line, before, n_above, after):
         if it.code == line.code:
             return not call or it is last
-        if shape(it.code) == plain and not numbers_count:
+        if shape(it.code) == plain and (not row or (new and _named(line.code) == _named(it.code) != "")):
             return True
         if window.language in _COLUMNS and _column(it.code) == line.code.split()[0].lower().strip('"`'):
             return True
@@ -157,7 +159,7 @@ def _says_something(code: str) -> bool:
 
 
 _PAIRS = frozenset({'""', "''", '""""""', "''''''"})
-_CASE = re.compile(r"(?:case|when)\b")
+_CASE = re.compile(r"(?:case|when)\b|- |[\"'`]")  # and entries of lists
 _OPENS = re.compile(r"[:{>]\Z|\b(?:do|then)\Z")
 _TABLES = frozenset({"csv", "tsv"})
 _NUMBERS = re.compile(r"(?<![\w.])(\d+)([,;] ?\1)(?:[,;] ?\1)+(?=[,;]|\Z)")
