@@ -123,7 +123,7 @@ def unknown_arguments(text: str, window: Window) -> str:
 def _stands_there(
     line: Line, before: Sequence[Line], n_above: int, after: Sequence[Line], window: Window, new: bool
 ) -> bool:
-    """`before[n_above:]` are the item's own: of these other filters judge. `new`: none of it is the user's."""
+    """`before[n_above:]` are the item's own: of these other filters judge. `new`: all of it is."""
     if window.language in _ANYWHERE and any(it.code == line.code for it in (*before, *after)):
         return True
     if window.language in _DATA and any(it.code.endswith(" " + line.code) for it in (*before, *after)):
