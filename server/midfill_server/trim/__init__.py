@@ -9,13 +9,19 @@ from collections.abc import Callable
 
 from midfill_server.context import Window
 
-from .clean import control_tokens, has_control_token, trailing_blanks, unix_newlines
+from .clean import (
+    before_delimiter,
+    control_tokens,
+    has_control_token,
+    trailing_blanks,
+    unix_newlines,
+)
 from .depth import indentation
 from .fit.commas import before_comma, comma_behind, commas
 from .fit.fits import fitting, fitting_lines, grammar
-from .fit.keys import known_keys
-from .half import closed, half
-from .repeats import circles, lines_that_stand_there
+from .fit.keys import certain_key, known_keys
+from .half import closed, half, half_growing
+from .repeats import certain, circles, lines_that_stand_there
 from .rest import before_tail, closer_below, rest_of_line, tail_that_follows
 from .shape import is_complete, one_line_only, one_unit, whole_lines
 from .words.again import (
@@ -98,6 +104,15 @@ _WHOLE_LINES: tuple[Filter, ...] = (
     trailing_blanks,
     before_quotes,
 )
+_FIRST_LINE: tuple[Filter, ...] = (
+    before_delimiter,
+    indentation,
+    one_unit,
+    certain,
+    certain_key,
+    rest_of_line,
+    trailing_blanks,
+)
 
 
 def trim(text: str, window: Window) -> str:
@@ -135,19 +150,21 @@ def settled(text: str, window: Window) -> str:
     Whatever follows, and wherever the text ends, this is a beginning of what is shown later and of the item.
     In the middle of a line that is nothing: only the whole item can be fitted to what follows. Elsewhere it
     is whole lines: of half a line nobody knows whether it will stand there already, or is somebody else's.
+    Only where no language is told the first line is seen growing, and the filters of words leave it alone.
     """
     if one_line_only(window) and window.line_rest.strip():
         return ""
     text = unix_newlines(control_tokens(text, window), window)
     lines = whole_lines(text)
-    if lines == text:
+    judged, grows = grammar(window.language) is not None, lines == text
+    if grows and window.language:
         return ""
-    for apply in _WHOLE_LINES:
+    for apply in _FIRST_LINE if grows else _WHOLE_LINES:
         lines = apply(lines, window)
-    judged = grammar(window.language) is not None
     if judged:
         lines = fitting_lines(lines, window)
-    return before_comma(half(before_tail(lines, window, whole=judged).rstrip(), window), window)
+    lines = before_tail(lines, window, whole=judged).rstrip()
+    return before_comma(half_growing(lines, window) if grows else half(lines, window), window)
 
 
 def is_final(text: str, window: Window) -> bool:

@@ -16,6 +16,11 @@ def control_tokens(text: str, _: Window) -> str:
     return text[:cut]
 
 
+def before_delimiter(text: str, _: Window) -> str:
+    """Without the signs at the end of a growing text of which the last may become a delimiter."""
+    return text.rstrip("<")
+
+
 def has_control_token(text: str) -> bool:
     return any(mark in text for mark in CONTROL)
 

@@ -63,11 +63,35 @@ def circles(text: str, window: Window) -> str:
     return text
 
 
+def certain(text: str, window: Window) -> str:
+    """What both filters above leave of a first line, however it goes on: nothing, if it may stand there."""
+    head = text[: text.rfind("\n") + 1]
+    if any(apply(head, window) != head for apply in (circles, lines_that_stand_there)):
+        return ""
+    *before, line = (window.line_start + text).split("\n")
+    line = line.rstrip()
+    line = _bare(line[: _second_round(line, least=1)])
+    beneath = _beneath(window)
+    known = [*_above(window), *beneath, *_row_above(window), *before]
+    if any(it.startswith(line) for it in known) or (not before and _closes_below(line, beneath, so_far=True)):
+        return ""
+    return text[: max(0, _start_of(len(before), text, window) + len(line))]
+
+
 def goes_round(line: str) -> int:
     """Where words begin for the second time, if `line` ends with them three times; else its length."""
+    return _second_round(line, least=2)
+
+
+def _second_round(line: str, least: int) -> int:
+    """Where `line` begins to repeat the words right before, up to its end; its length if nowhere.
+
+    `least`: 2 for two whole rounds at the least, 1 for the first character of one.
+    """
     places = [len(line)]
     for n in _PHRASE:
-        if not (line.endswith(line[-3 * n : -n]) and len(line) >= 3 * n):
+        needed = 2 * n if least > 1 else 1
+        if not (line.endswith(line[-needed - n : -n]) and len(line) >= needed + n):
             continue
         begins = len(line) - _common_end(line, line[:-n])
         if any(map(str.isalpha, line[begins - n : begins])):
@@ -121,10 +145,11 @@ def _lines(text: str) -> list[str]:
     return [line.rstrip() for line in text.split("\n") if line.strip()]
 
 
-def _closes_below(line: str, beneath: list[str]) -> bool:
-    """Whether a line of brackets is the next one below but for its depth."""
+def _closes_below(line: str, beneath: list[str], so_far: bool = False) -> bool:
+    """Whether a line of brackets is the next one below but for its depth. `so_far`: it still grows."""
     code, below = line.strip(), beneath[0].strip() if beneath else ""
-    return below == code and code[:1] in OPENER and not _has_words(below)
+    same = below.startswith(code) if so_far else below == code
+    return same and code[:1] in OPENER and not _has_words(below)
 
 
 def _bare(line: str) -> str:

@@ -125,7 +125,7 @@ def test_the_comment_that_names_the_file_is_the_prompts() -> None:
         ("go", "func f() {\n\t║\n}\n", "g(0)\n\tg(1)\n\tg(2)\n\tg(3)\n", "g(0)\n\tg(1)"),
         ("csv", "a,b\nx,1,║\n", "41,41,41,41,41", "41,41"),
         (
-            "",
+            "javascript",
             "x = {\n  ║\n}\n",
             'port: "here",\n  ports: "here",\n  portss: "here",\n',
             'port: "here",\n  ports: "here",',

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from midfill_server.context import Window
 from midfill_server.context.languages.place import place_at_end
 
-from .block import Line, above, around, below, beside, item_lines, line_of, shape, up_to
+from .block import Line, above, around, below, beside, by_lines, item_lines, line_of, shape, up_to
 
 _LEAST = 4  # letters and digits of a line that says something
 _NEAR = 20_000  # characters that tell the kind of place
@@ -25,6 +25,7 @@ _DATA = frozenset({"yaml", "dockercompose", "dockerfile", "makefile", "toml", "i
 """Where what follows a key or a command is no line of its own."""
 
 
+@by_lines
 def block_lines_again(text: str, window: Window) -> str:
     """Up to a line that stands in its block already, or that opened a block around it.
 
@@ -46,6 +47,7 @@ def block_lines_again(text: str, window: Window) -> str:
     return text
 
 
+@by_lines
 def rows(text: str, window: Window) -> str:
     """Rows that count on end at their second member, and a name or a value that comes again ends them."""
     lines = item_lines(text, window)
@@ -64,6 +66,7 @@ def rows(text: str, window: Window) -> str:
     return text
 
 
+@by_lines
 def attributes_again(text: str, window: Window) -> str:
     """Up to an attribute that the tag at the cursor has already."""
     if window.language not in _TAGS or (tag := _OPEN_TAG.search(window.prefix[-_TAG:])) is None:
@@ -78,6 +81,7 @@ def attributes_again(text: str, window: Window) -> str:
     return text
 
 
+@by_lines
 def behind_the_end(text: str, window: Window) -> str:
     """Up to a line behind a `return` or the like of the same depth: nothing can be reached there."""
     if window.language not in _END_BLOCKS:
@@ -99,18 +103,21 @@ def behind_the_end(text: str, window: Window) -> str:
 
 def lone_quotes(text: str, window: Window) -> str:
     """Nothing where only the quotes of a text are left on a line of their own, without its words."""
-    return "" if _bare_quotes(text) in _PAIRS and not window.line_start.strip() else text
+    alone = window.language and not window.line_start.strip()
+    return "" if alone and _bare_quotes(text) in _PAIRS else text
 
 
 def before_quotes(text: str, window: Window) -> str:
     """Of a text that grows nothing, while it may become such quotes."""
-    return text if window.line_start.strip() or _bare_quotes(text).strip("\"'") else ""
+    alone = window.language and not window.line_start.strip()
+    return "" if alone and not _bare_quotes(text).strip("\"'") else text
 
 
 def _bare_quotes(text: str) -> str:
     return text.strip().lstrip("rRbBuUfF")
 
 
+@by_lines
 def unknown_arguments(text: str, window: Window) -> str:
     """Up to `self.name = name` in a function that knows no such name: another one's body."""
     for n, written in enumerate(item_lines(text, window)):

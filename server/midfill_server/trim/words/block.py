@@ -1,9 +1,9 @@
 """The block that a line is in, by indentation: the lines beside it, and those that opened blocks around."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 
 from midfill_server.context import Window
 from midfill_server.trim.lines import columns
@@ -18,6 +18,17 @@ class Line:
 
     depth: int  # columns
     code: str
+
+
+def by_lines(cut: Callable[[str, Window], str]) -> Callable[[str, Window], str]:
+    """For filters that judge lines: where no language is told, the first one is seen growing, and stays."""
+
+    @wraps(cut)
+    def apply(text: str, window: Window) -> str:
+        shown = cut(text, window)
+        return shown if window.language else max(shown, text.partition("\n")[0], key=len)
+
+    return apply
 
 
 def item_lines(text: str, window: Window) -> list[str]:

@@ -4,7 +4,7 @@ import re
 
 from midfill_server.context import Window
 
-from .block import item_lines, up_to
+from .block import by_lines, item_lines, up_to
 from .others import known_text
 
 _PROMPT = re.compile(r"\s*>>>(?: |\Z)")
@@ -17,6 +17,7 @@ _HEADING = re.compile(
 )
 
 
+@by_lines
 def library_docs(text: str, window: Window) -> str:
     """Up to examples, or headings with a line below, of a kind that neither file nor context has.
 

@@ -7,7 +7,7 @@ from midfill_server.context.languages.place import place_at_end
 from midfill_server.context.languages.signs import signs_of
 from midfill_server.trim.fit.brackets import without_strings
 
-from .block import WIDEST, item_lines, up_to
+from .block import WIDEST, by_lines, item_lines, up_to
 from .tokens import foreign_to
 
 _NEAR = 20_000  # characters that tell the kind of place
@@ -16,6 +16,7 @@ _JSON = re.compile(r"[^\s\[\]{}:,\d.eE+\-x\"]|(?<![\d.])[eE]")
 _JSON_WORDS = re.compile(r"\b(?:true|false|null)\b")
 
 
+@by_lines
 def another_language(text: str, window: Window) -> str:
     """Up to a line that another language would have: nothing, if that is the first.
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from midfill_server.context import Window
 from midfill_server.trim.lines import columns
 
-from .block import WIDEST, item_lines, up_to
+from .block import WIDEST, by_lines, item_lines, up_to
 from .others import known_text
 
 _DELETES = (
@@ -51,6 +51,7 @@ _KINDS: Mapping[str, re.Pattern[str]] = {
 """In each pattern the group that takes part is the word that does it."""
 
 
+@by_lines
 def harmful(text: str, window: Window) -> str:
     """Up to a line that deletes, overwrites or sends, where nothing else does such a thing."""
     lines = item_lines(text, window)
@@ -69,6 +70,7 @@ def harmful(text: str, window: Window) -> str:
     return text
 
 
+@by_lines
 def endless_calls(text: str, window: Window) -> str:
     """Up to a line with which a function does nothing but call itself with what it was given."""
     lines = item_lines(text, window)

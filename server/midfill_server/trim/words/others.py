@@ -10,9 +10,10 @@ from functools import lru_cache
 from midfill_server.context import Window
 from midfill_server.context.secrets import secret_text
 
-from .block import WIDEST, item_lines, up_to
+from .block import WIDEST, by_lines, item_lines, up_to
 
 
+@by_lines
 def others_words(text: str, window: Window) -> str:
     """Up to a line that holds somebody else's words."""
     for n, line in enumerate(item_lines(text, window)):
