@@ -206,7 +206,10 @@ class ScriptedEngine:
             with seam.card_in(self.folder, card):
                 (self.folder / seam.CARD).write_text(json.dumps(asdict(card) | self.card))
                 self._server = uvicorn.Server(config)
-                self._server.run(sockets=[listener])
+                try:
+                    self._server.run(sockets=[listener])
+                finally:  # it is another one than `card_in` has written
+                    (self.folder / seam.CARD).unlink(missing_ok=True)
 
 
 class _Api(Api):

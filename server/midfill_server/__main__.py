@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import _midfill_command  # noqa: F401  # before all others: it decides which ones they are
+
+# isort: split
 import asyncio
 import json
 import os

@@ -15,7 +15,7 @@ from midfill_server.context.languages.names import language_of, says_something
 from midfill_server.context.outline import head
 from midfill_server.context.surroundings import Surroundings
 from midfill_server.editor.announce import Announcer
-from midfill_server.editor.documents import Document, Documents
+from midfill_server.editor.documents import Document, Documents, Notebooks, View
 from midfill_server.editor.record.statistics import Statistics
 from midfill_server.editor.record.why import WhyFile
 from midfill_server.editor.wanted import NOTES, Asked, Reason, Request, Verdict, verdict_on
@@ -40,6 +40,7 @@ class Answers:
         self.surroundings = Surroundings()
         self._completer = Completer(self._stream)
         self._documents, self._engine = documents, engine
+        self.notebooks = Notebooks(documents)
         self._announce, self._statistics = announce, statistics
         self._alternatives = Alternatives(self._completer, self._stream)
         self._stories = Stories()
@@ -96,9 +97,10 @@ class Answers:
             self._announce.note_once(f"No completion in {uri}: the editor has not opened it")
             return []
         line, index = document.locate(position, self._documents.encoding)
-        here = self._window(document, (line, index))
+        view = self.notebooks.view(document)
+        here = self._window(document, view, (line, index))
         wished = self._asked.asks(uri, here, explicit)
-        verdict = self._verdict(uri, here, line, wished)
+        verdict = self._verdict(view, here, line, wished)
         if not wished:
             verdict = replace(verdict, deleted=document.deleted_at((line, index)).strip())
         if verdict.reason is not None:
@@ -110,13 +112,13 @@ class Answers:
             self._asked.answered(uri, here, [text])
             grow(text)
 
-        self._look_around(uri, line, here)
-        if self._says_nothing(uri, here):
+        self._look_around(view, line, here)
+        if self._says_nothing(view.uri, here):
             story.ending = "an empty file, and nothing tells what belongs there"
             return []
         multiline = here.multiline and not verdict.one_line
         window = replace(here, prefix=here.prefix + chosen, multiline=multiline)
-        window = replace(window, elsewhere=(head(document.lines), *self._told(uri)))
+        window = replace(window, elsewhere=(head(view.lines), *self._told(view.uri)))
         ask = self._ask(uri, window, explicit, wished, len(chosen))
         if explicit and (n := self.settings.alternatives) > 1:
             found = await self._alternatives.complete(ask, n, growing, story)
@@ -130,11 +132,12 @@ class Answers:
 
     def changed(self, document: Document) -> None:
         """The user has edited it: what does not agree with that is dropped."""
-        self.surroundings.edited(document.uri, document.cursor[0])
-        self._completer.changed(document.uri, self._windows_after_edit(document))
+        view = self.notebooks.view(document)
+        self.surroundings.edited(view.uri, view.first + document.cursor[0])
+        self._completer.changed(document.uri, self._windows_after_edit(document, view))
 
     def closed(self, uri: str) -> None:
-        self.surroundings.closed(uri)
+        self.surroundings.closed(self.notebooks.home_of(uri))
         self._asked.forget(uri)
         self._completer.changed(uri, ())
 
@@ -153,35 +156,37 @@ class Answers:
         self._completer.forget()
         self.surroundings.exclude(settings.exclude)
 
-    def _window(self, document: Document, place: tuple[int, int]) -> Window:
+    def _window(self, document: Document, view: View, place: tuple[int, int]) -> Window:
         """Raises Unsuitable."""
         if document.length > MAX_DOCUMENT:
             raise Unsuitable("too large")
         settings = self.settings
         return window_at(
-            document.lines,
-            *place,
+            view.lines,
+            view.first + place[0],
+            place[1],
             seam.LARGE.prefix if settings.prefix_tokens is None else settings.prefix_tokens,
             seam.LARGE.suffix if settings.suffix_tokens is None else settings.suffix_tokens,
             settings.multiline,
             document.language,
         )
 
-    def _windows_after_edit(self, document: Document) -> Sequence[Window]:
+    def _windows_after_edit(self, document: Document, view: View) -> Sequence[Window]:
         """Around each place where the user may be now."""
+        places = document.places(cursors_after(document.inserted[1]))
         try:
-            return [self._window(document, it) for it in document.places(cursors_after(document.inserted[1]))]
+            return [self._window(document, view, it) for it in places]
         except Unsuitable:
             return ()
 
-    def _verdict(self, uri: str, window: Window, line: int, wished: bool) -> Verdict:
+    def _verdict(self, view: View, window: Window, line: int, wished: bool) -> Verdict:
         request = Request(
             window,
-            *self.surroundings.place_of(uri),
+            *self.surroundings.place_of(view.uri),
             wished,
             snoozed=self._engine.is_snoozed(),
-            cut=window.prefix.count("\n") < line,
-            unsaved=uri.startswith("untitled:"),
+            cut=window.prefix.count("\n") < view.first + line,
+            unsaved=view.uri.startswith("untitled:"),
         )
         return verdict_on(request, self.settings)
 
@@ -192,11 +197,15 @@ class Answers:
             self._announce.note_once(f"No completion in {uri}: {NOTES[reason]}")
         return []
 
-    def _look_around(self, uri: str, line: int, window: Window) -> None:
+    def _look_around(self, view: View, line: int, window: Window) -> None:
         """Let other files be looked at while the debounce runs."""
-        if self.settings.context and (budgets := self._engine.budgets) is not None:
-            documents = {name: document.lines for name, document in self._documents.items()}
-            self.surroundings.prepare(uri, line, (window.prefix, window.suffix), budgets, documents)
+        if not self.settings.context or (budgets := self._engine.budgets) is None:
+            return
+        views = {it.uri: it for it in self.notebooks.views(view)}
+        documents = {uri: it.all_lines for uri, it in views.items()}
+        languages = {uri: it.language for uri, it in views.items() if it.is_cell or uri[:5] != "file:"}
+        around = window.prefix, window.suffix
+        self.surroundings.prepare(view.uri, view.first + line, around, budgets, documents, languages)
 
     def _says_nothing(self, uri: str, window: Window) -> bool:
         """Whether the file is empty, its name says nothing, and neither do other files."""
@@ -218,9 +227,10 @@ class Answers:
     async def _stream(self, order: Order) -> AsyncGenerator[Chunk]:
         """What the engine writes, asked with what the rest of the file and other files say."""
         if (document := self._documents.get(order.uri)) is not None:
-            order = replace(order, head=head(document.lines))
+            order = replace(order, head=head(self.notebooks.view(document).lines))
         if self.settings.context:
-            context = await self.surroundings.of(order.uri) or self._title(order.uri)
+            home = self.notebooks.home_of(order.uri)
+            context = await self.surroundings.of(home) or self._title(home)
             order = replace(order, context=context, context_tokens=self.settings.context_tokens)
         async with aclosing(self._engine.stream(order)) as chunks:
             async for chunk in chunks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lsprotocol import types as lsp
@@ -54,22 +54,40 @@ async def completion(ls: Server, params: lsp.CompletionParams) -> lsp.Completion
 
 
 def did_open(ls: Server, params: lsp.DidOpenTextDocumentParams) -> None:
-    ls.documents.open(params.text_document)
-    ls.answers.closed(params.text_document.uri)  # what was known of it before
-    # off the way of keys: a language's first file may cost 20 ms
-    asyncio.get_running_loop().run_in_executor(None, grammar, params.text_document.language_id)
-    ls.engine.warm_up()
+    ls.opened(params.text_document)
 
 
 def did_change(ls: Server, params: lsp.DidChangeTextDocumentParams) -> None:
-    it = params.text_document
-    if (document := ls.documents.change(it.uri, it.version, params.content_changes)) is not None:
-        ls.answers.changed(document)
+    ls.changed(params.text_document, params.content_changes)
 
 
 def did_close(ls: Server, params: lsp.DidCloseTextDocumentParams) -> None:
-    ls.documents.close(params.text_document.uri)
-    ls.answers.closed(params.text_document.uri)
+    ls.closed(params.text_document)
+
+
+def did_open_notebook(ls: Server, params: lsp.DidOpenNotebookDocumentParams) -> None:
+    ls.answers.notebooks.open(params.notebook_document)
+    for cell in params.cell_text_documents:
+        ls.opened(cell)
+
+
+def did_change_notebook(ls: Server, params: lsp.DidChangeNotebookDocumentParams) -> None:
+    if (cells := params.change.cells) is None:
+        return
+    if (order := cells.structure) is not None:
+        ls.answers.notebooks.change(params.notebook_document.uri, order.array)
+        for cell in order.did_open or ():
+            ls.opened(cell)
+        for gone in order.did_close or ():
+            ls.closed(gone)
+    for text in cells.text_content or ():
+        ls.changed(text.document, text.changes)
+
+
+def did_close_notebook(ls: Server, params: lsp.DidCloseNotebookDocumentParams) -> None:
+    for cell in params.cell_text_documents:
+        ls.closed(cell)
+    ls.answers.notebooks.close(params.notebook_document.uri)
 
 
 def did_change_workspace_folders(ls: Server, params: lsp.DidChangeWorkspaceFoldersParams) -> None:
@@ -160,6 +178,25 @@ class Server(LanguageServer):
         if self._complaints:
             self.announce.warn_once("; ".join(self._complaints) + " (the default is used)")
 
+    def opened(self, item: lsp.TextDocumentItem) -> None:
+        self.documents.open(item)
+        self.answers.closed(item.uri)  # what was known of it before
+        # off the way of keys: a language's first file may cost 20 ms
+        asyncio.get_running_loop().run_in_executor(None, grammar, item.language_id)
+        self.engine.warm_up()
+
+    def changed(
+        self,
+        it: lsp.VersionedTextDocumentIdentifier,
+        changes: Sequence[lsp.TextDocumentContentChangeEvent],
+    ) -> None:
+        if (document := self.documents.change(it.uri, it.version, changes)) is not None:
+            self.answers.changed(document)
+
+    def closed(self, it: lsp.TextDocumentIdentifier) -> None:
+        self.documents.close(it.uri)
+        self.answers.closed(it.uri)
+
     def _text_of(self, uri: str) -> str | None:
         document = self.documents.get(uri)
         return None if document is None else document.text.replace("\r\n", "\n").replace("\r", "\n")
@@ -188,6 +225,9 @@ FEATURES: tuple[tuple[str, Callable[..., object], object], ...] = (
     (lsp.TEXT_DOCUMENT_DID_OPEN, did_open, None),
     (lsp.TEXT_DOCUMENT_DID_CHANGE, did_change, None),
     (lsp.TEXT_DOCUMENT_DID_CLOSE, did_close, None),
+    (lsp.NOTEBOOK_DOCUMENT_DID_OPEN, did_open_notebook, None),
+    (lsp.NOTEBOOK_DOCUMENT_DID_CHANGE, did_change_notebook, None),
+    (lsp.NOTEBOOK_DOCUMENT_DID_CLOSE, did_close_notebook, None),
     (lsp.WORKSPACE_DID_CHANGE_CONFIGURATION, did_change_configuration, None),
     (lsp.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS, did_change_workspace_folders, None),
     (lsp.TEXT_DOCUMENT_INLINE_COMPLETION, inline_completion, lsp.InlineCompletionOptions()),
@@ -197,5 +237,6 @@ FEATURES: tuple[tuple[str, Callable[..., object], object], ...] = (
 def _roots(params: lsp.InitializeParams) -> list[Path]:
     """The workspace's folders."""
     named = [it.uri for it in params.workspace_folders or ()]
-    named += [params.root_uri] if params.root_uri and not named else []
+    if not named and (root := params.root_uri or params.root_path):
+        named = [root]
     return [path for uri in named if (path := path_of(uri)) is not None]

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from midfill_server.engines.connection import CONNECT_SECONDS
 from midfill_server.engines.process import LOG, MARK
 from midfill_server.tools.lsp_client import Editor
 
@@ -69,6 +71,49 @@ async def test_a_killed_engine_comes_back(own_folder: Path, model: str) -> None:
         os.kill(first, signal.SIGKILL)  # leaves its socket and engine.json behind
         assert await complete(editor, PROGRAM + "# 0\n        ") == SAID
         assert engine.pid not in (None, first)
+
+
+@pytest.mark.parametrize("gone", ["engine.json", "engine.sock", "engine.lock", "all of it", "the folder"])
+async def test_what_vanishes_under_a_living_engine_comes_back(
+    own_folder: Path, model: str, gone: str
+) -> None:
+    """For the window that is open and for a new one; and one engine is left."""
+    async with Editor(environment=environment(own_folder)) as editor:
+        await editor.initialize({"model": model})
+        assert await complete(editor) == SAID
+        for name in os.listdir(own_folder):
+            if gone in (name, "all of it", "the folder") and (own_folder / name).is_file():
+                os.remove(own_folder / name)
+        if gone == "the folder":
+            shutil.rmtree(own_folder)
+        assert await complete(editor, PROGRAM + "# 0\n        ") == SAID
+        async with Editor(environment=environment(own_folder)) as other:
+            await other.initialize({"model": model})
+            assert await complete(other) == SAID
+        async with asyncio.timeout(PATIENCE):
+            while running_engines(own_folder) > 1:  # noqa: ASYNC110 - the old one is ending
+                await asyncio.sleep(0.05)
+        told = [it for it in editor.notifications + other.notifications if "window/show" in it["method"]]
+        assert told == []
+
+
+async def test_an_engine_that_is_frozen_while_it_loads_is_waited_for(own_folder: Path, model: str) -> None:
+    """For longer than its health may take to be answered."""
+    async with Editor(environment=environment(own_folder)) as editor:
+        await editor.initialize({"model": model})
+        editor.open(URI, PROGRAM)
+        asked = editor.complete(URI, *end_of(PROGRAM))
+        async with asyncio.timeout(PATIENCE):
+            while (pid := Engine(own_folder).pid) is None:  # noqa: ASYNC110 - another process sets no event
+                await asyncio.sleep(0.001)
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                await asyncio.sleep(CONNECT_SECONDS + 1)  # how long it is frozen, not a wait for something
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            assert await asked.text() == SAID
+        assert Engine(own_folder).pid == pid
+        assert not [it for it in editor.notifications if "window/show" in it["method"]]
 
 
 async def test_a_stale_socket_is_no_obstacle(own_folder: Path, model: str) -> None:

@@ -56,5 +56,5 @@ async def test_what_other_files_say_is_known_to_the_filters(engine: ScriptedEngi
         for n in range(3):  # the first one may come before it is known how much of other files is wanted
             shown.append(await editor.complete(uri, *end_of("\n" * n + text)).text())
             editor.insert(uri, 0, 0, "\n")
-    assert shown[0] == "" and "rmtree" in str(engine.calls[-1].body["context"])
+    assert "rmtree" in str(engine.calls[-1].body["context"])
     assert shown[-1] == "shutil.rmtree(path)"

@@ -16,7 +16,9 @@ const HIDE = 'editor.action.inlineSuggest.hide';
 const DROP_AFTER_MS = 150; // VS Code's debounce is 50
 const FIRST_ASK_MS = 500; // by then VS Code has asked, if it knew of the provider when a key came
 const STEPS_IN_VAIN = 3; // one alone proves nothing: the focus may have been in another editor
-const LANGUAGES = [{ scheme: 'file' }, { scheme: 'untitled' }]; // always the same: the newest is then found first
+/** What is told document by document; notebooks are told as a whole. */
+export const DOCUMENTS = ['file', 'untitled', 'vscode-remote', 'vscode-vfs'].map((scheme) => ({ scheme }));
+const LANGUAGES = [...DOCUMENTS, { scheme: 'vscode-notebook-cell' }]; // always the same: the newest is then found first
 
 const { Automatic, Invoke } = vscode.InlineCompletionTriggerKind;
 

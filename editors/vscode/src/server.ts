@@ -3,7 +3,7 @@
 import * as vscode from 'vscode';
 import { LanguageClient, State } from 'vscode-languageclient/node';
 import { findMidfill } from './find';
-import { GhostText } from './ghost';
+import { DOCUMENTS, GhostText } from './ghost';
 
 /** What `midfill serve` tells of itself, and of the engine that all windows share. */
 export interface Status {
@@ -110,7 +110,7 @@ export class Server implements vscode.Disposable {
       'Midfill',
       { command, args: ['serve'] },
       {
-        documentSelector: [{ scheme: 'file' }, { scheme: 'untitled' }],
+        documentSelector: DOCUMENTS,
         initializationOptions: vscode.workspace.getConfiguration('midfill'),
         outputChannel: this.log,
         // Ghost text grows, which the client's own provider cannot do: GhostText asks instead.

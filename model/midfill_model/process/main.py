@@ -67,16 +67,18 @@ def _serve(options: argparse.Namespace, folder: Path) -> str:
         engine = Engine(load, options.slots, options.cache_mb << 20)
 
         def why() -> str:
-            return engine.crash or _removed(folder, seam.CARD, *([] if over_tcp else [seam.SOCKET]))
+            return engine.crash or _out_of_reach(lost())
 
         def is_over() -> bool:
             busy.show(_doing(engine.state, name))
+            if not engine.crash and engine.n_unfinished:  # who has found it gets an answer
+                return False
             return bool(why()) or engine.resting_seconds() > 60 * options.idle_minutes
 
         api = Api(engine, name, token, stop=lambda: server.stop())
         server = Server(api.app(), before_shutdown=engine.cancel_all, is_over=is_over)
         engine.start()
-        with Busy() as busy, seam.card_in(folder, _card(name, folder, listener, token)):
+        with Busy() as busy, seam.card_in(folder, _card(name, folder, listener, token)) as lost:
             server.run(sockets=[listener])
             ended = why()
         engine.stop(timeout=5)
@@ -92,14 +94,11 @@ def _doing(state: State, name: str) -> str:
     return state.message if state.status == "failed" else f"The model {name} is ready; Ctrl-C stops it"
 
 
-def _removed(folder: Path, *names: str) -> str:
-    """A sentence when somebody has removed what a front finds this engine by; else ""."""
-    for name in names:
-        if not (folder / name).exists():
-            return (
-                f"{folder / name} was removed, so nobody finds this engine; the next completion starts one."
-            )
-    return ""
+def _out_of_reach(lost: Path | None) -> str:
+    """A sentence when somebody has removed or replaced what a front finds this engine by; else ""."""
+    if lost is None:
+        return ""
+    return f"{lost} was removed or replaced, so nobody finds this engine; the next completion starts one."
 
 
 def _tame_waiting_threads() -> None:

@@ -5,7 +5,7 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -63,15 +63,35 @@ def write_private(path: Path, text: str) -> None:
 
 
 @contextmanager
-def card_in(folder: Path, card: Card) -> Iterator[None]:
-    """The card is there exactly while the engine listens; its socket goes with it."""
+def card_in(folder: Path, card: Card) -> Iterator[Callable[[], Path | None]]:
+    """The card is there exactly while the engine listens; its socket goes with it.
+
+    Yields a question: which of the two has somebody removed, or replaced? What is another engine's stays.
+    """
     write_card(folder, card)
+    ours = {path: mark for path in (folder / CARD, folder / SOCKET) if (mark := _mark(path)) is not None}
+
+    def lost() -> Path | None:
+        with contextlib.suppress(OSError):  # it cannot be told now
+            return next((path for path, mark in ours.items() if _mark(path) != mark), None)
+        return None
+
     try:
-        yield
+        yield lost
     finally:
-        for left in (folder / CARD, folder / SOCKET):
+        for path, mark in ours.items():
             with contextlib.suppress(OSError):
-                left.unlink(missing_ok=True)
+                if _mark(path) == mark:
+                    path.unlink()
+
+
+def _mark(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one of its name; None when there is none. OSError."""
+    try:
+        state = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return state.st_ino, state.st_mtime_ns
 
 
 def _read(path: Path) -> bytes:

@@ -38,6 +38,12 @@ class Spot:
     edited: tuple[tuple[Path, int], ...] = ()
     """The last edits in other files, the newest first."""
     order: tuple[str, ...] = ()
+    endings: Mapping[Path, str] = field(default_factory=dict)
+    """What the names of some that are open lack to tell their language: of new ones, of notebooks."""
+
+    def named(self, path: Path) -> Path:
+        """With a name that tells the language."""
+        return path.with_name(path.name + self.endings[path]) if path in self.endings else path
 
 
 def collect(spot: Spot, files: Files) -> dict[str, str]:
@@ -48,7 +54,7 @@ def collect(spot: Spot, files: Files) -> dict[str, str]:
     if spot.budget <= 0:
         return {}
     pieces = list(_pieces(spot, files))
-    shown = files.shown(spot.path)
+    shown = files.shown(spot.named(spot.path))
     title = comment(shown, shown) + "\n"
     best = ranked(pieces, near(spot.prefix, spot.suffix))
     chosen = choose(best, int(spot.budget * CONTEXT_CHARACTERS_PER_TOKEN) - len(title) - 24)
@@ -61,7 +67,7 @@ def _pieces(spot: Spot, files: Files) -> Iterator[Piece]:
     start, own = _own(spot, files)
     if files.is_open_to_us(spot.path):
         first, last = (line - start for line in spot.seen)
-        shown = files.shown(spot.path)
+        shown = files.shown(spot.named(spot.path))
         yield from (Piece(shown, it, "own") for it in own.definitions if not first <= it.line <= last)
         for passage in own.passages:
             if not first - PASSAGE < passage.line <= last:
@@ -73,7 +79,7 @@ def _pieces(spot: Spot, files: Files) -> Iterator[Piece]:
             continue
         done.add(it.path)
         if (outline := _outline(spot, files, it.path)) is not None:
-            yield from pieces_of(files.shown(it.path), outline, it.names, relation)
+            yield from pieces_of(files.shown(spot.named(it.path)), outline, it.names, relation)
 
 
 def _own(spot: Spot, files: Files) -> tuple[int, Outline]:
@@ -87,7 +93,7 @@ def _own(spot: Spot, files: Files) -> tuple[int, Outline]:
         if end < len(lines):
             left -= len(lines[end])
             end += 1
-    own = files.outline_of_open(spot.path, "".join(lines[start:end]))
+    own = files.outline_of_open(spot.named(spot.path), "".join(lines[start:end]))
     return start, own if start == 0 else replace(own, imports=tuple(imports(head(lines))))
 
 
@@ -95,9 +101,10 @@ def _related(
     spot: Spot, files: Files, own: Outline, by_stem: Mapping[str, Sequence[Path]]
 ) -> Iterator[tuple[Imported, str]]:
     """Files by how near they are to the cursor's."""
+    own_path = spot.named(spot.path)
     imported: dict[Path, frozenset[str]] = {}
     for statement in own.imports:
-        for it in resolve(statement, spot.path, by_stem):
+        for it in resolve(statement, own_path, by_stem):
             imported[it.path] = imported.get(it.path, frozenset()) | it.names
     for path, names in imported.items():
         yield Imported(path, names), "imported"
@@ -108,13 +115,13 @@ def _related(
                 for it in resolve(statement, path, by_stem):
                     if it.names & names and it.path not in imported:
                         yield Imported(it.path, it.names & names), "imported"
-    for path in _tests_or_tested(spot.path, by_stem):
+    for path in _tests_or_tested(own_path, by_stem):
         yield Imported(path, frozenset()), "tests"
     for path in spot.open:
         yield Imported(path, frozenset()), "open"
     for paths in by_stem.values():
         for path in paths:
-            if path.parent == spot.path.parent and path.suffix == spot.path.suffix:
+            if path.parent == own_path.parent and path.suffix == own_path.suffix:
                 yield Imported(path, frozenset()), "beside"
 
 
@@ -135,7 +142,8 @@ def _outline(spot: Spot, files: Files, path: Path) -> Outline | None:
     if path == spot.path:
         return None
     if path in spot.open:
-        return files.outline_of_open(path, "".join(spot.open[path])) if files.may_be_sent(path) else None
+        sent = files.may_be_sent(path, spot.endings.get(path, ""))
+        return files.outline_of_open(spot.named(path), "".join(spot.open[path])) if sent else None
     return files.outline(path)
 
 
@@ -143,9 +151,11 @@ def _edits(spot: Spot, files: Files) -> Iterator[Piece]:
     """The lines around the last edits in other open files."""
     for path, line in spot.edited:
         lines = spot.open.get(path)
-        if lines is None or path == spot.path or not files.may_be_sent(path):
+        if lines is None or path == spot.path:
+            continue
+        if not files.may_be_sent(path, spot.endings.get(path, "")):
             continue
         first = max(0, min(line, len(lines) - 1) - EDITED_LINES // 2)
         text = "".join(lines[first : first + EDITED_LINES]).replace("\r\n", "\n").rstrip()
         if text.strip() and not secret_text("".join(lines)):
-            yield Piece(files.shown(path), Definition("", first, text), "edited")
+            yield Piece(files.shown(spot.named(path)), Definition("", first, text), "edited")

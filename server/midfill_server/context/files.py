@@ -1,7 +1,8 @@
 """The workspace's files that may be sent: names from one look around, and each one's text when it is wanted.
 
 Runs in the collector's thread. Never: ignored by git, secret, outside the workspace, through a link, large,
-binary, or no plain file. A file that is open in the editor passes the same gate.
+binary, or no plain file. A file that is open in the editor passes the same gate. So does what is open and no
+file of this machine, as far as its name goes: its path begins with its scheme, and is never looked for.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path, PurePath
 
 from midfill_server.context import git
 from midfill_server.context.ignored import Excluded, Ignored, innermost
+from midfill_server.context.languages.names import endings_of
 from midfill_server.context.outline import Outline, outline
 from midfill_server.context.secrets import holds_key, secret_name, secret_text
 
@@ -68,12 +70,17 @@ class Files:
             self._stale_at = ended + max(FRESH_SECONDS, RESTS * (ended - began))
         return self._listed
 
-    def may_be_sent(self, path: Path) -> bool:
-        """Whether neither the place nor the name of a file forbids it, and it is source code."""
-        return _is_source(path.name) and self.is_open_to_us(path)
+    def may_be_sent(self, path: Path, ending: str = "") -> bool:
+        """Whether neither the place nor the name of a file forbids it, and it is source code.
+
+        `ending`: what its name lacks to tell its language.
+        """
+        return _is_source(path.name + ending) and self.is_open_to_us(path)
 
     def is_open_to_us(self, path: Path) -> bool:
         """The same for the file that is written in, whatever its language."""
+        if not path.is_absolute():
+            return self._is_named_well(path)
         root = self._root_of(path)
         if root is None or not gate(path.relative_to(root)) or self._excluded.file(path):
             return False
@@ -82,6 +89,14 @@ class Files:
         except (OSError, RuntimeError, ValueError):  # links in a circle; a name that is none
             return False
         return not linked and not self._is_ignored(path, root)
+
+    def _is_named_well(self, path: Path) -> bool:
+        """The same for what is no file of this machine; outside of its scheme's workspace nothing is told."""
+        root = self._root_of(path)
+        if root is None and any(it.parts[:1] == path.parts[:1] for it in self._roots):
+            return False
+        name = PurePath(*path.parts[1:]) if root is None else path.relative_to(root)
+        return gate(name) and not self._excluded.file(path)
 
     def outline(self, path: Path) -> Outline | None:
         """What a file on the disk defines; None when it may not be sent, or is no text."""
@@ -111,8 +126,12 @@ class Files:
         return known[1]
 
     def shown(self, path: Path) -> str:
-        """The path as the model is told it: from the workspace's folder on."""
-        return path.relative_to(self._root_of(path) or path.parent).as_posix()
+        """The path as the model is told it: from the workspace's folder on; of several with its name."""
+        root = self._root_of(path)
+        shown = path.relative_to(root or path.parent).as_posix()
+        if root is not None and len(self._roots) > 1:
+            shown = f"{root.name}/{shown}"
+        return shown.encode("utf-8", "replace").decode()  # a name may have bytes that are no text
 
     def _root_of(self, path: Path) -> Path | None:
         return innermost(path, self._roots)
@@ -132,7 +151,7 @@ class Files:
         return self._rules[root]
 
     def _all(self, until: float) -> Iterator[Path]:
-        for root in self._roots:
+        for root in filter(Path.is_absolute, self._roots):
             rules = self._rules_of(root)
             yield from _walk(root, rules, until) if isinstance(rules, Ignored) else _of_git(root, rules)
 
@@ -153,6 +172,11 @@ def is_secret(path: PurePath, *texts: str) -> bool:
     if ending in SOURCES and stem and not stem.startswith(".") and stem not in SECRET_STEMS:
         return False
     return secret_name(path) or any(map(holds_key, texts))
+
+
+def source_ending(language: str) -> str:
+    """How source code of a language ends, with the dot; "" for one that is none."""
+    return next((f".{it}" for it in endings_of(language) if it in SOURCES), "")
 
 
 def outline_of(path: Path, text: str) -> Outline:

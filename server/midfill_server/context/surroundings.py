@@ -8,18 +8,20 @@ waits for it. The thread is a daemon, so that not even the end of the process do
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from midfill_server.context.collect import Spot, collect
-from midfill_server.context.files import Files
+from midfill_server.context.files import Files, source_ending
 from midfill_server.context.ignored import Excluded, innermost
+from midfill_server.context.languages.names import language_of
 
 STEP = 8  # lines that the cursor may move before the context is collected anew
 PATIENCE = 0.15  # seconds that a document's first request waits; later ones do with what is there
@@ -84,8 +86,10 @@ class Surroundings:
 
         Also of a file that was never saved, whose path may be a mere name.
         """
-        path = _path_in(uri) or Path()
-        root = innermost(path, self._roots)
+        path = path_of(uri) or Path()
+        if (root := innermost(path, self._roots)) is None:
+            path = _path_in(uri) or Path()
+            root = innermost(path, self._roots)
         return path if root is None else path.relative_to(root), self._excluded.file(path)
 
     def edited(self, uri: str, line: int) -> None:
@@ -111,8 +115,12 @@ class Surroundings:
         window: tuple[str, str],
         budgets: tuple[int, int, int],
         documents: Mapping[str, Sequence[str]],
+        languages: Mapping[str, str] | None = None,
     ) -> None:
-        """Begin to collect for a place, unless that is done. `budgets`: prefix, suffix, context in tokens."""
+        """Begin to collect for a place, unless that is done. `budgets`: prefix, suffix, context in tokens.
+
+        `languages`: of documents whose names need not tell it, as LSP has it.
+        """
         path = path_of(uri)
         if path is None or budgets[2] <= 0:
             return
@@ -123,7 +131,8 @@ class Surroundings:
             return
         prefix, suffix = window
         seen = (line - prefix[-3 * budgets[0] :].count("\n"), line + suffix[: 3 * budgets[1]].count("\n"))
-        others = {it: lines for name, lines in documents.items() if (it := path_of(name)) and it != path}
+        paths = {name: it for name in _once(uri, documents) if (it := path_of(name)) is not None}
+        told = {it: source_ending((languages or {}).get(name, "")) for name, it in paths.items()}
         spot = Spot(
             path=path,
             lines=list(documents.get(uri, ())),
@@ -131,9 +140,10 @@ class Surroundings:
             suffix=suffix,
             seen=seen,
             budget=budgets[2],
-            open={it: list(lines) for it, lines in others.items()},
+            open={it: list(documents[name]) for name, it in paths.items() if it != path},
             edited=tuple(edit for edit in self._edits if edit[0] != path),
             order=tuple(state.blocks or ()),
+            endings={it: ending for it, ending in told.items() if ending and it.name and not language_of(it)},
         )
         self._states[uri] = self._states.pop(uri)  # the last one is collected first
         state.wanted = place, spot
@@ -195,16 +205,37 @@ class Surroundings:
 
 
 def path_of(uri: str) -> Path | None:
-    """The file of a `file:` URI; None for what is no file."""
-    return _path_in(uri) if uri[:5].lower() == "file:" else None
+    """The file that a URI names; None where it has no path. A new file that has a place is at that place.
+
+    What is no file of this machine has a path of its own, below its scheme and host, that is not absolute.
+    """
+    path = _path_in(uri)
+    if path is None:
+        return None
+    scheme, host = urlsplit(uri).scheme, urlsplit(uri).netloc.rpartition("@")[2]
+    if scheme in ("file", "") or (scheme == "untitled" and path.is_absolute()):
+        return path
+    return Path(f"{scheme}:", unquote(host), *path.parts[1 if path.is_absolute() else 0 :])
 
 
 def _path_in(uri: str) -> Path | None:
     """The path in a URI of any scheme; None where it holds none."""
     try:
-        text = unquote(urlsplit(uri).path)
+        text = os.fsdecode(unquote_to_bytes(urlsplit(uri).path))
     except ValueError:  # no address at all
         return None
     if not text or "\0" in text:
         return None
     return Path(text[1:] if len(text) > 2 and text[2] == ":" else text)
+
+
+def _once(uri: str, documents: Iterable[str]) -> Iterator[str]:
+    """Of documents with one and the same path one: an old revision of a file shall not stand beside it.
+
+    The one that is asked about, else the file.
+    """
+    files = {_path_in(name) for name in documents if name[:5].lower() == "file:"}
+    for name in documents:
+        path = _path_in(name)
+        if name == uri or (path != _path_in(uri) and (path not in files or name[:5].lower() == "file:")):
+            yield name

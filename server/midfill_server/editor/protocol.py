@@ -30,6 +30,8 @@ from pygls.lsp.server import LanguageServer as PyglsServer
 from pygls.protocol import LanguageServerProtocol, default_converter, lsp_method
 from pygls.protocol.json_rpc import JsonRPCNotification, JsonRPCRequestMessage
 
+from midfill_server.editor.lenient import mended
+
 log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 2.0
@@ -39,7 +41,15 @@ class LanguageServer(PyglsServer):
     """A pygls server that never shows an error pop-up and never logs a message's body."""
 
     def __init__(self, name: str, version: str) -> None:
-        super().__init__(name, version, protocol_cls=Protocol, converter_factory=_converter)
+        cells = [lsp.NotebookCellLanguage("*")]
+        notebooks = lsp.NotebookDocumentSyncOptions([lsp.NotebookDocumentFilterWithNotebook("*", cells)])
+        super().__init__(
+            name,
+            version,
+            protocol_cls=Protocol,
+            converter_factory=_converter,
+            notebook_document_sync=notebooks,
+        )
 
     def serve_stdio(self) -> int:
         """Serve until the client leaves; the exit code is 0 only after `shutdown` and `exit`."""
@@ -134,7 +144,7 @@ class Protocol(LanguageServerProtocol):
             return self.refuse(msg_id, JsonRpcInvalidParams(f"Invalid parameters for {method}"))
         if method == lsp.INITIALIZE:
             self._initialized = True
-            self.raw_capabilities = message["params"]["capabilities"]
+            self.raw_capabilities = message["params"].get("capabilities") or {}
         super().handle_message(request)
 
     def _take_notification(self, message: dict[str, Any]) -> None:
@@ -171,6 +181,8 @@ class Protocol(LanguageServerProtocol):
         known: dict[str, Any] = {
             key: message[key] for key in ("jsonrpc", "id", "method", "params") if key in message
         }
+        if "params" in known:
+            known["params"] = mended(message["method"], known["params"])
         if self.get_message_type(message["method"]) is None:
             known.setdefault("params", None)  # pygls cannot build a custom message without it
         return super().structure_message(known)

@@ -62,6 +62,7 @@ def start(folder: Path, model: str, options: Sequence[str] = ()) -> subprocess.P
             stdout=log,
             stderr=log,
             cwd=folder,
+            env=_environment(),
             start_new_session=True,
             creationflags=flags,
         )
@@ -104,6 +105,14 @@ def last_words(folder: Path, pid: int | None = None) -> str:
     lines = said.split("\n")[1:] if pid is None else said.split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
     return _BEFORE_WORDS.sub("", last)[:300] or "it said nothing"
+
+
+def _environment() -> dict[str, str]:
+    """Ours; a folder in it is found from where this server runs."""
+    found = dict(os.environ)
+    if named := found.get("MIDFILL_CACHE_DIR"):
+        found["MIDFILL_CACHE_DIR"] = os.path.abspath(os.path.expanduser(named))
+    return found
 
 
 def _absolute(model: str) -> str:

@@ -199,7 +199,12 @@ class Resident:
 
     async def _still_lives(self, backend: Backend, silent: float) -> bool:
         """An engine does not answer: it hangs, or it has ended, and then that is told."""
-        folder = seam.runtime_folder()
+        try:
+            folder = seam.runtime_folder()
+        except seam.RuntimeFolderError as error:  # what was good when it was found
+            self._leave(backend)
+            self._fail(BackendError(str(error)))
+            return False
         if seam.engine_lives(folder):
             if silent > SILENT_SECONDS:
                 self._report(Status(State.FAILED, hangs(folder)))

@@ -1,5 +1,8 @@
 """How an engine's process ends: idle, killed, out of reach, with a dead thread, or before it begins."""
 
+import os
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -29,6 +32,32 @@ def test_an_engine_that_nobody_can_find_ends(tmp_path: Path, tiny_folder: Path, 
     assert (process.returncode, errors.count("\n")) == (1, 1)
     assert f"{tmp_path / name} was removed" in errors
     assert [path.name for path in tmp_path.iterdir()] == ["engine.lock"]
+
+
+def test_an_engine_whose_folder_vanishes_ends(tmp_path: Path, tiny_folder: Path) -> None:
+    process = start(folder := tmp_path / "run", tiny_folder)
+    wait_for_card(folder, process)
+    shutil.rmtree(folder)
+    assert "was removed" in process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+
+
+async def test_an_engine_that_was_replaced_ends_and_leaves_the_other_alone(
+    tmp_path: Path, tiny_folder: Path
+) -> None:
+    """The folder was emptied while the first one was frozen, and a second one has its place."""
+    first = start(tmp_path, tiny_folder)
+    wait_for_card(tmp_path, first)
+    first.send_signal(signal.SIGSTOP)
+    for name in os.listdir(tmp_path):
+        os.remove(tmp_path / name)
+    second = start(tmp_path, tiny_folder)
+    card = wait_for_card(tmp_path, second)
+    first.send_signal(signal.SIGCONT)
+    assert "replaced" in first.communicate(timeout=60)[1]
+    async with client(card) as http:
+        assert (await http.get("/health")).json()["pid"] == second.pid
+    end(second)
 
 
 def test_an_engine_whose_thread_dies_ends_and_says_why(tmp_path: Path, tiny_folder: Path) -> None:

@@ -1,6 +1,7 @@
 """What other files say: what they define, which ones count, and in which order it is sent."""
 
 import asyncio
+import os
 import time
 from pathlib import Path
 
@@ -235,4 +236,23 @@ def test_an_edit_elsewhere_is_told(tmp_path: Path) -> None:
 def test_uris() -> None:
     assert path_of("file:///a/b%20c.py") == Path("/a/b c.py")
     assert path_of("file:///C%3A/a.py") == Path("C:/a.py")
-    assert path_of("untitled:Untitled-1") is None
+    assert path_of("file:///a/caf%E9.py") == Path(os.fsdecode(b"/a/caf\xe9.py"))
+    assert path_of("untitled:/a/b.py") == Path("/a/b.py")  # a new file, whose place is chosen already
+    for uri in ("", "http://[", "file:///%00", "inmemory://model"):
+        assert path_of(uri) is None
+
+
+def test_what_is_no_file_here_has_a_path_of_its_own() -> None:
+    uris = [
+        "untitled:Untitled-1",
+        "vscode-remote://ssh-remote%2Bh/a/b.py",
+        "vscode-remote://me:secret@h/a/b.py",
+        "vscode-vfs://github/owner/a/b.py",
+        "inmemory://model/1",
+        "jar:file:///a.jar!/b.java",
+        "urn:a:b",
+    ]
+    paths = [path_of(uri) for uri in uris]
+    assert all(path is not None and not path.is_absolute() for path in paths)
+    assert len(set(paths)) == len(uris)
+    assert "secret" not in str(paths)

@@ -40,6 +40,42 @@ def test_a_file_of_the_workspace_is_told(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("place", "sent"),
+    [
+        ("untitled:/Untitled-1.py", True),
+        ("untitled:/.env", False),
+        ("untitled:/credentials.py", False),
+        ("vscode-remote:/ssh-remote+h/home/me/shop/accounts.py", True),
+        ("vscode-remote:/ssh-remote+h/home/me/.ssh/accounts.py", False),
+        ("vscode-remote:/ssh-remote+h/home/me/shop/.venv/accounts.py", False),
+        ("vscode-remote:/ssh-remote+h/home/me/shop/accounts.txt", False),
+        ("vscode-remote:/ssh-remote+h/home/me/shop/excluded.py", False),
+        ("vscode-vfs:/github/me/shop/accounts.py", True),
+        ("vscode-vfs:/github/me/other/accounts.py", False),  # beside the workspace of its scheme
+    ],
+)
+def test_what_is_no_file_here_passes_the_same_gate(root: Path, place: str, sent: bool) -> None:
+    lines = ASKING.splitlines(keepends=True)
+    files = Files(
+        (root, there := Path("vscode-vfs:/github/me/shop")), Excluded(["excluded.py"], [root, there])
+    )
+    spot = Spot(root / "main.py", lines, ASKING, "", (0, 4), 500, {Path(place): CODE.splitlines(True)})
+    assert ("withdraw" in "".join(collect(spot, files).values())) == sent
+
+
+def test_nothing_is_read_from_the_disk_for_what_is_no_file(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    place = root / "untitled:"
+    place.mkdir()
+    (place / "accounts.py").write_text(CODE)
+    lines = ASKING.splitlines(keepends=True)
+    spot = Spot(Path("untitled:/main.py"), lines, ASKING, "", (0, 4), 500)
+    assert collect(spot, Files((Path("untitled:"),))) == {}
+
+
+@pytest.mark.parametrize(
     ("rules", "place", "sent"),
     [
         ({".gitignore": "accounts.py"}, "accounts.py", False),

@@ -98,12 +98,10 @@ HERE = {"textDocument": {"uri": "file:///a.py"}, "position": {"line": 0, "charac
 @pytest.mark.parametrize(
     "params",
     [
-        HERE,
-        HERE | {"context": {"triggerKind": 0}},
-        HERE | {"context": {"triggerKind": "1"}},
-        HERE | {"context": {"triggerKind": 1}, "position": {"line": -1, "character": 0}},
-        HERE | {"context": {"triggerKind": 1}, "partialResultToken": [1]},
-        HERE | {"context": None},
+        HERE | {"position": {"line": 0}},
+        HERE | {"position": None},
+        HERE | {"textDocument": {}},
+        HERE | {"partialResultToken": [1]},
         [],
         None,
         "text",
@@ -263,10 +261,8 @@ async def test_no_body_is_ever_logged(client: RawClient) -> None:
         "workspace/didChangeConfiguration", params={"settings": {"enabled": False, "logLevel": "debug"}}
     )
     client.send("textDocument/didOpen", params={"textDocument": document})
-    client.send("textDocument/didOpen", params={"textDocument": document | {"version": secret}})
-    client.send(
-        INLINE, 1, params=HERE | {"textDocument": {"uri": secret}, "context": {"triggerKind": secret}}
-    )
+    client.send("textDocument/didOpen", params={"textDocument": {"text": secret}})
+    client.send(INLINE, 1, params=HERE | {"position": secret, "context": {"triggerKind": secret}})
     client.write(f'{{"{secret}')
     client.send(secret, 2, params={secret: secret})
     client.send("exit")

@@ -25,6 +25,20 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("named", ["~/state/midfill", "state/midfill", "./other/../state/midfill"])
+def test_a_folder_may_be_named_from_home_or_from_here(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MIDFILL_STATE_DIR", named)
+    it = window()
+    it.count("shown")
+    save(it)
+    assert (state / FILE).exists()
+
+
 def window() -> Statistics:
     it = Statistics()
     it.on = True

@@ -16,7 +16,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a shell script 
 def arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that will hold what an engine was started with, as JSON."""
     program, said = tmp_path / "python", tmp_path / "arguments"
-    code = "import json, os, sys; json.dump([os.getcwd(), *sys.argv[2:]], open(sys.argv[1], 'w'))"
+    told = "[os.environ.get('MIDFILL_CACHE_DIR'), os.getcwd(), *sys.argv[2:]]"
+    code = f"import json, os, sys; json.dump({told}, open(sys.argv[1], 'w'))"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{code}" "{said}" "$@"\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(sys, "executable", str(program))
@@ -25,7 +26,7 @@ def arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def started_with(said: Path, folder: Path, model: str, *options: str) -> list[str]:
     assert start(folder, model, options).wait(30) == 0
-    directory, *arguments = json.loads(said.read_text())
+    _, directory, *arguments = json.loads(said.read_text())
     assert directory == str(folder) and arguments[-2:] == ["--runtime-dir", str(folder)]
     assert arguments[:4] == ["-I", "-m", "midfill_server", "engine"]
     return list(arguments[4:-2])
@@ -42,6 +43,20 @@ def test_a_relative_model_folder_is_the_users(
     monkeypatch.setenv("HOME", str(tmp_path))
     option, named = started_with(arguments, run, model)
     assert option == "--model" and Path(named).is_absolute() and Path(named).samefile(here / "weights")
+
+
+@pytest.mark.parametrize("named", ["cache", "./cache", "~/here/cache"])
+def test_a_relative_cache_folder_is_the_users(
+    arguments: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    here, run = tmp_path / "here", tmp_path / "run"
+    here.mkdir()
+    run.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MIDFILL_CACHE_DIR", named)
+    started_with(arguments, run, "auto")
+    assert json.loads(arguments.read_text())[0] == str(here / "cache")
 
 
 @pytest.mark.parametrize("model", ["auto", "demo", "lite", "owner/name@main"])

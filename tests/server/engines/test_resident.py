@@ -180,6 +180,23 @@ async def test_an_engine_that_is_silent_for_a_while_is_neither_given_up_nor_doub
     other.resident.close()
 
 
+async def test_a_folder_that_cannot_be_used_any_more_is_told(
+    front: Front, runtime: Path, stand_in: Does
+) -> None:
+    assert await front.ask() == "return a"
+    await front.until(State.READY)
+    pid = pid_of(runtime)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    os.chmod(runtime, 0o777)
+    front.resident.use("demo")
+    assert "MIDFILL_RUNTIME_DIR" in (await front.until(State.FAILED)).message
+    os.chmod(runtime, 0o700)
+    front.resident.use("demo")
+    assert await front.ask() == "return a"
+    front.resident.close()
+
+
 @pytest.mark.parametrize(
     "told", [{"version": "0.0.1"}, {"version": "0.0.1", "protocol": None}, {"protocol": 0}]
 )

@@ -169,7 +169,7 @@ def _allocate(
 
 def _cache_folder() -> Path:
     named = os.environ.get("MIDFILL_CACHE_DIR") or platformdirs.user_cache_dir("midfill", appauthor=False)
-    return Path(named).absolute()
+    return Path(os.path.expanduser(named)).absolute()
 
 
 def _tensors(weights: FusedWeights) -> dict[str, Tensor]:

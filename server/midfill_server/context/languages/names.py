@@ -83,7 +83,7 @@ _BY_EXTENSION = {
     "cls sty tex": "latex",
     "tf": "terraform",
     "toml": "toml",
-    "cts mts ts": "typescript",
+    "ts cts mts": "typescript",
     "tsx": "typescriptreact",
     "bas vb vbs": "vb",
     "v": "verilog",
@@ -122,6 +122,11 @@ def says_something(path: PurePath) -> bool:
         return True
     words = {word.lower() for word in _WORD.findall(path.name.partition(".")[0])}
     return any(len(word) > 2 for word in words - _SAY_NOTHING)
+
+
+def endings_of(language: str) -> list[str]:
+    """What files of a language end in, without the dot."""
+    return [ending for ending, it in _EXTENSIONS.items() if it == language]
 
 
 def language_of(path: PurePath) -> str:

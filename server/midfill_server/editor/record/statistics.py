@@ -181,10 +181,11 @@ def as_text(figures: Mapping[str, Any]) -> str:
 def state_folder() -> Path:
     """$MIDFILL_STATE_DIR, or the system's place for what programs remember of a user."""
     if named := os.environ.get("MIDFILL_STATE_DIR"):
-        return Path(named)
+        with suppress(RuntimeError):  # a home that is not known
+            return Path(named).expanduser().absolute()
     import platformdirs
 
-    return Path(platformdirs.user_state_dir("midfill", appauthor=False))
+    return Path(platformdirs.user_state_dir("midfill", appauthor=False)).absolute()
 
 
 def _bucket(milliseconds: float) -> int:
