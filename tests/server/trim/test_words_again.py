@@ -175,6 +175,11 @@ def test_what_can_be_reached_stays_possible(language: str, drawn: str, written: 
     assert item(drawn, written + "\n", language).startswith(written.partition("\n")[0].rstrip(","))
 
 
+def test_an_item_asks_the_same_but_once() -> None:
+    twice = "if not a:\n        return\n    if not a:\n        return\n"
+    assert item("def f(data):\n    ║\n", twice.replace("a:", "data:"), "python").count("if") == 1
+
+
 def test_an_items_own_return_ends_it() -> None:
     assert item("def f(a):\n    ║\n", "return a\n    print(a)\n", "python") == "return a"
 

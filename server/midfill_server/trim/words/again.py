@@ -130,7 +130,7 @@ def unknown_arguments(text: str, window: Window) -> str:
 def _stands_there(
     line: Line, before: Sequence[Line], n_above: int, after: Sequence[Line], window: Window, new: bool
 ) -> bool:
-    """`before[n_above:]` are the item's own: of these other filters judge. `new`: all of it is."""
+    """`before[n_above:]` are the item's own: of these what opens blocks counts. `new`: all of it is."""
     if window.language in _ANYWHERE and any(it.code == line.code for it in (*before, *after)):
         return True
     if window.language in _DATA and any(it.code.endswith(" " + line.code) for it in (*before, *after)):
@@ -144,7 +144,8 @@ def _stands_there(
     nearest = [next(beside(line, before, len(before), ()), None), next(beside(line, (), 0, after), None)]
     # Calls with other numbers are other calls, and a row may go on.
     row = call or _CASE.match(line.code) or any(it is not None and shape(it.code) == plain for it in nearest)
-    for it in beside(line, before, n_above, after):
+    n = len(before) if _OPENS.search(line.code) else n_above
+    for it in beside(line, before, n, after):
         if it.code == line.code:
             return not call or it is last
         if shape(it.code) == plain and (not row or (new and _named(line.code) == _named(it.code) != "")):
