@@ -10,6 +10,8 @@ from lsprotocol import types as lsp
 
 from midfill_model import seam
 from midfill_server.context import MAX_DOCUMENT, Unsuitable, Window, window_at
+from midfill_server.context.languages.comments import comment
+from midfill_server.context.languages.names import language_of, says_something
 from midfill_server.context.outline import head
 from midfill_server.context.surroundings import Surroundings
 from midfill_server.editor.announce import Announcer
@@ -111,8 +113,12 @@ class Answers:
             grow(text)
 
         self._look_around(view, line, here)
+        if self._says_nothing(view.uri, here):
+            story.ending = "an empty file, and nothing tells what belongs there"
+            return []
         multiline = here.multiline and not verdict.one_line
         window = replace(here, prefix=here.prefix + chosen, multiline=multiline)
+        window = replace(window, elsewhere=(head(view.lines), *self._told(view.uri)))
         ask = self._ask(uri, window, explicit, wished, len(chosen))
         if explicit and (n := self.settings.alternatives) > 1:
             found = await self._alternatives.complete(ask, n, growing, story)
@@ -201,12 +207,30 @@ class Answers:
         around = window.prefix, window.suffix
         self.surroundings.prepare(view.uri, view.first + line, around, budgets, documents, languages)
 
+    def _says_nothing(self, uri: str, window: Window) -> bool:
+        """Whether the file is empty, its name says nothing, and neither do other files."""
+        if (window.prefix + window.suffix).strip():
+            return False
+        told = self._told(uri)
+        return not told or (len(told) == 1 and not says_something(self.surroundings.place_of(uri)[0]))
+
+    def _told(self, uri: str) -> tuple[str, ...]:
+        """What the engine is told beside the window, as far as that is known by now."""
+        return self.surroundings.told(uri) or self._title(uri) if self.settings.context else ()
+
+    def _title(self, uri: str) -> tuple[str, ...]:
+        """The file's name alone, where nothing is told of other files: it tells the model the language."""
+        path = self.surroundings.place_of(uri)[0]
+        shown = path.name if path.is_absolute() else path.as_posix()
+        return (comment(shown, shown) + "\n",) if language_of(path) else ()
+
     async def _stream(self, order: Order) -> AsyncGenerator[Chunk]:
         """What the engine writes, asked with what the rest of the file and other files say."""
         if (document := self._documents.get(order.uri)) is not None:
             order = replace(order, head=head(self.notebooks.view(document).lines))
         if self.settings.context:
-            context = await self.surroundings.of(self.notebooks.home_of(order.uri))
+            home = self.notebooks.home_of(order.uri)
+            context = await self.surroundings.of(home) or self._title(home)
             order = replace(order, context=context, context_tokens=self.settings.context_tokens)
         async with aclosing(self._engine.stream(order)) as chunks:
             async for chunk in chunks:

@@ -272,7 +272,7 @@ async def test_a_generation_that_the_engine_ends_is_asked_for_again(
 
 async def test_what_is_on_screen_goes_when_the_engine_ends_it(engine: ScriptedEngine, editor: Editor) -> None:
     ended = engine.says("self", ".bal", after=PROGRAM, finish="cancelled", steps=2)
-    editor.open(URI, PROGRAM, "unknown")
+    editor.open(URI, PROGRAM)
     shown = asyncio.Event()
     pending = editor.complete(URI, *end_of(PROGRAM), explicit=False, grow=lambda _: shown.set())
     answer = asyncio.ensure_future(pending.text())

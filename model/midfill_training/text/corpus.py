@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from midfill_training.text.cleaning import clean
+
 SOURCES = Path(__file__).with_name("sources.txt")
 END_OF_FILE = "\x00"
 """Between two files in a split: a character that no kept file contains."""
@@ -131,7 +133,7 @@ def files_of(source: Source, folder: Path) -> Iterator[tuple[str, str]]:
             text = raw.decode("utf-8")
         except UnicodeDecodeError:
             continue
-        text = text.replace("\r\n", "\n")
+        text = clean(text.replace("\r\n", "\n"))
         if is_source_text(text):
             yield path, text
 

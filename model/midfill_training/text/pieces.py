@@ -50,7 +50,7 @@ class Corpus:
         language, package, path = self._header(index)
         text = self._text(index, at)
         if language not in neighbours.LANGUAGES:
-            return Piece(text)
+            return Piece(text, path, language)
         top = head(self._text(index, 0).splitlines(keepends=True))
         others = []
         for other, is_imported in self._near(index, language, package, top, chance):

@@ -16,6 +16,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from midfill_server.context.collect import CONTEXT_CHARACTERS_PER_TOKEN
+from midfill_server.context.languages.comments import comment
 from midfill_server.context.outline import NAME
 from midfill_server.context.ranking.rank import near
 from midfill_training.text import neighbours
@@ -28,6 +29,7 @@ CONTEXT_WEIGHT, OTHERS_WEIGHT = 0.3, 0.1
 """Loss weights of prefix and suffix, and of other files; the middle and its eos weigh 1, control tokens 0."""
 WITH_OTHERS = 0.5  # the share of samples that other files go with, if there is room
 ROOM_FOR_OTHERS = 160  # tokens
+NAMED = 0.7  # the share of samples without other files that begin with the file's name, as the server says it
 DISGUISED = 0.5  # the share of samples in which some words are changed for others
 TOLD = 0.3  # of those with other files, the share whose other files are ranked by the names of the middle too
 
@@ -114,8 +116,9 @@ def _from_a_line(before: list[int], room: int, encode: Encode, chance: random.Ra
 
 def others_of(piece: Piece, start: int, end: int, room: int, chance: random.Random) -> str:
     """What other files say, for the hole `piece.text[start:end]` and a prompt of `room` tokens."""
+    named = comment(piece.path, piece.path) + "\n" if piece.path and chance.random() < NAMED else ""
     if room < ROOM_FOR_OTHERS or not piece.others or chance.random() >= WITH_OTHERS:
-        return ""
+        return named
     text, tokens = piece.text, chance.uniform(0.15, 0.45) * room
     around = near(text[:start], text[end:])
     if chance.random() < TOLD:
@@ -124,9 +127,8 @@ def others_of(piece: Piece, start: int, end: int, room: int, chance: random.Rand
     own = text[: max(0, start - 5 * room)].rpartition("\n")[0], text[end + 1600 :].partition("\n")[2]
     elsewhere = Other(piece.path, neighbours.part("\n".join(own), chance))
     others = (*piece.others, elsewhere)
-    return neighbours.blocks(
-        piece.path, piece.head, others, around, int(CONTEXT_CHARACTERS_PER_TOKEN * tokens)
-    )
+    budget = int(CONTEXT_CHARACTERS_PER_TOKEN * tokens)
+    return neighbours.blocks(piece.path, piece.head, others, around, budget) or named
 
 
 def hole(text: str, budget: int, chance: random.Random) -> tuple[int, int]:

@@ -154,6 +154,11 @@ class Surroundings:
         state = self._states.get(uri)
         return state is not None and state.blocks is not None and not (state.wanted or state.collecting)
 
+    def told(self, uri: str) -> tuple[str, ...]:
+        """The blocks of text that are there for a document by now."""
+        state = self._states.get(uri)
+        return tuple(state.blocks.values()) if state is not None and state.blocks else ()
+
     async def of(self, uri: str) -> tuple[str, ...]:
         """The blocks of text for a document, in the order of the prompt."""
         state = self._states.get(uri)
@@ -163,7 +168,7 @@ class Surroundings:
             state.waited = True
             with suppress(TimeoutError):
                 await asyncio.wait_for(state.collected.wait(), PATIENCE)
-        return tuple((state.blocks or {}).values())
+        return self.told(uri)
 
     def _look_anew(self) -> None:
         self._excluded = Excluded(self._globs, self._roots)

@@ -4,7 +4,7 @@ Sizes are in characters and generous; the engine, which has the tokenizer, cuts 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 WINDOW_CHARACTERS_PER_TOKEN = (
     6  # more than real code needs (about 4), so that the engine's budget is always filled
@@ -23,6 +23,8 @@ class Window:
     """Whether more than one line may be offered at all."""
     language: str = ""
     """LSP's name of the language, as the editor gave it."""
+    elsewhere: tuple[str, ...] = field(default=(), compare=False)
+    """What is sent along of other files and of this one's top, as far as it was known then."""
 
     @property
     def line_start(self) -> str:

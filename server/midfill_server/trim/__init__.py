@@ -23,6 +23,19 @@ from .fit.keys import certain_key, known_keys
 from .repeats import certain, circles, lines_that_stand_there
 from .rest import before_tail, closer_below, makes_a_strange_word, rest_of_line, tail_that_follows
 from .shape import is_complete, one_line_only, one_unit, whole_lines
+from .words.again import (
+    attributes_again,
+    before_quotes,
+    behind_the_end,
+    block_lines_again,
+    lone_quotes,
+    rows,
+    unknown_arguments,
+)
+from .words.docs import library_docs, lone_heading
+from .words.foreign import another_language
+from .words.harm import endless_calls, harmful
+from .words.others import others_words
 
 __all__ = [
     "FILTERS",
@@ -38,14 +51,30 @@ __all__ = [
 
 Filter = Callable[[str, Window], str]
 
+_BY_LINES: tuple[Filter, ...] = (
+    circles,
+    lines_that_stand_there,
+    block_lines_again,
+    attributes_again,
+    rows,
+    behind_the_end,
+    unknown_arguments,
+    known_keys,
+    others_words,
+    library_docs,
+    another_language,
+    harmful,
+    endless_calls,
+)
+"""What cuts before a line, whatever follows it."""
+
 FILTERS: tuple[Filter, ...] = (
     control_tokens,
     unix_newlines,
     indentation,
     one_unit,
-    circles,
-    lines_that_stand_there,
-    known_keys,
+    *_BY_LINES,
+    lone_heading,
     rest_of_line,
     tail_that_follows,
     trailing_blanks,
@@ -53,21 +82,24 @@ FILTERS: tuple[Filter, ...] = (
     commas,
     comma_behind,
     closer_below,
+    lone_quotes,
 )
 
-AT_THE_END: frozenset[Filter] = frozenset({tail_that_follows, fitting, comma_behind, closer_below})
+AT_THE_END: frozenset[Filter] = frozenset(
+    {tail_that_follows, fitting, comma_behind, closer_below, lone_quotes}
+)
 """What needs the whole text: half an item seldom fits."""
 
 _OF_WHOLE_ITEMS: frozenset[Filter] = frozenset({fitting, comma_behind, closer_below})
-_CUTTING: tuple[Filter, ...] = (circles, lines_that_stand_there, known_keys, rest_of_line)
+_CUTTING: tuple[Filter, ...] = (*_BY_LINES, rest_of_line)
 _WHOLE_LINES: tuple[Filter, ...] = (
     indentation,
     one_unit,
-    circles,
-    lines_that_stand_there,
-    known_keys,
+    *_BY_LINES,
+    lone_heading,
     rest_of_line,
     trailing_blanks,
+    before_quotes,
 )
 _FIRST_LINE: tuple[Filter, ...] = (
     before_delimiter,
@@ -113,15 +145,16 @@ def settled(text: str, window: Window) -> str:
     """What can be shown of a text that still grows: nothing that may have to be taken back.
 
     Whatever follows, and wherever the text ends, this is a beginning of what is shown later and of the item.
-    In the middle of a line that is nothing: only the whole item can be fitted to what follows. Where there is
-    a judge, it judges whole lines; elsewhere the first line may be seen growing.
+    In the middle of a line that is nothing: only the whole item can be fitted to what follows. Elsewhere it
+    is whole lines: of half a line nobody knows whether it will stand there already, or is somebody else's.
+    Only where no language is told the first line is seen growing, and the filters of words leave it alone.
     """
     if one_line_only(window) and window.line_rest.strip():
         return ""
     text = unix_newlines(control_tokens(text, window), window)
     lines = whole_lines(text)
     judged, grows = judge_of(window.language) is not BRACKETS, lines == text
-    if judged and grows:
+    if grows and window.language:
         return ""
     for apply in _FIRST_LINE if grows else _WHOLE_LINES:
         lines = apply(lines, window)

@@ -229,7 +229,7 @@ async def test_what_the_engine_ended_is_no_answer_and_not_remembered() -> None:
 
 async def test_what_is_on_screen_goes_when_the_engine_ends_it() -> None:
     engine = Interrupting("value.of")
-    assert await answered(engine, "plaintext") == ("", ["value.of"], None)
+    assert await answered(engine, "") == ("", ["value.of"], None)
     assert engine.n == 1
 
 

@@ -57,8 +57,8 @@ CASES = [
     (
         "java",
         JAVA + "    int h() {\n        ║\n    }\n}\n",
-        "h();\n            return 1;\n",
-        "h();\n        return 1;",
+        "k();\n            return 1;\n",
+        "k();\n        return 1;",
     ),
     ("json", JSON + "  ║\n}\n", '"c": {\n      "d": 1\n    }\n', '"c": {\n    "d": 1\n  }'),
     ("shellscript", SHELL + "║\n", "if c; then\n    d\nfi\n", "if c; then\n  d\nfi"),

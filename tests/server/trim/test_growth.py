@@ -284,6 +284,24 @@ foo = bar
 
 CLOSERS = [")", "]", "}", "});", "end", "fi", "};", '"', "'", "`", "),", "],", "</li>", ":", ";", '"""', ">"]
 COMMENTS = ["# it's a", "// Say (what", "/* a", " */", "-- b", "<!-- c -->", '"""Say.']
+WORDS = [  # what filters of words cut, whole and in parts
+    *("# Copyright (c) 2020 Acme Inc.", "// Author: Ann Onym <ann@onym.org>", "x = 'https://onym.org/a'"),
+    *('"""', 'r"""', "Parameters", "----------", "Examples", "========", ">>> f(1)", ">>> import onym", '""'),
+    *("return a", "break;", "raise E(", "throw a;", "self.b = b", "@c = c", "this.d = d;", "return f(a)"),
+    *(
+        "def f(self, a):",
+        "function f(a) {",
+        "f(a);",
+        "x = 1",
+        "x = 22",
+        "y = 3",
+        "1,1,1,1",
+        "a: 'bc',",
+        "b: 'bc',",
+    ),
+    *("rm -rf a", "os.remove(a)", "DELETE FROM c", "WHERE a = 1;", "const x = 1;", "if (a) {", "import os"),
+    *('<p id="a" id="b">', "!!!!!!!!!!!!!!!!", "else:", "case 2:", "0123456789abcdef0123456789abcdef"),
+]
 PHRASES = ["a = b, ", "foo(bar) ", "and so on ", "= = = = ", "x: 1, y: 2, "]
 ENDS = ["\n", "\n", "\n", "\n\n", "\r\n", " \n", ",\n", "", " "]
 ODD = [*CONTROL, "<｜", "<", "<｜fim", "\r", "\t", "é", "\u2028"]
@@ -311,7 +329,9 @@ def lines(draw: st.DrawFn, window: Window) -> str:
     line = draw(st.sampled_from(there))
     if draw(st.booleans()):
         line = line.strip()
-    kind = draw(st.sampled_from(("again", "half", "more", "closer", "comment", "round", "odd", "rest")))
+    kind = draw(
+        st.sampled_from(("again", "half", "more", "closer", "comment", "round", "odd", "rest", "word"))
+    )
     if kind == "half":
         line = line[: draw(st.integers(0, len(line)))]
     elif kind == "more":
@@ -322,6 +342,9 @@ def lines(draw: st.DrawFn, window: Window) -> str:
     elif kind == "round":
         phrase = draw(st.sampled_from([*PHRASES, line + " "]))
         line = draw(st.sampled_from(["", "  ", "x = "])) + phrase * draw(st.integers(1, 4))
+    elif kind == "word":
+        word = draw(st.sampled_from(WORDS))
+        line = line[: len(line) - len(line.lstrip())] + word[: draw(st.sampled_from((len(word), 3)))]
     elif kind == "rest":  # the line that the cursor is in, or its rest, once more
         line = draw(st.sampled_from([window.line_rest, window.line_start + window.line_rest]))
     return line + draw(st.sampled_from(ENDS))

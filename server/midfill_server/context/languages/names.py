@@ -1,5 +1,6 @@
 """LSP's name of a file's language, from the file's own name: what an editor sends with an opened file."""
 
+import re
 from pathlib import PurePath
 
 _BY_EXTENSION = {
@@ -101,6 +102,26 @@ _NAMES = {"dockerfile": "dockerfile", "makefile": "makefile", "gnumakefile": "ma
     "gemfile": "ruby",
     "rakefile": "ruby",
 }
+
+
+_SAY_NOTHING = frozenset(
+    word
+    for line in (
+        "a b c d e f app bar code demo example examples file foo hello index main module my name new note",
+        "notes page program prog sample scratch script scratchpad source src temp test tests text tmp try",
+        "unknown unnamed untitled work x xx xxx y z",
+    )
+    for word in line.split()
+)
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+
+
+def says_something(path: PurePath) -> bool:
+    """Whether a file's name tells more of what is in it than its language: `cart.py` does, `new1.py` not."""
+    if path.name.lower() in _NAMES:
+        return True
+    words = {word.lower() for word in _WORD.findall(path.name.partition(".")[0])}
+    return any(len(word) > 2 for word in words - _SAY_NOTHING)
 
 
 def endings_of(language: str) -> list[str]:

@@ -1,0 +1,1 @@
+"""Words that nobody wants: lines again, other people's, other languages', and what does harm."""

@@ -1,0 +1,116 @@
+"""What is somebody else's leaves the training text; the code around it stays whole."""
+
+import pytest
+
+from midfill_server.trim.words.others import words_of_others
+from midfill_training.text.cleaning import clean
+
+PYTHON = '''\
+#!/usr/bin/env python3
+# Copyright (c) 2020 Acme Inc.
+#
+# Licensed under the Acme License, which says
+# what may be done.
+
+"""Things.
+
+Written long ago, see https://onym.org/things for more.
+
+:copyright: (c) 2020 by Ann Onym
+"""
+
+__author__ = "Ann Onym"
+
+import os
+
+URL = "https://api.onym.org/v1"  # ask ann@onym.org
+DIGEST = "0123456789abcdef0123456789abcdef"
+
+
+# Counts them.
+# TODO(annonym): faster
+def count(things):
+    """Count.
+
+    Examples
+    --------
+    >>> from onym import count
+    >>> count([1])
+    1
+    """
+    return len(things)
+
+
+def size(things):
+    """Size.
+
+    >>> size([1])
+    1
+    """
+    return count(things)
+'''
+CLEANED = '''\
+#!/usr/bin/env python3
+
+"""Things.
+
+Written long ago, see https://example.com/things for more.
+
+"""
+
+
+import os
+
+URL = "https://example.com/v1"  # ask name@example.com
+DIGEST = "00000000000000000000000000000000"
+
+
+# Counts them.
+def count(things):
+    """Count.
+
+    """
+    return len(things)
+
+
+def size(things):
+    """Size.
+
+    >>> size([1])
+    1
+    """
+    return count(things)
+'''
+SCRIPT = """\
+/**
+ * @license
+ * Copyright 2020 Acme
+ */
+import { a } from "a"; // of Ann
+
+/* Adds. */
+export function add(b, c) {
+  return b + c;
+}
+"""
+
+
+def test_other_peoples_words_leave_and_the_code_stays() -> None:
+    assert clean(PYTHON) == CLEANED
+    compile(clean(PYTHON), "cleaned", "exec")
+    assert clean(SCRIPT) == SCRIPT.partition(" */\n")[2]
+
+
+def test_examples_of_what_a_file_imports_stay() -> None:
+    text = PYTHON.replace("import os\n", "import os\nimport onym\n")
+    assert ">>> from onym import count" in clean(text)
+
+
+@pytest.mark.parametrize("text", [CLEANED, "a = b\n", "", "# Only a comment.\n\n/* and one */\n"])
+def test_what_is_nobodys_stays_as_it_is(text: str) -> None:
+    assert clean(text) == text
+
+
+def test_nothing_is_left_that_the_server_would_not_show() -> None:
+    for text in (PYTHON, SCRIPT):
+        assert [line for line in clean(text).split("\n") if [*words_of_others(line)]] == []
