@@ -11,6 +11,7 @@ from .lines import indent
 _BELOW = 3  # lines that a reader sees at once
 _PHRASE = range(6, 64)  # characters
 _LONGEST_ROW = 40  # lines
+_GIVES = re.compile(r" = |^\s*[\w$\"'.-]+: .*,$")  # a value to a name
 _CLOSING_WORD = re.compile(r"\s*(?:end|fi|done|esac)\W*")
 
 
@@ -43,15 +44,15 @@ def lines_that_stand_there(text: str, window: Window) -> str:
 def circles(text: str, window: Window) -> str:
     """Up to where it begins to go round: a line again at once, or for the third time, or a phrase thrice.
 
-    An assignment is enough when it comes again behind one other line, or in a row of assignments, which may
-    have begun above the cursor. Of a first line that goes round, its beginning and one round are left.
+    A value for the same name is enough when it comes again behind one other line, or in a row of assignments,
+    which may have begun above the cursor. Of a first line that goes round, its beginning and one round are left.
     """
     seen: list[str] = []
     row = _row_above(window)
     for n, line in enumerate((window.line_start + text).split("\n")):
         line = line.rstrip()
         at_once = seen[-1:] == [line] and len(line.strip()) > 2
-        between = seen[-2:-1] == [line] and " = " in line
+        between = seen[-2:-1] == [line] and _GIVES.search(line) is not None
         third = seen.count(line) > 1 and _has_words(line)
         if at_once or between or third or line in row:
             return _up_to(n, text)

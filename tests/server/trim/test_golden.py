@@ -1,7 +1,7 @@
-"""What the embedded model wrote in real code (this project's own), and what is shown of it.
+"""What the embedded model wrote in real code, this project's and that of tests/languages; what is shown of it.
 
-golden/*.txt: the code with ║ for the cursor, then what was written, then what is shown, each behind a line of
-its own. `python tests/server/test_golden.py` writes the last part anew: read the diff before you keep it.
+golden/LANGUAGE/*.txt: the code with ║ for the cursor, then what was written, then what is shown, each behind
+a line of its own. `python -m tests.server.trim.test_golden` writes the last part anew: read the diff first.
 """
 
 from dataclasses import dataclass
@@ -23,10 +23,13 @@ class Case:
     written: str
     shown: str
 
+    def __str__(self) -> str:
+        return f"{self.path.parent.name}-{self.path.stem}"
+
     @property
     def window(self) -> Window:
         prefix, _, suffix = self.drawn.partition("║")
-        return Window(prefix, suffix, language="python")
+        return Window(prefix, suffix, language=self.path.parent.name)
 
     def trimmed(self) -> str:
         """As the front does it: it hangs up once the item is final."""
@@ -40,20 +43,20 @@ def read(path: Path) -> Case:
     return Case(path, drawn, written, shown.removesuffix("\n"))
 
 
-CASES = [read(path) for path in sorted(FOLDER.glob("*.txt"))]
+CASES = [read(path) for path in sorted(FOLDER.glob("*/*.txt"))]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.path.stem)
+@pytest.mark.parametrize("case", CASES, ids=str)
 def test_what_is_shown(case: Case) -> None:
     assert case.trimmed() == case.shown
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.path.stem)
+@pytest.mark.parametrize("case", CASES, ids=str)
 def test_stopping_early_changes_nothing(case: Case) -> None:
     assert trim(case.written, case.window) == case.shown
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.path.stem)
+@pytest.mark.parametrize("case", CASES, ids=str)
 def test_what_was_shown_while_it_grew_stays(case: Case) -> None:
     for n in range(len(case.written)):
         assert case.shown.startswith(settled(case.written[:n], case.window))

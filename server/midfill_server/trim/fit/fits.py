@@ -16,7 +16,7 @@ from midfill_server.trim.shape import one_line_only
 from . import data, python, trees
 from .balance import judge as lexer
 from .brackets import balanced
-from .mend import completed, shortened
+from .mend import completed, shortened, wants_body
 from .region import definition
 
 _PARSED = 15_000  # characters, for all ways to mend one item: the front has other things to do
@@ -102,7 +102,15 @@ def fitting(text: str, window: Window) -> str:
             return whole
     first_line = next(iter([*_beginnings(text, window, judge)][-1:]), "")
     ways = (way for way in _mended(first_line, window, judge) if judge.fits(way, window))
-    return next((way for way in ways if not makes_a_strange_word(way, window, text)), "")
+    return next((way for way in ways if not _is_poor(way, text, window)), "")
+
+
+def _is_poor(way: str, text: str, window: Window) -> bool:
+    """Whether a part of the text is worse than none: half a word, or a head that would take the next line."""
+    cut_off = text[len(way) :].lstrip()[:1] == "{"
+    if cut_off and wants_body(window.line_start + way) and not goes_on(way, window):
+        return True
+    return makes_a_strange_word(way, window, text)
 
 
 @lru_cache(maxsize=8)  # asked with each token, and changes with each line

@@ -16,6 +16,7 @@ from .brackets import CLOSER, first_unmatched, left_open, open_quote
 _HEAD = re.compile(
     r"\s*(?:async\s+)?(?:if|elif|else|while|for|with|def|class|try|except|finally|match|case)\b"
 )
+_BRACED_HEAD = re.compile(r"(?:^|[\s}])(?:(?:else )?if|else|do|try|finally|for|switch|catch|(?<!} )while)\b")
 _ENDS = ":,;([{"
 _SEAM = re.compile(r",|\s+")
 _WHOLE = re.compile(r"[\w)\]}\"'`]\Z")
@@ -57,7 +58,7 @@ def completed(text: str, around: tuple[str, str], window: Window, comment: str) 
         yield whole
     if whole[-1] in _ENDS:
         return
-    if comment == "//":
+    if comment == "//" and not wants_body(_line_at(before + whole, len(before + whole))):
         yield whole + ";"
     if head:
         yield whole + ":"
@@ -65,6 +66,14 @@ def completed(text: str, around: tuple[str, str], window: Window, comment: str) 
     line_above = before[: before.rfind("\n") + 1].rstrip()
     if line_above.endswith(",") or left_open(before + whole, "", comment):
         yield whole + ","
+
+
+def wants_body(line: str) -> bool:
+    """Whether a line of a language with braces ends with a block's head: a semicolon would be its body."""
+    if (found := _BRACED_HEAD.search(line)) is None:
+        return False
+    condition = line[found.end() :].strip()
+    return not condition or (condition[0] == "(" and first_unmatched(condition[1:]) == len(condition) - 2)
 
 
 def _line_at(code: str, place: int) -> str:
