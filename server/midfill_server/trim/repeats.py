@@ -45,7 +45,8 @@ def circles(text: str, window: Window) -> str:
     """Up to where it begins to go round: a line again at once, or for the third time, or a phrase thrice.
 
     A value for the same name is enough when it comes again behind one other line, or in a row of assignments,
-    which may have begun above the cursor. Of a first line that goes round, its beginning and one round are left.
+    which may have begun above the cursor. Of a first line that goes round, its beginning and one round are
+    left.
     """
     seen: list[str] = []
     row = _row_above(window)

@@ -1,4 +1,4 @@
-"""What the embedded model wrote in real code, this project's and that of tests/languages; what is shown of it.
+"""What the embedded model wrote in real code, ours and that of tests/languages, and what is shown of it.
 
 golden/LANGUAGE/*.txt: the code with ║ for the cursor, then what was written, then what is shown, each behind
 a line of its own. `python -m tests.server.trim.test_golden` writes the last part anew: read the diff first.

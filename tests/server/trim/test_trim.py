@@ -136,6 +136,7 @@ def test_the_same_words_at_another_depth_are_another_line() -> None:
         ("# ========================", "# ========================"),
         ("if (a) {\n  if (b) {\n    c\n  }\n}", "if (a) {\n  if (b) {\n    c\n  }\n}"),
         ("a.x = x\na.y = y\na.x = x\na.y = y\n", "a.x = x\na.y = y"),
+        ("a: x,\nb: y,\na: x,\nb: y,\n", "a: x,\nb: y,"),
         ("show()\nwalk()\nshow()\n", "show()\nwalk()\nshow()"),
         ("a.x = x\na.y = y\na.z = z\na.x = x\na.y = y\n", "a.x = x\na.y = y\na.z = z"),
         ("a = next(it)\nb = c\nd = e\na = next(it)\n", "a = next(it)\nb = c\nd = e\na = next(it)"),

@@ -40,6 +40,14 @@ def completed(text: str, around: tuple[str, str], window: Window, comment: str) 
         text += ("\n" + margin(begins) if own_line else "") + quote
         yield text
     places = left_open(before + text, after, comment)
+    own = [place for place in places if place >= len(before) - len(window.line_start)]
+    if own and own != places:  # the blocks around it may go on
+        yield from _closing(text, own, before, window, comment)
+    yield from _closing(text, places, before, window, comment)
+
+
+def _closing(text: str, places: list[int], before: str, window: Window, comment: str) -> Iterator[str]:
+    """With the brackets at `places` closed."""
     head = comment == "#" and _HEAD.match(
         _line_at(before + text, places[0] if places else len(before + text))
     )
