@@ -32,6 +32,7 @@ from .words.again import (
     rows,
     unknown_arguments,
 )
+from .words.defined import defined_again
 from .words.docs import library_docs, lone_heading
 from .words.foreign import another_language
 from .words.harm import endless_calls, harmful
@@ -56,6 +57,7 @@ _BY_LINES: tuple[Filter, ...] = (
     lines_that_stand_there,
     block_lines_again,
     attributes_again,
+    defined_again,
     rows,
     behind_the_end,
     unknown_arguments,

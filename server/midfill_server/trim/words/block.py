@@ -26,7 +26,10 @@ def by_lines(cut: Callable[[str, Window], str]) -> Callable[[str, Window], str]:
     @wraps(cut)
     def apply(text: str, window: Window) -> str:
         shown = cut(text, window)
-        return shown if window.language else max(shown, text.partition("\n")[0], key=len)
+        if window.language:
+            return shown
+        blanks = len(text) - len(text.lstrip())
+        return max(shown, text[:blanks] + text[blanks:].partition("\n")[0], key=len)
 
     return apply
 
