@@ -64,6 +64,10 @@ def serve(_: Namespace) -> int:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         # pygls would swallow it, and wait for its thread that reads stdin: until the editor's next message
         signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    if sys.stdin.isatty():
+        print(
+            "`midfill serve` speaks LSP with an editor, on stdin and stdout. Ctrl-C ends it.", file=sys.stderr
+        )
     from midfill_server.editor.startup import load_lsp_types
 
     load_lsp_types()

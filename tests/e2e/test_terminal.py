@@ -137,6 +137,24 @@ def test_control_c_ends_a_server(own_folder: Path) -> None:
         assert server.stderr.read() == b""
 
 
+def test_a_server_that_a_person_starts_says_what_it_is_for(own_folder: Path) -> None:
+    end, stdin = os.openpty()
+    command, pipe = [*CLI, "serve"], subprocess.PIPE
+    with subprocess.Popen(
+        command,
+        env=environment(own_folder),
+        stdin=stdin,
+        stdout=pipe,
+        stderr=pipe,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as server:
+        assert server.stderr and b"with an editor" in server.stderr.readline()
+        server.send_signal(signal.SIGINT)
+        assert server.wait(PATIENCE) == 130
+    os.close(end)
+    os.close(stdin)
+
+
 @pytest.mark.parametrize("command", [("--help",), ("status",), ("complete",), ("eval", "--help")])
 def test_a_closed_pipe_ends_a_command_quietly(
     engine: ScriptedEngine, program: str, command: tuple[str, ...]
