@@ -73,7 +73,7 @@ class _Depths:
         depth = _columns(own)
         self.less = [(deep, by) for deep, by in self.less if deep <= depth]
         by = self.less[-1][1] if self.less else 0
-        over = depth - (self._deepest(unit) if most is None else most)
+        over = depth - (self._deepest(unit, depth) if most is None else most)
         if code.startswith("}") and self.braces:
             by = max(by, depth - self.braces[-1])
         elif over > 0:
@@ -98,11 +98,11 @@ class _Depths:
         depth, above, unit = _columns(start), _columns(margin(self.above)), unit_of(self.window)
         opens = bool(_OPENS.search(self.above.rstrip()))
         if depth % (_columns(unit) or _TAB) or (opens and depth <= above):
-            return max(depth, self._deepest(unit) if opens else above)
+            return max(depth, self._deepest(unit, depth) if opens else above)
         return depth
 
-    def _deepest(self, unit: str) -> int:
-        """How deep a line may be that follows."""
+    def _deepest(self, unit: str, written: int) -> int:
+        """How deep a line may be that follows, and was written so deep."""
         line = self.above.strip()
         depth = _columns(margin(self.above))
         if not line or self.window.language in _PROSE:
@@ -110,7 +110,8 @@ class _Depths:
         if _OPENS.search(line):
             dashes = _DASHES.match(line)
             depth += dashes.end() if dashes else 0
-            return depth + (_columns(unit) if unit else _LONGEST - 1)
+            step = written - depth
+            return depth + (_columns(unit) if unit else step if step < _LONGEST else _TAB)
         if _ENDED.search(line) and not _LABEL.match(line):
             return depth
         return _ANY  # it may go on there

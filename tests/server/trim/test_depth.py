@@ -38,6 +38,13 @@ CASES = [
     ("python", PYTHON + "def f():\n  ║\n", "  g()\n  h()\n", "  g()"),
     ("", "a {\n    b\n  ║\n}\n", "      c\n", "  c"),
     # one unit deeper, never two
+    (
+        "python",
+        "a = 1\n        \ndef f(b):\n║\n",
+        "        yield b\n        b.c()\n",
+        "    yield b\n    b.c()",
+    ),
+    ("python", "a = 1\n\ndef f(b):\n║\n", "  yield b\n", "  yield b"),
     ("python", PYTHON + "def f():║\n", "\n        g()\n        h()\n", "\n    g()\n    h()"),
     ("python", PYTHON + "def f():\n║\n", "        g()\n", "    g()"),
     ("typescript", TYPESCRIPT + "  h() {║}\n}\n", "\n      g();\n  }\n", "\n    g();\n  "),
