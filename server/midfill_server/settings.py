@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
-Dialect = Literal["auto", "suffix", "rendered"]
+Dialect = Literal["auto", "midfill", "ids", "infill", "rendered", "suffix", "ollama", "mistral"]
 Prefetch = Literal["auto", "on", "off"]
 Places = Literal["on", "words", "off"]
 Trigger = Literal["auto", "manual"]
@@ -36,7 +36,7 @@ class Settings:
     api_key_env: str | None = None
     """The NAME of the environment variable that holds the key for `url`."""
     dialect: Dialect = "auto"
-    """How `url` takes fill-in-the-middle: prompt and suffix, or one rendered prompt."""
+    """How `url` is asked to fill in the middle; auto: as it says of itself. See `engines/dialects/`."""
     debounce_ms: int = 75
     """The longest wait after a key before the model is asked; shorter, or none, where that pays."""
     prefetch: Prefetch = "auto"
@@ -160,7 +160,8 @@ def _address_fault(url: str) -> str | None:
     except ValueError:  # a bracket that is not closed, or holds no IPv6 address
         return f"must have an IPv6 host in brackets, such as http://[::1]:8000/v1, or another host, {example}"
     if parts.scheme not in ("http", "https"):
-        return f"must begin with http:// or https://, {example}"
+        wish = example if "://" in url else f"such as http://{url.lstrip('/')}"
+        return f"must begin with http:// or https://, {wish}"
     if not _is_host(host):
         return f"must name a host after {parts.scheme}://, {example}"
     try:
@@ -265,7 +266,7 @@ RULES: dict[str, Rule] = {
     "engineOptions": Rule(_OPTION_LIST, (list,), check=_engine_options_fault),
     "url": Rule("a string or null", (str, type(None)), check=_address_fault),
     "apiKeyEnv": Rule("a string or null", (str, type(None)), check=_variable_fault),
-    "dialect": _one_of("auto", "suffix", "rendered"),
+    "dialect": _one_of(*get_args(Dialect)),
     "debounceMs": _between(0, 10_000),
     "prefetch": _one_of("auto", "on", "off"),
     "alternatives": _between(1, 5),

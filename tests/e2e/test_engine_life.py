@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from midfill_server.engines.connection import CONNECT_SECONDS
+from midfill_server.engines.http.connection import CONNECT_SECONDS
 from midfill_server.engines.process import LOG, MARK
 from midfill_server.tools.lsp_client import Editor
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from midfill_server.engines.backend import Backend, BackendError, Chunk, Interrupted, Order
-from midfill_server.engines.connection import Address
+from midfill_server.engines.dialects.midfill import MIDFILL
+from midfill_server.engines.http.connection import Address
 from midfill_server.engines.process import find
 from midfill_server.tools.lsp_client import AnswerError, Editor
 
@@ -17,7 +18,7 @@ URI = "file:///a.py"
 
 
 async def chunks(backend: Backend, order: Order = ORDER) -> list[Chunk]:
-    return [chunk async for chunk in backend.stream(order)]
+    return [chunk async for chunk in backend.stream(order, MIDFILL)]
 
 
 async def test_a_server_shows_what_it_says_while_it_says_it(own_folder: Path) -> None:
@@ -84,7 +85,7 @@ async def test_one_that_vanishes_breaks_the_stream_and_its_lock_is_free(own_fold
         found = await find(own_folder)
         assert found is not None
         backend = found.backend
-        stream = backend.stream(ORDER)
+        stream = backend.stream(ORDER, MIDFILL)
         assert (await anext(stream)).text == "a"
         engine.vanish()
         with pytest.raises(BackendError) as broken:
@@ -117,11 +118,11 @@ async def test_loading_failed_and_ready_as_the_real_one(own_folder: Path) -> Non
 async def test_over_tcp_with_a_token(own_folder: Path) -> None:
     with ScriptedEngine(own_folder, tcp=True) as engine:
         engine.says("return a")
-        backend = Backend(Address(engine.url, token=engine.token), "scripted", "rendered")
+        backend = Backend(Address(engine.url, token=engine.token))
         assert [it.text for it in await chunks(backend)] == ["return a", ""]
         assert engine.calls[0].before == ORDER.prefix
         backend.close()
-        stranger = Backend(Address(engine.url, token="wrong"), "scripted", "rendered")
+        stranger = Backend(Address(engine.url, token="wrong"))
         with pytest.raises(BackendError, match="401"):
             await chunks(stranger)
         stranger.close()

@@ -1,6 +1,6 @@
-"""One streaming client for every engine: ours on its socket, or any OpenAI-compatible server.
+"""One streaming client for every engine: what is asked of it, what it answers, and how it fails.
 
-Two dialects: "suffix" sends prompt and suffix as two fields, "rendered" one prompt with the delimiters in it.
+How a request looks, and how its answer is read, is a dialect's (`dialects/`), ours among them.
 """
 
 from __future__ import annotations
@@ -11,16 +11,24 @@ import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Protocol
 
-from midfill_model import fim, seam
-from midfill_server.engines.connection import CONNECT_SECONDS, Address, Answer, ConnectionLost, Connections
-from midfill_server.engines.sse import Events
+from midfill_model import seam
+from midfill_server.engines.http.connection import (
+    CONNECT_SECONDS,
+    SILENCE_SECONDS,
+    Address,
+    Answer,
+    ConnectionLost,
+    Connections,
+)
+from midfill_server.engines.http.refusals import asked_to_wait, said_in
+from midfill_server.engines.http.sse import Events
 
 log = logging.getLogger(__name__)
 
-BEAM_WIDTH = 4  # at most; the engine knows what its network can follow for little
-TEMPERATURE = 0.8  # of several texts; servers that sample would write the same one again and again without
+REMOTE_SILENCE_SECONDS = 60.0  # some servers load a model when it is first asked for
+REMOTE_SECONDS = 180.0  # the longest answer of a server that is not ours
 MALFORMED = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)
 UNKNOWN_FIELD = (400, 422)  # how servers refuse a field that they do not know; FastAPI's is the second
 ENDED_BY_THE_ENGINE = (seam.CANCELLED, "abort")  # finish reasons; the second is vLLM's and SGLang's
@@ -36,6 +44,14 @@ class BackendError(Exception):
 
 class Refused(BackendError):
     """The engine will not answer such a request; perhaps it does not know one of its fields."""
+
+
+class Later(BackendError):
+    """The engine wants to be left alone for so many seconds: its rate limit, or a model that it loads."""
+
+    def __init__(self, message: str, seconds: float, loads: bool) -> None:
+        super().__init__(message)
+        self.seconds, self.loads = seconds, loads
 
 
 class Interrupted(BackendError):
@@ -78,16 +94,54 @@ class Chunk:
     """Which of several texts it continues."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A small answer, read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """None where it is no JSON."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+
+class Dialect(Protocol):
+    """How an engine is asked for a completion, and how its answer is read."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def is_ours(self) -> bool:
+        """Our own engine's: it tells a finish reason, always, and may load a model for minutes."""
+
+    @property
+    def in_lines(self) -> bool:
+        """Whether it answers JSON a line, and not server-sent events."""
+
+    async def body(self, order: Order) -> dict[str, Any]:
+        """The request. It may ask the server for what that needs. Raises BackendError."""
+
+    def chunks(self, event: Any) -> list[Chunk]:
+        """What an event says. Raises BackendError, and one of MALFORMED for what is none."""
+
+
 class Backend:
     """A client for one address. Leaving a stream closes its connection, which stops the decoding."""
 
-    def __init__(self, address: Address, model: str, dialect: Literal["ours", "suffix", "rendered"]) -> None:
-        self.address, self.model, self.dialect = address, model, dialect
-        self._connections = Connections(address, keep=dialect != "ours")
+    def __init__(self, address: Address, keep: bool = False) -> None:
+        self.address = address
+        self._connections = Connections(address, keep)
         self._knows_logprobs = True  # until it refuses them
         self._is_ungated = False  # whether the log says so
 
-    async def stream(self, order: Order) -> AsyncGenerator[Chunk]:
+    async def stream(self, order: Order, dialect: Dialect) -> AsyncGenerator[Chunk]:
         """The completion as it is written: an answer if it ends without BackendError.
 
         A server of the user's choice that refuses `logprobs` is asked again without, and from then on.
@@ -95,34 +149,36 @@ class Backend:
         if not self._knows_logprobs:
             order = replace(order, logprobs=False)
         try:
-            async with aclosing(self._stream(order)) as chunks:
+            async with aclosing(self._stream(order, dialect)) as chunks:
                 async for chunk in chunks:
                     yield chunk
             return
         except Refused:
-            if not order.logprobs or order.n > 1 or self.dialect == "ours":
+            if not order.logprobs or order.n > 1 or dialect.is_ours:
                 raise
-        async with aclosing(self._stream(replace(order, logprobs=False))) as chunks:
+        async with aclosing(self._stream(replace(order, logprobs=False), dialect)) as chunks:
             async for chunk in chunks:
                 if self._knows_logprobs:  # so it was these that it refused
                     self._knows_logprobs = False
                     self._note_ungated("refuses `logprobs`")
                 yield chunk
 
-    async def _stream(self, order: Order) -> AsyncGenerator[Chunk]:
+    async def _stream(self, order: Order, dialect: Dialect) -> AsyncGenerator[Chunk]:
         heard = begun = ended = False
+        seconds = SILENCE_SECONDS if dialect.is_ours else REMOTE_SILENCE_SECONDS
         try:
-            body = json.dumps(await self._body(order)).encode()
-            async with self._connections.request("POST", self._path("completions"), body) as answer:
+            body = json.dumps(await dialect.body(order)).encode()
+            async with self._connections.request("POST", dialect.path, body, seconds) as answer:
                 if answer.status != 200:
-                    raise refusal(answer.status, await answer.whole())
-                async with aclosing(_events(answer)) as events:
+                    raise refusal(answer.status, answer.headers, await answer.whole())
+                await self._check_kind(answer, dialect)
+                async with aclosing(_events(answer, dialect)) as events:
                     async for data in events:
                         heard = True
                         if data == "[DONE]":
-                            ended = ended or self.dialect != "ours"  # ours tells a reason, always
+                            ended = ended or not dialect.is_ours  # ours tells a reason, always
                             continue
-                        for chunk in chunks_of(json.loads(data)):
+                        for chunk in dialect.chunks(json.loads(data)):
                             if chunk.finish in ENDED_BY_THE_ENGINE:
                                 raise Interrupted("The engine ended the completion before its end")
                             begun, ended = begun or bool(chunk.text), ended or chunk.finish is not None
@@ -144,7 +200,23 @@ class Backend:
 
     async def health(self) -> seam.Health:
         """The resident engine's state. Raises BackendError."""
-        return seam.read_health(await self._get("/health"))
+        reply = await self.ask("GET", "/health")
+        if reply.status != 200:
+            raise refusal(reply.status, reply.headers, reply.body)
+        if not isinstance(reply.json, dict):
+            raise BackendError(self._no_sense())
+        return seam.read_health(reply.json)
+
+    async def ask(self, method: str, path: str, body: object = None) -> Reply:
+        """One small question, and its answer whatever it says. Raises BackendError when none comes."""
+        content = b"" if body is None else json.dumps(body).encode()
+        try:
+            async with self._connections.request(method, path, content, CONNECT_SECONDS) as answer:
+                return Reply(answer.status, answer.headers, await answer.whole())
+        except ConnectionLost as error:
+            raise BackendError(self._lost(error), gone=True) from error
+        except MALFORMED as error:
+            raise BackendError(self._no_sense()) from error
 
     async def shutdown(self) -> None:
         """Ask our engine to stop; one that does not answer has stopped already."""
@@ -156,50 +228,23 @@ class Backend:
         """Hang up on all streams. Nothing can be asked of it any more."""
         self._connections.close()
 
-    async def _body(self, order: Order) -> dict[str, Any]:
-        body: dict[str, Any] = {"max_tokens": order.max_tokens, "temperature": 0, "stream": True}
-        if self.dialect == "rendered":
-            body["prompt"] = fim.render(_all_before(order), order.suffix)
-        else:
-            prompt = order.prefix if self.dialect == "ours" else _all_before(order)
-            body |= {"prompt": prompt, "suffix": order.suffix}
-        if order.n > 1:
-            body |= {"n": order.n} | ({} if self.dialect == "ours" else {"temperature": TEMPERATURE})
-        if order.stop:
-            body["stop"] = list(order.stop)
-        if order.logprobs:
-            body["logprobs"] = 1
-        if self.dialect == "ours":
-            return body | {key: value for key, value in _extras(order).items() if value not in (None, [], "")}
-        if self.model == "auto":
-            self.model = (await self._get(self._path("models")))["data"][0]["id"]
-        return body | {"model": self.model}
-
-    async def _get(self, path: str) -> dict[str, Any]:
-        try:
-            async with self._connections.request("GET", path, seconds=CONNECT_SECONDS) as answer:
-                content = await answer.whole()
-                if answer.status != 200:
-                    raise refusal(answer.status, content)
-                told = json.loads(content)
-        except ConnectionLost as error:
-            raise BackendError(self._lost(error), gone=True) from error
-        except MALFORMED as error:
-            raise BackendError(self._no_sense()) from error
-        if not isinstance(told, dict):
-            raise BackendError(self._no_sense())
-        return told
+    async def _check_kind(self, answer: Answer, dialect: Dialect) -> None:
+        """BackendError for a page, and for an answer that comes whole."""
+        kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "text/html":
+            raise BackendError(f"{self._place()} answers with a web page: correct the path of midfill.url")
+        if kind == "application/json" and not dialect.in_lines:
+            told = json.loads(await answer.whole())
+            dialect.chunks(told)  # an error in it is told
+            raise BackendError(
+                f"{self._place()} does not stream: let it, or the proxy before it, send completions in parts"
+            )
 
     def _note_ungated(self, why: str) -> None:
         """Once in the log, and no message: all that is missing is a filter."""
         if not self._is_ungated:
             self._is_ungated = True
             log.warning("%s %s, so its completions are shown whatever `confidence` is", self._place(), why)
-
-    def _path(self, name: str) -> str:
-        """A user's URL may end in /v1 (or DeepSeek's /beta), as these servers document it, or not."""
-        bare = self.dialect == "ours" or not self.address.url.rstrip("/").endswith(("/v1", "/beta"))
-        return f"/v1/{name}" if bare else f"/{name}"
 
     def _place(self) -> str:
         return self.address.socket or self.address.url
@@ -208,102 +253,32 @@ class Backend:
         return f"No answer from the engine at {self._place()} ({error})"
 
     def _no_sense(self) -> str:
-        return f"{self._place()} does not answer as an OpenAI-compatible server"
+        return f"{self._place()} does not answer as an OpenAI-compatible server: correct midfill.url"
 
 
-def remote(url: str, model: str, key: str | None, dialect: str) -> Backend:
-    """A client for a server of the user's choice.
-
-    Most servers take the rendered prompt; DeepSeek's own API and Ollama (port 11434) want prompt and suffix.
-    """
-    if dialect == "auto":
-        dialect = "suffix" if "deepseek.com" in url or ":11434" in url else "rendered"
-    return Backend(Address(url, token=key), model, "suffix" if dialect == "suffix" else "rendered")
-
-
-def _all_before(order: Order) -> str:
-    """All that stands before the cursor, for servers that do not put it together themselves."""
-    lacking = set(order.head.splitlines()) - set(order.prefix.splitlines())
-    return "".join(order.context) + (order.head if lacking else "") + order.prefix
-
-
-def refusal(status: int, body: bytes) -> BackendError:
-    """The server's own sentence, if it sent one in OpenAI's shape."""
-    try:
-        message = str(json.loads(body)["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        message = {401: "the key is missing or wrong", 404: "wrong address"}.get(status, "no reason given")
-    if status == 503:  # the engine has a sentence for its own state, the same as in its /health
-        return BackendError(message)
+def refusal(status: int, headers: Mapping[str, str], body: bytes) -> BackendError:
+    """The server's own sentence, or what its status means."""
+    message = said_in(status, headers, body)
+    if status in (429, 503):
+        seconds = asked_to_wait(headers)
+        if status == 503:  # the engine has a sentence for its own state, the same as in its /health
+            return Later(message, seconds, loads="load" in message.lower())
+        return Later(f"The engine refused the request (429): {message}", seconds, loads=False)
     kind = Refused if status in UNKNOWN_FIELD else BackendError
-    return kind(f"The engine refused the request ({status}): {message[:300]}")
+    return kind(f"The engine refused the request ({status}): {message}")
 
 
-def _extras(order: Order) -> seam.Extras:
-    extras: seam.Extras = {
-        "slot": order.slot,
-        "heal": True,
-        "beam_width": BEAM_WIDTH,
-        "prefix_tokens": order.prefix_tokens,
-        "suffix_tokens": order.suffix_tokens,
-        "context_tokens": order.context_tokens,
-        "head": order.head,
-        "context": list(order.context),
-    }
-    return extras | {"background": True} if order.background else extras
-
-
-async def _events(answer: Answer) -> AsyncGenerator[str]:
-    events = Events()
-    while (part := await answer.part()) is not None:
+async def _events(answer: Answer, dialect: Dialect) -> AsyncGenerator[str]:
+    """The JSON of each event. Raises ConnectionLost, also for an answer that does not end."""
+    events, clock = Events(dialect.in_lines), asyncio.get_running_loop().time
+    end = clock() + (float("inf") if dialect.is_ours else REMOTE_SECONDS)
+    while True:
+        if (left := end - clock()) <= 0:
+            raise ConnectionLost("its answer does not end")
+        silence = SILENCE_SECONDS if dialect.is_ours else min(REMOTE_SILENCE_SECONDS, left)
+        if (part := await answer.part(silence)) is None:
+            break
         for data in events.feed(part):
             yield data
     for data in events.end():
         yield data
-
-
-def chunks_of(event: dict[str, Any]) -> list[Chunk]:
-    """One of each choice; OpenAI's last event may hold only the usage. What is no event: one of MALFORMED."""
-    if "error" in event:
-        raise BackendError(f"The engine failed: {event['error']['message']}")
-    timings = event.get("timings") or {}
-    return [_chunk(choice, timings) for choice in event["choices"]]
-
-
-def _chunk(choice: dict[str, Any], timings: Mapping[str, float]) -> Chunk:
-    text, finish, number = choice.get("text") or "", choice.get("finish_reason"), choice.get("index", 0)
-    tokens = _tokens(choice.get("logprobs"), text) if isinstance(text, str) else ()
-    if not (isinstance(text, str) and isinstance(finish, str | None) and isinstance(number, int)):
-        raise TypeError(choice)
-    return Chunk(text, finish, tokens, timings, number)
-
-
-def _tokens(told: object, text: str) -> tuple[tuple[int, float], ...]:
-    """Characters and log-probability of each token, from OpenAI's `logprobs` or llama.cpp's shape of it.
-
-    None where they do not make up `text`: then nothing is known of how sure the model was. But the last may
-    go on behind it, with a stop string that is no part of the text.
-    """
-    if not isinstance(told, dict):
-        return ()
-    if isinstance(content := told.get("content"), list):
-        told = {
-            "tokens": [it.get("token") for it in content if isinstance(it, dict)],
-            "token_logprobs": [it.get("logprob") for it in content if isinstance(it, dict)],
-        }
-    names, values = told.get("tokens"), told.get("token_logprobs")
-    if not (isinstance(names, list) and isinstance(values, list) and len(names) == len(values)):
-        return ()
-    if not all(isinstance(it, str) for it in names) or not _spell(names, text):
-        return ()
-    if not all(isinstance(it, int | float) and it <= 0.001 for it in values):
-        return ()
-    lengths = [len(name) for name in names]
-    if lengths:
-        lengths[-1] -= sum(lengths) - len(text)
-    return tuple((n, min(float(value), 0.0)) for n, value in zip(lengths, values, strict=True))
-
-
-def _spell(names: list[str], text: str) -> bool:
-    """Whether tokens make up a text, but for what of the last may stand behind it."""
-    return "".join(names).startswith(text) and len("".join(names[:-1])) <= len(text)

@@ -13,12 +13,11 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 
 from midfill_model import seam
-from midfill_server.engines.backend import Backend, BackendError, Chunk, Interrupted, Order, remote
+from midfill_server.engines.backend import BackendError, Chunk, Interrupted, Later, Order
+from midfill_server.engines.remote import Remote
 from midfill_server.engines.resident import Resident
 from midfill_server.engines.status import State, Status
 from midfill_server.settings import Settings
-
-OF_A_SERVER = seam.LARGE._replace(context=1024)  # whose other files cost time, and perhaps money
 
 
 class Choice:
@@ -31,7 +30,7 @@ class Choice:
         self._paused = False
         self._snooze: tuple[float, asyncio.TimerHandle] | None = None  # until when, and what ends it
         self._resident = Resident(self._hear)
-        self._remote: Backend | None = None
+        self._remote: Remote | None = None
         self._well = self.status  # the last that was no failure
         self._wanted = False  # somebody has a file open
         self._warming: asyncio.Task[None] | None = None
@@ -49,7 +48,7 @@ class Choice:
     @property
     def budgets(self) -> seam.Budgets | None:
         """Tokens of a prompt's parts, as set or as the model is made for; None while that is not known."""
-        of_model = OF_A_SERVER if self._remote is not None else self._resident.model.budgets
+        of_model = (self._remote or self._resident.model).budgets
         it = self._settings
         if of_model is None:
             return None
@@ -58,7 +57,7 @@ class Choice:
 
     def knows(self, language: str) -> bool:
         """Whether the model saw much of this language, as far as is known."""
-        trained_in = None if self._remote is not None else self._resident.model.trained_in
+        trained_in = (self._remote or self._resident.model).trained_in
         return trained_in is None or language in trained_in
 
     def use(self, settings: Settings) -> None:
@@ -71,14 +70,15 @@ class Choice:
             self._remote.close()
             self._remote = None
         if settings.enabled and settings.url:
-            key = os.environ.get(settings.api_key_env) if settings.api_key_env else None
-            self._remote = remote(settings.url, settings.model, key, settings.dialect)
+            self._remote = self._server_at(settings.url)
         if not settings.enabled:
             self._resident.rest()
             self._tell(Status(State.OFF))
         elif settings.url:
             self._resident.rest()
-            self._tell(Status(State.READY, model=settings.model))
+            self._tell(Status(State.STARTING))  # ready is told when it has answered
+            if self._wanted:
+                self.warm_up()
         else:
             self._tell(Status(State.STARTING))
             self._resident.use(settings.model, settings.engine_options)  # it tells how a running engine is
@@ -108,10 +108,10 @@ class Choice:
         return self._snooze is not None
 
     def warm_up(self) -> None:
-        """Start the engine while the user still reads the file that was opened."""
+        """Start the engine, or ask the server what it is, while the user still reads the file."""
         self._wanted = True
         idle = self._warming is None or self._warming.done()
-        if idle and self._is_own and self.answers:
+        if idle and self.answers:
             self._warming = asyncio.create_task(self._warm_up())
 
     async def restart(self) -> None:
@@ -142,7 +142,7 @@ class Choice:
             raise
         except BackendError as error:
             if settings is self._settings and order.n == 1:  # one that writes no others may work well
-                self._tell(Status(State.FAILED, str(error)))
+                self._fail(error)
             raise
 
     def close(self) -> None:
@@ -168,8 +168,40 @@ class Choice:
             self._snooze = None
 
     async def _warm_up(self) -> None:
-        with suppress(BackendError):  # it was told
-            await self._resident.backend()
+        remote = self._remote
+        if remote is None:
+            with suppress(BackendError):  # it was told
+                await self._resident.backend()
+            return
+        try:
+            await remote.dialect()
+        except Interrupted:
+            pass  # it is not current any more
+        except BackendError as error:
+            if remote is self._remote:
+                self._fail(error)
+
+    def _server_at(self, url: str) -> Remote:
+        it, no_key = self._settings, ""
+        key = os.environ.get(it.api_key_env) if it.api_key_env else None
+        if not it.api_key_env:
+            no_key = "set midfill.apiKeyEnv to the name of the environment variable that holds its key"
+        elif not key:
+            no_key = (
+                f"the editor's environment has no variable {it.api_key_env}, which midfill.apiKeyEnv names"
+            )
+        remote = Remote(url, it.model, key, it.dialect, lambda it: self._hear_of(remote, it), no_key)
+        return remote
+
+    def _hear_of(self, remote: Remote, status: Status) -> None:
+        """What the server behind `url` says of itself."""
+        if remote is self._remote:
+            self._tell(status)
+
+    def _fail(self, error: BackendError) -> None:
+        """A server that still loads its model has not failed."""
+        loads = isinstance(error, Later) and error.loads and not self._is_own
+        self._tell(Status(State.LOADING if loads else State.FAILED, str(error)))
 
     def _hear(self, status: Status) -> None:
         """What our own engine says of itself."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from midfill_model import seam
 from midfill_server.engines.backend import Backend, BackendError
-from midfill_server.engines.connection import Address
+from midfill_server.engines.http.connection import Address
 
 LOG, OLD_LOG = "engine.log", "engine.log.1"
 LONGEST_LOG = 1 << 20  # bytes; what is older is kept once, beside it
@@ -39,7 +39,7 @@ async def find(folder: Path) -> Found | None:
     """The engine that runs there, if it answers."""
     if (card := seam.read_card(folder)) is None:
         return None
-    backend = Backend(Address(card.url, card.socket, card.token), card.model or "", "ours")
+    backend = Backend(Address(card.url, card.socket, card.token))
     try:
         return Found(backend, card, await backend.health())
     except BackendError:

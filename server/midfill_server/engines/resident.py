@@ -11,6 +11,7 @@ from pathlib import Path
 
 from midfill_model import seam
 from midfill_server.engines.backend import Backend, BackendError, Chunk, Interrupted, Order
+from midfill_server.engines.dialects.midfill import MIDFILL
 from midfill_server.engines.launcher import SILENT_SECONDS, Launcher
 from midfill_server.engines.process import hangs, last_words, stop
 from midfill_server.engines.status import State, Status, status_of
@@ -49,7 +50,7 @@ class Resident:
             backend, begun = await self.backend(), False
             late = asyncio.get_running_loop().call_later(LATE_SECONDS, self._look_after, backend)
             try:
-                async with aclosing(backend.stream(order)) as chunks:
+                async with aclosing(backend.stream(order, MIDFILL)) as chunks:
                     async for chunk in chunks:
                         late.cancel()
                         begun = begun or bool(chunk.text)

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from midfill_model.command_line import Busy, Parser, machine, model_name, whole
 from midfill_server.engines.backend import Backend, BackendError, Order
+from midfill_server.engines.dialects.midfill import MIDFILL
 from midfill_server.tools.chart import svg
 from midfill_server.tools.lsp_client import AnswerError, Editor
 from midfill_server.tools.network_bench import as_text, network_figures
@@ -233,7 +234,7 @@ async def _instant_server() -> AsyncGenerator[str]:
 async def _timings(backend: Backend, prefix: str, suffix: str, slot: str) -> Mapping[str, float]:
     order = Order(prefix, suffix, ITEM, slot=slot, prefix_tokens=PREFIX, suffix_tokens=SUFFIX)
     timings: Mapping[str, float] = {}
-    async for chunk in backend.stream(order):
+    async for chunk in backend.stream(order, MIDFILL):
         timings = chunk.timings or timings
     return timings
 

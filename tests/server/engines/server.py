@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from midfill_model import seam
-from midfill_server.engines.connection import Address
+from midfill_server.engines.http.connection import Address
 
 Handler = Callable[["Peer"], Awaitable[None]]
 

@@ -12,17 +12,13 @@ from hypothesis import strategies as st
 
 from midfill_model import seam
 from midfill_model.process import wire
-from midfill_server.engines.backend import (
-    MALFORMED,
-    TEMPERATURE,
-    Backend,
-    BackendError,
-    Interrupted,
-    Order,
-    chunks_of,
-    remote,
-)
-from midfill_server.engines.sse import Events
+from midfill_server.engines.backend import MALFORMED, Backend, BackendError, Dialect, Interrupted, Order
+from midfill_server.engines.dialects.midfill import MIDFILL
+from midfill_server.engines.dialects.openai import TEMPERATURE, chunks_of
+from midfill_server.engines.dialects.rendered import Rendered
+from midfill_server.engines.dialects.suffix import Suffix
+from midfill_server.engines.http.connection import Address
+from midfill_server.engines.http.sse import Events
 
 from .server import Peer, event, serving
 
@@ -30,9 +26,9 @@ ORDER = Order("def add(a, b):\n    ", "\n", max_tokens=16)
 SEPARATORS = "a\u2028b\u2029c\x85d\x0be\x0cf\x1cg"
 
 
-async def read(backend: Backend, order: Order = ORDER) -> str:
-    with closing(backend):
-        return "".join([chunk.text async for chunk in backend.stream(order)])
+async def read(address: Address, dialect: Dialect = MIDFILL, order: Order = ORDER) -> str:
+    with closing(Backend(address)) as backend:
+        return "".join([chunk.text async for chunk in backend.stream(order, dialect)])
 
 
 @given(st.lists(st.text(st.characters(blacklist_categories=["Cs"]))), st.data())
@@ -51,7 +47,7 @@ async def test_every_line_separator_of_unicode_arrives(tmp_path: Path) -> None:
         await peer.completion("x", SEPARATORS, "y")
 
     async with serving(answer, tmp_path) as server:
-        assert await read(Backend(server.address, "demo", "ours")) == f"x{SEPARATORS}y"
+        assert await read(server.address) == f"x{SEPARATORS}y"
 
 
 @pytest.mark.parametrize(
@@ -73,15 +69,12 @@ async def test_what_the_engine_ended_is_no_answer(
         await peer.completion("return ", finish=finish, done=done)
 
     async with serving(answer) as server:
-        for is_answer, backend in (
-            (ours, Backend(server.address, "demo", "ours")),
-            (theirs, remote(server.address.url, "m", None, "auto")),
-        ):
+        for is_answer, dialect in ((ours, MIDFILL), (theirs, Rendered("m"))):
             if is_answer:
-                assert await read(backend) == "return "
+                assert await read(server.address, dialect) == "return "
             else:
                 with pytest.raises(Interrupted):
-                    await read(backend)
+                    await read(server.address, dialect)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +90,7 @@ async def test_no_server_of_completions_is_one_sentence(body: bytes) -> None:
 
     async with serving(answer) as server:
         with pytest.raises(BackendError, match="does not answer as an OpenAI-compatible server"):
-            await read(remote(server.address.url, "m", None, "auto"))
+            await read(server.address, Rendered("m"))
 
 
 @pytest.mark.parametrize(
@@ -106,12 +99,12 @@ async def test_no_server_of_completions_is_one_sentence(body: bytes) -> None:
 )
 async def test_an_address_that_is_none_is_one_sentence(url: str) -> None:
     with pytest.raises(BackendError):
-        await read(remote(url, "m", None, "rendered"))
+        await read(Address(url), Rendered("m"))
 
 
 async def test_a_key_that_no_header_can_hold_is_one_sentence() -> None:
     with pytest.raises(BackendError):
-        await read(remote("http://localhost:9", "m", "a\nb", "rendered"))
+        await read(Address("http://localhost:9", token="a\nb"), Rendered("m"))
 
 
 async def test_the_engine_reads_what_is_sent(tmp_path: Path) -> None:
@@ -123,7 +116,7 @@ async def test_the_engine_reads_what_is_sent(tmp_path: Path) -> None:
 
     order = Order("p", "s", 7, ("x",), "slot", 11, 12, True, "file:///a", "head", ("one", "two"), 13)
     async with serving(answer, tmp_path) as server:
-        await read(Backend(server.address, "demo", "ours"), order)
+        await read(server.address, order=order)
     assert set(json.loads(bodies[0])) >= set(seam.Extras.__annotations__)
     request = wire.read_order(bodies[0]).request
     assert (request.prompt, request.suffix, request.max_tokens, request.stop) == ("p", "s", 7, ("x",))
@@ -162,8 +155,8 @@ async def test_several_are_asked_for_in_the_way_that_each_engine_knows(
         await peer.completion("a")
 
     async with serving(answer, tmp_path) as own, serving(answer) as theirs:
-        await read(Backend(own.address, "demo", "ours"), replace(ORDER, n=n))
-        await read(remote(theirs.address.url, "m", None, "rendered"), replace(ORDER, n=n))
+        await read(own.address, order=replace(ORDER, n=n))
+        await read(theirs.address, Rendered("m"), replace(ORDER, n=n))
     assert [body.get("n", 1) for body in bodies] == [n, n]
     assert [body["temperature"] for body in bodies] == [0, temperature]
     assert wire.read_order(json.dumps(bodies[0]).encode()).request.n == n
@@ -186,8 +179,8 @@ async def test_others_run_between_two_chunks_of_one_packet(tmp_path: Path) -> No
                 seen.append(text)
 
         watcher = asyncio.create_task(watch())
-        with closing(Backend(server.address, "demo", "ours")) as backend:
-            async for chunk in backend.stream(ORDER):
+        with closing(Backend(server.address)) as backend:
+            async for chunk in backend.stream(ORDER, MIDFILL):
                 text += chunk.text
                 news.set()
         watcher.cancel()
@@ -228,9 +221,9 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @pytest.mark.parametrize("status", ["400 Bad Request", "422 Unprocessable Content"])
-@pytest.mark.parametrize("dialect", ["suffix", "rendered"])
+@pytest.mark.parametrize("dialect", [Suffix("m"), Rendered("m")])
 async def test_a_server_that_does_not_know_logprobs_is_asked_without_for_ever(
-    status: str, dialect: str, caplog: pytest.LogCaptureFixture
+    status: str, dialect: Dialect, caplog: pytest.LogCaptureFixture
 ) -> None:
     asked_with: list[bool] = []
 
@@ -242,9 +235,9 @@ async def test_a_server_that_does_not_know_logprobs_is_asked_without_for_ever(
             await peer.completion("a")
 
     async with serving(answer) as server:
-        with closing(remote(server.address.url, "m", None, dialect)) as backend:
+        with closing(Backend(server.address)) as backend:
             for _ in range(3):
-                assert [chunk.text async for chunk in backend.stream(SCORED)] == ["a", ""]
+                assert [chunk.text async for chunk in backend.stream(SCORED, dialect)] == ["a", ""]
     assert asked_with == [True, False, False, False]
     (line,) = told(caplog)
     assert "refuses `logprobs`" in line and server.address.url in line
@@ -264,10 +257,10 @@ async def test_what_is_refused_without_logprobs_too_has_another_reason(
             await peer.completion("a")
 
     async with serving(answer) as server:
-        with closing(remote(server.address.url, "m", None, "rendered")) as backend:
+        with closing(Backend(server.address)) as backend:
             with pytest.raises(BackendError, match="too long"):
-                [chunk async for chunk in backend.stream(SCORED)]
-            assert [chunk.text async for chunk in backend.stream(SCORED)] == ["a", ""]
+                [chunk async for chunk in backend.stream(SCORED, Rendered("m"))]
+            assert [chunk.text async for chunk in backend.stream(SCORED, Rendered("m"))] == ["a", ""]
     assert asked_with == [True, False, True]
     assert not any("refuses" in line for line in told(caplog))
 
@@ -282,10 +275,10 @@ async def test_probabilities_of_another_shape_are_said_once_in_the_log(
         await peer.end()
 
     async with serving(answer) as server:
-        with closing(remote(server.address.url, "m", None, "rendered")) as backend:
-            assert [chunk.text async for chunk in backend.stream(ORDER)] == ["a", "b", ""]
+        with closing(Backend(server.address)) as backend:
+            assert [chunk.text async for chunk in backend.stream(ORDER, Rendered("m"))] == ["a", "b", ""]
             assert told(caplog) == [], "nobody asked for them"
             for _ in range(2):
-                assert [chunk.text async for chunk in backend.stream(SCORED)] == ["a", "b", ""]
+                assert [chunk.text async for chunk in backend.stream(SCORED, Rendered("m"))] == ["a", "b", ""]
     (line,) = told(caplog)
     assert "does not tell the probability of each token" in line

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from midfill_server.engines.backend import Backend, BackendError, Interrupted, Order
-from midfill_server.engines.connection import Address
+from midfill_server.engines.dialects.midfill import MIDFILL
+from midfill_server.engines.http.connection import Address
 
 from .server import Peer, event, serving
 
@@ -28,12 +29,13 @@ def open_sockets() -> int:
     return found
 
 
-def ours(address: Address) -> Backend:
-    return Backend(address, "demo", "ours")
+def theirs(address: Address) -> Backend:
+    """Of which connections are kept."""
+    return Backend(address, keep=True)
 
 
-async def read(backend: Backend, order: Order = ORDER) -> list[str]:
-    return [chunk.text async for chunk in backend.stream(order) if chunk.text]
+async def read(backend: Backend) -> list[str]:
+    return [chunk.text async for chunk in backend.stream(ORDER, MIDFILL) if chunk.text]
 
 
 @pytest.fixture(params=["unix", "tcp"])
@@ -72,7 +74,7 @@ async def test_thousands_of_streams_that_end_at_any_moment_leave_nothing(
             await asyncio.sleep(0)
 
     async with serving(answer, folder) as server:
-        backend, before = ours(server.address), open_sockets()
+        backend, before = Backend(server.address), open_sockets()
         for _ in range(500):
             task = asyncio.create_task(read(backend))
             await hops(chance.randrange(40))
@@ -107,7 +109,7 @@ async def test_a_cancel_hangs_up_at_once_whatever_the_server_does(
         await peer.reader.read()  # until the client hangs up
 
     async with serving(answer, folder) as server:
-        backend = ours(server.address)
+        backend = Backend(server.address)
         task = asyncio.create_task(read(backend))
         await heard.wait()
         task.cancel()
@@ -128,7 +130,7 @@ async def test_a_client_that_is_closed_ends_the_streams_that_are_being_read(fold
         await peer.reader.read()
 
     async with serving(answer, folder) as server:
-        backend = ours(server.address)
+        backend = Backend(server.address)
         task = asyncio.create_task(read(backend))
         await begun.wait()
         backend.close()
@@ -153,10 +155,10 @@ async def test_an_engine_that_vanishes_is_gone_and_what_it_began_is_no_answer(fo
     for answer, error in ((before_any_text, BackendError), (in_the_text, Interrupted)):
         async with serving(answer, folder) as server:
             with pytest.raises(BackendError) as raised:
-                await read(ours(server.address))
+                await read(Backend(server.address))
         assert type(raised.value) is error and raised.value.gone
     with pytest.raises(BackendError) as raised:  # nobody listens there any more
-        await read(ours(server.address))
+        await read(Backend(server.address))
     assert raised.value.gone
 
 
@@ -167,11 +169,11 @@ async def test_a_remote_connection_is_used_again_only_when_it_ended_in_order() -
             await peer.completion("a", "b")
 
     async with serving(answer) as server:
-        backend = Backend(server.address, "m", "rendered")
+        backend = theirs(server.address)
         for _ in range(5):
             assert await read(backend) == ["a", "b"]
         assert (server.accepted, server.open) == (1, 1)
-        async with aclosing(backend.stream(ORDER)) as chunks:
+        async with aclosing(backend.stream(ORDER, MIDFILL)) as chunks:
             await anext(chunks)
         await server.deserted()
         many = await asyncio.gather(*(read(backend) for _ in range(8)))
@@ -187,7 +189,7 @@ async def test_a_kept_connection_that_the_server_closed_is_replaced() -> None:
         await peer.completion("a")
 
     async with serving(once) as server:
-        backend = Backend(server.address, "m", "rendered")
+        backend = theirs(server.address)
         for _ in range(3):
             assert await read(backend) == ["a"]
         assert server.accepted == 3
@@ -199,7 +201,7 @@ async def test_tls_and_its_handshake_can_be_cancelled(tmp_path: Path) -> None:
         await peer.reader.read()
 
     async with serving(never) as server:  # it answers no handshake
-        backend = Backend(Address(server.address.url.replace("http", "https")), "m", "rendered")
+        backend = theirs(Address(server.address.url.replace("http", "https")))
         task = asyncio.create_task(read(backend))
         async with asyncio.timeout(20):
             while not server.open:  # noqa: ASYNC110  the server's side is another task
@@ -220,7 +222,7 @@ async def test_stale_certificates_concern_no_unix_socket(
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/cacert.pem")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     async with serving(answer, tmp_path) as server:
-        assert await read(ours(server.address)) == ["a"]
+        assert await read(Backend(server.address)) == ["a"]
 
 
 async def test_a_proxy_of_the_environment_is_used_for_others_and_not_for_this_machine(
@@ -236,13 +238,13 @@ async def test_a_proxy_of_the_environment_is_used_for_others_and_not_for_this_ma
     async with serving(answer) as server:
         monkeypatch.setenv("http_proxy", server.address.url.replace("//", "//me:secret@"))
         monkeypatch.delenv("no_proxy", raising=False)
-        with closing(Backend(Address("http://example.com/v1", token="key"), "m", "rendered")) as backend:
+        with closing(theirs(Address("http://example.com", token="key"))) as backend:
             assert await read(backend) == ["a"]
         first, headers = seen[0]
         assert first == "POST http://example.com/v1/completions HTTP/1.1"
         assert (headers["host"], headers["authorization"]) == ("example.com", "Bearer key")
         assert headers["proxy-authorization"].startswith("Basic ")
-        with closing(Backend(server.address, "m", "rendered")) as backend:
+        with closing(theirs(server.address)) as backend:
             assert await read(backend) == ["a"]
         assert seen[1][0] == "POST /v1/completions HTTP/1.1" and "proxy-authorization" not in seen[1][1]
 
@@ -258,6 +260,6 @@ async def test_a_tunnel_through_a_proxy_is_closed_with_its_stream(monkeypatch: p
         monkeypatch.setenv("https_proxy", server.address.url)
         monkeypatch.delenv("no_proxy", raising=False)
         with pytest.raises(BackendError, match="proxy refuses"):
-            await read(Backend(Address("https://example.com"), "m", "rendered"))
+            await read(theirs(Address("https://example.com")))
         assert asked == ["CONNECT example.com:443 HTTP/1.1"]
         await server.deserted()

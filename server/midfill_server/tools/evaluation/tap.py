@@ -18,7 +18,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from midfill_model import seam
-from midfill_server.engines.backend import BackendError, chunks_of
+from midfill_server.engines.backend import BackendError
+from midfill_server.engines.dialects.openai import chunks_of
 from midfill_server.trim.gate import Scored
 
 Tell = Callable[[bytes], None]

@@ -10,9 +10,10 @@ LONGEST = 8 << 20  # bytes of one event
 
 
 class Events:
-    """The data of each event of a body that comes in parts."""
+    """The data of each event of a body that comes in parts. `in_lines`: each line is one (Ollama)."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_lines: bool = False) -> None:
+        self._in_lines = in_lines
         self._rest = b""
         self._data: list[str] = []
 
@@ -24,7 +25,9 @@ class Events:
         events = []
         for raw in lines:
             line = raw.removesuffix(b"\r").decode()
-            if line.startswith("data:"):
+            if self._in_lines:
+                events += [line] if line.strip() else []
+            elif line.startswith("data:"):
                 self._data.append(line[5:].removeprefix(" "))
             elif not line and self._data:
                 events.append("\n".join(self._data))

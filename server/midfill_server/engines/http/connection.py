@@ -8,6 +8,8 @@ cancel can come between. Only a connection whose answer was read to its end may 
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket as sockets
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -15,7 +17,7 @@ from dataclasses import dataclass, field
 
 import h11
 
-from midfill_server.engines.route import Route, find_route, host_header
+from midfill_server.engines.http.route import Route, find_route, host_header
 
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 300.0  # between two parts: the resident engine makes a request wait while it loads
@@ -57,8 +59,8 @@ class Connections:
         connection = None
         try:
             async with _losses():
-                connection, status = await self._ask(method, path, body, seconds)
-            yield Answer(connection, status, seconds)
+                connection, head = await self._ask(method, path, body, seconds)
+            yield Answer(connection, head, seconds)
         finally:
             if connection is not None:
                 self._leave(connection)
@@ -70,7 +72,9 @@ class Connections:
             connection.close()
         self._idle.clear()
 
-    async def _ask(self, method: str, path: str, body: bytes, seconds: float) -> tuple[_Connection, int]:
+    async def _ask(
+        self, method: str, path: str, body: bytes, seconds: float
+    ) -> tuple[_Connection, h11.Response]:
         route = self._route = self._route or await find_route(self._address.url, self._address.socket)
         headers = dict(route.headers) | {"Host": route.host, "Content-Length": str(len(body))}
         if body:
@@ -89,7 +93,9 @@ class Connections:
         connection = self._taken(_Connection(*await _connect(route, self._address.socket)))
         return connection, await self._asked(connection, request, body, seconds)
 
-    async def _asked(self, connection: _Connection, request: h11.Request, body: bytes, seconds: float) -> int:
+    async def _asked(
+        self, connection: _Connection, request: h11.Request, body: bytes, seconds: float
+    ) -> h11.Response:
         try:
             return await connection.ask(request, body, seconds)
         except BaseException:
@@ -115,14 +121,16 @@ class Connections:
 class Answer:
     """An HTTP answer whose body is still to be read."""
 
-    def __init__(self, connection: _Connection, status: int, seconds: float) -> None:
-        self.status = status
+    def __init__(self, connection: _Connection, head: h11.Response, seconds: float) -> None:
+        self.status = head.status_code
+        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
+        """By their names in lower case."""
         self._connection, self._seconds = connection, seconds
 
-    async def part(self) -> bytes | None:
-        """The next part of the body; None behind its end."""
+    async def part(self, seconds: float | None = None) -> bytes | None:
+        """The next part of the body; None behind its end. `seconds`: the longest silence before it."""
         async with _losses():
-            event = await self._connection.next_event(self._seconds)
+            event = await self._connection.next_event(self._seconds if seconds is None else seconds)
         return bytes(event.data) if isinstance(event, h11.Data) else None
 
     async def whole(self, most: int = 1 << 20) -> bytes:
@@ -140,8 +148,8 @@ class _Connection:
         self._reader, self._writer = reader, writer
         self._http = h11.Connection(h11.CLIENT)
 
-    async def ask(self, request: h11.Request, body: bytes, seconds: float) -> int:
-        """Send a request; the status of its answer."""
+    async def ask(self, request: h11.Request, body: bytes, seconds: float) -> h11.Response:
+        """Send a request; the head of its answer."""
         for event in (request, h11.Data(data=body), h11.EndOfMessage()):
             self._writer.write(self._http.send(event) or b"")
         async with asyncio.timeout(seconds):
@@ -150,7 +158,7 @@ class _Connection:
             pass
         if not isinstance(answer, h11.Response):
             raise ConnectionLost("it hung up")
-        return answer.status_code
+        return answer
 
     async def next_event(self, seconds: float) -> h11.Event:
         while True:
@@ -186,11 +194,24 @@ async def _losses() -> AsyncGenerator[None]:
     except TimeoutError:
         raise ConnectionLost("it is silent") from None
     except OSError as error:
-        raise ConnectionLost(error.strerror or str(error)) from error
+        raise ConnectionLost(_why(error)) from error
     except h11.RemoteProtocolError as error:
-        raise ConnectionLost("it hung up, or speaks no HTTP") from error
+        raise ConnectionLost("it hung up, or speaks no HTTP: perhaps it wants https://") from error
     except h11.LocalProtocolError as error:
         raise ValueError(str(error)) from error
+
+
+def _why(error: OSError) -> str:
+    """What is wrong with an address, and what to change."""
+    if isinstance(error, sockets.gaierror):
+        return "there is no such host: correct its name"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "its certificate is not trusted: name the file of its authority in $SSL_CERT_FILE"
+    if isinstance(error, ssl.SSLError):
+        return "it speaks no TLS: write http:// instead of https://"
+    if error.errno == errno.ECONNREFUSED or f"[Errno {errno.ECONNREFUSED}]" in str(error):
+        return "nobody listens there: start the server, or correct the port"  # of several addresses, too
+    return error.strerror or str(error)
 
 
 async def _connect(route: Route, socket: str | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

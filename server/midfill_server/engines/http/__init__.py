@@ -1,0 +1,1 @@
+"""HTTP to an engine: a connection a stream, the way there, server-sent events."""
