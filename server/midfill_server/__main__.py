@@ -143,6 +143,15 @@ def download(argv: list[str]) -> int:
         return complain(_missing(error))
 
 
+def export(argv: list[str]) -> int:
+    try:
+        from midfill_model.checkpoint.export.main import main
+
+        return main(argv)
+    except ModuleNotFoundError as error:
+        return complain(_missing(error, "local,export"))
+
+
 def bench(argv: list[str]) -> int:
     from midfill_server.tools import bench as speed
 
@@ -161,13 +170,14 @@ def replay(argv: list[str]) -> int:
     return command.replay_main(argv)
 
 
-def _missing(error: ModuleNotFoundError) -> str:
-    return f'{error.name} is not installed; install it with: pip install "midfill[local]"'
+def _missing(error: ModuleNotFoundError, extra: str = "local") -> str:
+    return f'{error.name} is not installed; install it with: pip install "midfill[{extra}]"'
 
 
 WITH_OWN_OPTIONS = {
     "engine": engine,
     "download": download,
+    "export": export,
     "bench": bench,
     "eval": evaluate,
     "replay": replay,
@@ -209,6 +219,7 @@ def parser() -> Parser:
     commands.add_parser("stop", help="stop the engine").set_defaults(run=stop)
     for name, what in (
         ("download", "fetch a model from the hub"),
+        ("export", "write a model for llama.cpp, vLLM or transformers"),
         ("engine", "run the engine in this terminal"),
         ("bench", "measure the speed"),
         ("eval", "measure the quality, on holes in real code"),

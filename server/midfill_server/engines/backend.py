@@ -272,11 +272,13 @@ async def _events(answer: Answer, dialect: Dialect) -> AsyncGenerator[str]:
     """The JSON of each event. Raises ConnectionLost, also for an answer that does not end."""
     events, clock = Events(dialect.in_lines), asyncio.get_running_loop().time
     end = clock() + (float("inf") if dialect.is_ours else REMOTE_SECONDS)
+    longest = SILENCE_SECONDS if dialect.is_ours else REMOTE_SILENCE_SECONDS
     while True:
-        if (left := end - clock()) <= 0:
-            raise ConnectionLost("its answer does not end")
-        silence = SILENCE_SECONDS if dialect.is_ours else min(REMOTE_SILENCE_SECONDS, left)
-        if (part := await answer.part(silence)) is None:
+        try:
+            part = await answer.part(min(longest, max(end - clock(), 0.0)))
+        except ConnectionLost as error:
+            raise ConnectionLost("its answer does not end") if clock() >= end else error from None
+        if part is None:
             break
         for data in events.feed(part):
             yield data

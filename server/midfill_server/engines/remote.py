@@ -131,6 +131,8 @@ class Remote:
             if found.engine == UNKNOWN:
                 await self._try(found, dialect)
         except BackendError as error:
+            if error.gone and "it hung up" in str(error) and self._url.startswith("http://"):
+                raise BackendError(f"{error}; if it wants TLS, write https://", gone=True) from error
             raise self._told(error) from error
         self._found, self._dialect = found, dialect
         self._report(Status(State.READY, f"{found.sentence()}.", model=found.model))

@@ -196,7 +196,8 @@ async def _losses() -> AsyncGenerator[None]:
     except OSError as error:
         raise ConnectionLost(_why(error)) from error
     except h11.RemoteProtocolError as error:
-        raise ConnectionLost("it hung up, or speaks no HTTP: perhaps it wants https://") from error
+        illegal = "illegal" in str(error)  # what it sends is no HTTP; anything else is an end before the end
+        raise ConnectionLost("it speaks no HTTP: perhaps https://" if illegal else "it hung up") from error
     except h11.LocalProtocolError as error:
         raise ValueError(str(error)) from error
 

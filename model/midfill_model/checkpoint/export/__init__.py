@@ -1,0 +1,1 @@
+"""A model folder written for other engines: `midfill export`."""

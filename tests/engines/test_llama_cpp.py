@@ -1,0 +1,196 @@
+"""llama.cpp's own server with the embedded model, behind `url`: it writes what our engine writes."""
+
+import asyncio
+import json
+import math
+import random
+import sysconfig
+import urllib.request
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from midfill_model.checkpoint.hub import resolve
+from midfill_model.fim import CONTROL
+from midfill_model.generation.prompt import Budgets, Parts, fim_prompt
+from midfill_model.generation.tokens import Tokenizer
+from midfill_server.engines.backend import Backend, BackendError, Order
+from midfill_server.engines.dialects.ids import Ids
+from midfill_server.engines.dialects.suffix import Suffix
+from midfill_server.engines.remote import Remote
+from midfill_server.engines.status import Status
+from midfill_server.tools.lsp_client import Editor
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+MODULES = (
+    *("argparse", "calendar", "configparser", "csv", "dataclasses", "datetime", "difflib", "fractions"),
+    *("functools", "heapq", "json/encoder", "logging/__init__", "queue", "random", "shlex", "statistics"),
+    *("string", "tarfile", "textwrap", "zipfile", "ast", "bisect", "cmd", "codeop", "gzip", "inspect"),
+)
+N_TOKENS = 24
+
+
+@dataclass
+class Asked:
+    """A server behind `url`, and what its user is told."""
+
+    remote: Remote
+    told: list[Status]
+
+    async def text(self, order: Order) -> str:
+        return "".join([chunk.text async for chunk in self.remote.stream(order)])
+
+
+def behind(url: str, dialect: str = "auto", key: str | None = None) -> Asked:
+    told: list[Status] = []
+    return Asked(Remote(url, "auto", key, dialect, told.append), told)
+
+
+def places() -> list[Order]:
+    """Holes in the standard library, some of them inside a word; the seed is fixed."""
+    chance = random.Random(7)
+    orders: list[Order] = []
+    for name in MODULES:
+        lines = (Path(sysconfig.get_paths()["stdlib"]) / f"{name}.py").read_text("utf-8").splitlines(True)
+        full = [n for n in range(40, len(lines) - 12) if len(lines[n].strip()) > 12]
+        line = chance.choice(full)
+        cut = chance.randrange(len(lines[line]) - 4) if len(orders) % 2 else 0
+        indent = len(lines[line]) - len(lines[line].lstrip())
+        prefix = "".join(lines[line - 30 : line]) + lines[line][: max(cut, indent)]
+        orders.append(Order(prefix, "".join(lines[line + 1 : line + 6]), N_TOKENS))
+    return orders
+
+
+async def greedy(backend: Backend, order: Order) -> str:
+    """Our engine's text without healing and search, which only it can do."""
+    return "".join([chunk.text async for chunk in backend.stream(order, Suffix())])
+
+
+async def test_it_says_what_it_is_and_needs_no_setting(llama: Callable[..., str]) -> None:
+    asked = behind(llama(exact=1) + "/v1")
+    dialect = await asked.remote.dialect()
+    assert isinstance(dialect, Ids) and dialect.tells_progress
+    assert (dialect.context, dialect.family.name) == (2048, "DeepSeek")
+    (status,) = asked.told
+    assert status.message.startswith("llama.cpp, model ") and status.message.endswith("dialect ids.")
+    asked.remote.close()
+
+
+async def test_greedy_tokens_are_our_engines(llama: Callable[..., str], own: Backend) -> None:
+    asked, tokenizer = behind(llama(exact=1)), Tokenizer(resolve("demo"))
+    dialect = await asked.remote.dialect()
+    assert isinstance(dialect, Ids)
+    same_ids = same = 0
+    for order in places():
+        ours = fim_prompt(tokenizer, Parts(order.prefix, order.suffix), Budgets(1024, 128)).ids
+        if await dialect.prompt(order) != ours:  # its tokenizer has no pattern of ours, but one that is near
+            continue
+        same_ids += 1
+        same += await asked.text(order) == await greedy(own, order)
+    asked.remote.close()
+    assert same_ids >= len(MODULES) - 3
+    assert same == same_ids
+
+
+@pytest.mark.parametrize("dialect", ["infill", "rendered"])
+async def test_the_other_dialects_write_the_same(llama: Callable[..., str], dialect: str) -> None:
+    url = llama(exact=1, batch=1024)  # /infill cuts a prefix to three quarters of it
+    by_ids, other = behind(url), behind(url, dialect)
+    for order in places()[:4]:
+        assert await other.text(order) == await by_ids.text(order)
+    by_ids.remote.close()
+    other.remote.close()
+
+
+@pytest.mark.parametrize("dialect", ["ids", "infill"])
+async def test_a_signs_spelling_in_a_file_is_text(llama: Callable[..., str], dialect: str) -> None:
+    asked = behind(llama(exact=1), dialect)
+    marked = Order("".join(f"sign_{n} = '{it}'\n" for n, it in enumerate(CONTROL)) + "x = ", "\n", 4)
+    made = await asked.remote.dialect()
+    body = await made.body(marked)
+    if isinstance(made, Ids):
+        signs = {made.signs.prefix, made.signs.suffix, made.signs.middle, *made.signs.start}
+        assert len([it for it in body["prompt"] if it in signs]) == len(signs) == 4
+    else:
+        told = await asked.remote._backend.ask("POST", "/infill", body | {"stream": False})
+        plain = await asked.remote._backend.ask("POST", "/tokenize", {"content": marked.prefix})
+        assert told.json["tokens_evaluated"] >= len(plain.json["tokens"]) + 4
+    await asked.text(marked)
+    asked.remote.close()
+
+
+@pytest.mark.parametrize("dialect", ["ids", "infill", "rendered"])
+async def test_how_sure_the_model_is_comes_with_each_token(llama: Callable[..., str], dialect: str) -> None:
+    asked = behind(llama(exact=1), dialect)
+    order = Order("def add(a, b):\n    return ", "\n\nprint(add(1, 2))\n", 8, logprobs=True)
+    chunks = [chunk async for chunk in asked.remote.stream(order)]
+    asked.remote.close()
+    assert "".join(it.text for it in chunks)
+    for chunk in chunks:
+        assert sum(n for n, _ in chunk.tokens) == len(chunk.text)
+    likely = math.exp(next(it.tokens[0][1] for it in chunks if it.tokens))
+    assert 0.05 < likely <= 1
+
+
+@pytest.mark.parametrize("dialect", ["ids", "infill", "rendered"])
+async def test_a_file_longer_than_the_context_is_cut(llama: Callable[..., str], dialect: str) -> None:
+    asked = behind(llama(context=1024, batch=256), dialect)
+    before = "".join(f"value_{n} = compute({n})\n" for n in range(700))
+    after = "".join(f"value_{n} = compute({n})\n" for n in range(701, 900))
+    text = await asked.text(Order(before + "value_700 = comp", after, 16))
+    asked.remote.close()
+    assert text.startswith("ute(")
+
+
+def is_processing(url: str) -> bool:
+    with urllib.request.urlopen(f"{url}/slots") as answer:
+        return any(slot["is_processing"] for slot in json.load(answer))
+
+
+async def test_a_hang_up_ends_the_decoding(llama: Callable[..., str]) -> None:
+    url = llama(exact=1)
+    asked = behind(url)
+    order = Order("numbers = [1, 2, 3, 4, 5, 6, 7, 8, ", "", 1500)
+    async with aclosing(asked.remote.stream(order)) as chunks:
+        async for chunk in chunks:
+            if chunk.text:
+                break
+        assert await asyncio.to_thread(is_processing, url)
+    async with asyncio.timeout(5):
+        while await asyncio.to_thread(is_processing, url):  # noqa: ASYNC110  only asking tells
+            await asyncio.sleep(0.01)
+    asked.remote.close()
+
+
+async def test_many_requests_in_a_row_lose_none(llama: Callable[..., str]) -> None:
+    """It closes kept connections now and then, without saying so."""
+    asked = behind(llama(exact=1))
+    for n in range(60):
+        assert isinstance(await asked.text(Order(f"a = {n}\nb = ", "\n", 2)), str)
+    asked.remote.close()
+
+
+async def test_a_wrong_key_is_told_with_what_to_change(llama: Callable[..., str]) -> None:
+    asked = behind(llama(key="secret"), key="wrong")
+    with pytest.raises(BackendError, match=r"\(401\): Invalid API Key"):
+        await asked.text(Order("a = ", "\n", 2))
+    asked.remote.close()
+    right = behind(llama(key="secret"), key="secret")
+    await right.text(Order("a = ", "\n", 2))
+    right.remote.close()
+
+
+async def test_an_editor_gets_ghost_text_by_the_url_alone(llama: Callable[..., str], tmp_path: Path) -> None:
+    folders = {"MIDFILL_RUNTIME_DIR": str(tmp_path / "r"), "MIDFILL_STATE_DIR": str(tmp_path / "s")}
+    program = "def add(first, second):\n    return first + "
+    async with Editor(environment=folders) as editor:
+        await editor.initialize({"url": llama(exact=1), "context": False, "statistics": False})
+        editor.open("file:///a.py", program + "\n")
+        text = await editor.complete("file:///a.py", 1, len("    return first + ")).text()
+        status = await editor.request("midfill/status")
+    assert text == "second"
+    assert status["state"] == "ready" and status["message"].startswith("llama.cpp, ")
