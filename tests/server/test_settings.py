@@ -2,7 +2,7 @@ import json
 import re
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from midfill_model.process.main import _parse
-from midfill_server.settings import ENGINE_OPTIONS, PROSE, RULES, Settings, camel_case, read_settings
+from midfill_server.settings import ENGINE_OPTIONS, PROSE, RULES, Dialect, Settings, camel_case, read_settings
 
 
 def test_nothing_said_means_the_defaults() -> None:
@@ -207,6 +207,37 @@ def test_no_settings_raise(options: Any) -> None:
     settings, complaints = read_settings(options)
     assert isinstance(settings, Settings)
     assert all(isinstance(complaint, str) for complaint in complaints)
+
+
+def test_all_lists_of_dialects_are_the_same() -> None:
+    root = Path(__file__).parents[2]
+    dialects = list(get_args(Dialect))
+    package = json.loads((root / "editors" / "vscode" / "package.json").read_text("utf-8"))
+    of_vscode = [
+        part["properties"]["midfill.dialect"]["enum"]
+        for part in _all(package["contributes"]["configuration"])
+        if "midfill.dialect" in part["properties"]
+    ]
+    assert of_vscode == [dialects]
+    row = next(
+        line
+        for line in (root / "README.md").read_text("utf-8").splitlines()
+        if line.startswith("| `dialect`")
+    )
+    assert set(re.findall(r"`([a-z]+)`", row)) == {*dialects, "dialect", "url"}
+    table = (
+        (root / "model" / "ENGINES.md")
+        .read_text("utf-8")
+        .partition("## The dialects")[2]
+        .partition("\n## ")[0]
+    )
+    assert re.findall(r"^\| `([a-z]+)`", table, re.MULTILINE) == dialects[1:]
+    files = (root / "server" / "midfill_server" / "engines" / "dialects").glob("*.py")
+    assert {it.stem for it in files} >= set(dialects[1:])
+
+
+def _all(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def test_the_readme_names_every_setting() -> None:

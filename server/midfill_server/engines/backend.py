@@ -27,11 +27,14 @@ from midfill_server.engines.http.sse import Events
 
 log = logging.getLogger(__name__)
 
-REMOTE_SILENCE_SECONDS = 60.0  # some servers load a model when it is first asked for
+REMOTE_SILENCE_SECONDS = 30.0  # some servers load a model when it is first asked for
 REMOTE_SECONDS = 180.0  # the longest answer of a server that is not ours
 MALFORMED = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)
 UNKNOWN_FIELD = (400, 422)  # how servers refuse a field that they do not know; FastAPI's is the second
 ENDED_BY_THE_ENGINE = (seam.CANCELLED, "abort")  # finish reasons; the second is vLLM's and SGLang's
+
+
+BROKEN_OFF = "The engine broke the completion off: see its log"
 
 
 class BackendError(Exception):
@@ -190,13 +193,9 @@ class Backend:
             if not ended:
                 raise (Interrupted if begun else BackendError)(self._lost(error), gone=True) from error
         except MALFORMED as error:
-            raise BackendError(self._no_sense()) from error
+            raise (Interrupted(BROKEN_OFF) if begun else BackendError(self._no_sense())) from error
         if not ended:
-            raise (
-                Interrupted("The engine broke the completion off")
-                if heard
-                else BackendError(self._no_sense())
-            )
+            raise Interrupted(BROKEN_OFF) if heard else BackendError(self._no_sense())
 
     async def health(self) -> seam.Health:
         """The resident engine's state. Raises BackendError."""

@@ -123,8 +123,8 @@ class Choice:
     async def stream(self, order: Order) -> AsyncGenerator[Chunk]:
         """A completion as it is written; one that ends without an error is whole.
 
-        Raises Interrupted when the engine ended it: what came is no answer, and the user hears nothing of it.
-        Any other BackendError has been told.
+        Raises Interrupted when the engine ended it: what came is no answer, and of our own engine, which is
+        looked for again, the user hears nothing. Any other BackendError has been told.
         """
         settings, begun = self._settings, False
         engine = self._remote or self._resident
@@ -138,9 +138,9 @@ class Choice:
                         self._recover(settings)
                     yield chunk
             self._recover(settings)
-        except Interrupted:
-            raise
         except BackendError as error:
+            if isinstance(error, Interrupted) and engine is self._resident:
+                raise
             if settings is self._settings and order.n == 1:  # one that writes no others may work well
                 self._fail(error)
             raise

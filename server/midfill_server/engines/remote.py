@@ -235,7 +235,7 @@ class Remote:
             if error.loads:
                 self._look_again()
         if self._no_key and re.search(r"\((401|403)\)", str(error)):
-            return BackendError(f"{error}; {self._no_key}")
+            return BackendError(f"{str(error).removesuffix('.')}; {self._no_key}")
         return error
 
     def _forget(self) -> None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from .server import Peer, event
 
@@ -27,11 +28,14 @@ class Fake:
     bodies: list[Json] = field(default_factory=list)
     """Of completions."""
     words: tuple[str, ...] = ("a", " + b")
+    shape: Callable[[str, str | None], bytes] = event
+    """Of an event, from its text and its finish reason."""
 
     async def answer(self, peer: Peer) -> None:
         while True:
             first, headers, body = await peer.request()
             method, path, _ = first.split(" ")
+            path = urlsplit(path).path  # a proxy is asked for a whole URL
             self.asked.append(f"{method} {path}")
             told = json.loads(body) if body else {}
             if path == self.completes_at:
@@ -91,11 +95,29 @@ class Fake:
             while True:
                 await peer.part(b": ping\n\n")
                 await asyncio.sleep(0.01)
-        for part in parts.get(self.does) or (*map(event, self.words), event("", "stop"), b"data: [DONE]\n\n"):
+        whole = (*(self.shape(word, None) for word in self.words), self.shape("", "stop"))
+        done = (b"data: [DONE]\n\n",) if self.shape is event else ()
+        for part in parts.get(self.does) or (*whole, *done):
             await peer.part(part)
         if self.does.startswith("cut"):
             raise ConnectionError
         await peer.end()
+
+
+def ollama_event(text: str, finish: str | None) -> bytes:
+    told = {"response": text, "done": finish is not None} | ({"done_reason": finish} if finish else {})
+    return json.dumps(told).encode() + b"\n"
+
+
+def mistral_event(text: str, finish: str | None) -> bytes:
+    choice = {"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": finish}
+    return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
+
+
+def infill_event(text: str, finish: str | None) -> bytes:
+    told = {"content": text, "stop": finish is not None} | ({"stop_type": "eos"} if finish else {})
+    told |= {"completion_probabilities": [{"token": text, "logprob": -0.5}]} if text else {}
+    return b"data: " + json.dumps(told).encode() + b"\n\n"
 
 
 def models(*ids: str, owner: str = "somebody", **more: object) -> Json:

@@ -15,8 +15,21 @@ from midfill_server.engines.backend import BackendError, Interrupted, Later, Ord
 from midfill_server.engines.remote import Remote
 from midfill_server.engines.status import State, Status
 
-from .fake import LLAMA, MIDFILL, OLLAMA, QWEN, TEXT, VLLM, Fake, models, tokenizer
-from .server import Peer, Server, serving
+from .fake import (
+    LLAMA,
+    MIDFILL,
+    OLLAMA,
+    QWEN,
+    TEXT,
+    VLLM,
+    Fake,
+    infill_event,
+    mistral_event,
+    models,
+    ollama_event,
+    tokenizer,
+)
+from .server import Peer, Server, event, serving
 
 ORDER = Order("def add(a, b):\n    return ", "\n\nprint(add(1, 2))\n", max_tokens=16)
 KNOWN = {"/v1/models": models("qwen2.5-coder", owner="tabbyAPI")}
@@ -121,6 +134,77 @@ async def test_ids_hold_each_sign_once_whatever_the_text_spells(routes: dict[str
     assert signs == [1_000_000, 1_000_001, 1_000_002]
     assert body["prompt"][0] == (7 if routes is LLAMA else 1_000_000)
     assert body.get("return_progress", False) is (routes is LLAMA)
+
+
+SHAPES: dict[str, tuple[str, Any]] = {
+    "rendered": ("/v1/completions", event),
+    "suffix": ("/v1/completions", event),
+    "mistral": ("/v1/fim/completions", mistral_event),
+    "ollama": ("/api/generate", ollama_event),
+    "infill": ("/infill", infill_event),
+}
+
+
+@pytest.mark.parametrize("dialect", SHAPES)
+async def test_each_dialect_is_asked_and_read_without_signs_of_the_user(dialect: str) -> None:
+    at, shape = SHAPES[dialect]
+    async with asking(Fake(KNOWN, completes_at=at, shape=shape), dialect) as asked:
+        order = replace(ORDER, prefix="".join((*QWEN, *CONTROL)) + "return ", suffix=QWEN[1], stop=("\n",))
+        assert await asked.text(order) == TEXT
+    (body,) = asked.fake.bodies
+    if dialect == "infill":  # the server reads none in these two, and the user's text nowhere else
+        assert "prompt" not in body and body["return_progress"]
+        return
+    wanted = [1, 1, 1] if dialect == "rendered" else [0, 0, 0]
+    assert [(body["prompt"] + body.get("suffix", "")).count(sign) for sign in QWEN] == wanted
+    assert body["stream"] is True and body["model"] == "qwen2.5-coder"
+    stops = body["options"] if dialect == "ollama" else body
+    assert "\n" in stops["stop"]
+
+
+async def test_infill_tells_how_sure_it_is() -> None:
+    async with asking(Fake(LLAMA, completes_at="/infill", shape=infill_event), "infill") as asked:
+        chunks = [it async for it in asked.remote.stream(replace(ORDER, logprobs=True))]
+    assert [it.tokens for it in chunks if it.text] == [((1, -0.5),), ((4, -0.5),)]
+    assert asked.fake.bodies[0]["n_probs"] == 1
+
+
+async def test_ollama_gets_a_suffix_always_and_a_window_that_holds_the_prompt() -> None:
+    async with asking(Fake(OLLAMA, completes_at="/api/generate", shape=ollama_event)) as asked:
+        assert await asked.text(replace(ORDER, suffix="")) == TEXT
+    (body,) = asked.fake.bodies
+    assert body["suffix"] == "\n" and body["options"]["num_ctx"] >= 4096
+    assert (body["options"]["num_predict"], body["options"]["temperature"]) == (16, 0)
+
+
+@pytest.mark.parametrize(
+    ("url", "at", "shape", "model", "routes"),
+    [
+        (
+            "http://api.deepseek.com/beta",
+            "/beta/completions",
+            event,
+            "deepseek-v4-pro",
+            {"/models": models("deepseek-v4-pro")},
+        ),
+        ("http://api.deepseek.com", "/beta/completions", event, "deepseek-v4-pro", {}),
+        ("http://codestral.mistral.ai/v1", "/v1/fim/completions", mistral_event, "codestral-latest", {}),
+    ],
+)
+async def test_services_are_known_by_their_hosts(
+    url: str, at: str, shape: Any, model: str, routes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = Fake(routes, completes_at=at, shape=shape)
+    async with serving(fake.answer) as server:
+        monkeypatch.setenv("http_proxy", server.address.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        named = "auto" if routes or "mistral" in url else model
+        remote = Remote(url, named, "key", "auto", lambda _: None)
+        assert "".join([it.text async for it in remote.stream(ORDER)]) == TEXT
+        remote.close()
+    (body,) = fake.bodies
+    assert (body["prompt"], body["suffix"], body["model"]) == (ORDER.prefix, ORDER.suffix, model)
+    assert body["authorization"] == "Bearer key"
 
 
 @pytest.mark.parametrize("dialect", ["rendered", "suffix", "mistral", "ollama"])
@@ -271,8 +355,8 @@ async def test_a_server_that_loads_is_ready_by_itself(monkeypatch: pytest.Monkey
             {"/v1/models": models("llama", "mistral")},
             "several models: set midfill.model to one of llama, mistral",
         ),
-        ({"/v1/models": models()}, "lists no models: set midfill.model"),
-        ({}, "lists no models: set midfill.model"),
+        ({"/v1/models": models()}, "lists no models: correct the path of midfill.url, or set midfill.model"),
+        ({}, "lists no models: correct the path of midfill.url, or set midfill.model"),
         ({"/v1/models": (200, "<html>")}, "does not answer as an OpenAI-compatible server at /v1/models"),
         ({"/v1/models": (401, {"error": {"message": "no key"}})}, "(401): no key; set midfill.apiKeyEnv"),
         ({**OLLAMA, "/api/show": {"capabilities": ["completion"]}}, "cannot fill in the middle"),

@@ -43,6 +43,9 @@ HOSTS = {  # of services: their engine's name, how they are spoken to, and their
     "baidubce.com": ("Qianfan", "suffix", None),
 }
 NO_LIST = (404, 405, 501)  # statuses of a server that lists no models
+NO_MODELS = (
+    "The server lists no models: correct the path of midfill.url, or set midfill.model to one that it has"
+)
 MOST_NAMED = 6  # models, in a sentence
 
 
@@ -166,7 +169,7 @@ async def _entry(
     if wanted is not None:
         return next((it for it in listed if it["id"] == wanted), {"id": wanted})
     if not listed:
-        raise BackendError("The server lists no models: set midfill.model to the name of one that it has")
+        raise BackendError(NO_MODELS)
     if engine == LM_STUDIO:
         known = (await _told(ask, "GET", "/api/v0/models")).get("data") or []
         loaded = {it.get("id") for it in known if isinstance(it, dict) and it.get("state") == "loaded"}
@@ -186,7 +189,7 @@ async def _entry(
 
 def _only(listed: list[dict[str, Any]]) -> str:
     if not listed:
-        raise BackendError("The server lists no models: set midfill.model to the name of one that it has")
+        raise BackendError(NO_MODELS)
     if len(listed) > 1:
         names = ", ".join(str(it["id"]) for it in listed[:MOST_NAMED])
         more = ", …" if len(listed) > MOST_NAMED else ""

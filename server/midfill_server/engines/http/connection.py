@@ -192,7 +192,7 @@ async def _losses() -> AsyncGenerator[None]:
     try:
         yield
     except TimeoutError:
-        raise ConnectionLost("it is silent") from None
+        raise ConnectionLost("it is silent: see what it does") from None
     except OSError as error:
         raise ConnectionLost(_why(error)) from error
     except h11.RemoteProtocolError as error:
