@@ -185,13 +185,17 @@ async def test_a_wrong_key_is_told_with_what_to_change(llama: Callable[..., str]
     right.remote.close()
 
 
-async def test_an_editor_gets_ghost_text_by_the_url_alone(llama: Callable[..., str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("confidence", "expected"), [(0.0, True), (0.999, False)])
+async def test_an_editor_gets_ghost_text_by_the_url_alone_and_it_is_gated(
+    llama: Callable[..., str], tmp_path: Path, confidence: float, expected: bool
+) -> None:
     folders = {"MIDFILL_RUNTIME_DIR": str(tmp_path / "r"), "MIDFILL_STATE_DIR": str(tmp_path / "s")}
-    program = "def add(first, second):\n    return first + "
+    program = "import json\n\nvalue = "
     async with Editor(environment=folders) as editor:
-        await editor.initialize({"url": llama(exact=1), "context": False, "statistics": False})
+        options = {"url": llama(exact=1), "context": False, "confidence": confidence}
+        await editor.initialize(options)
         editor.open("file:///a.py", program + "\n")
-        text = await editor.complete("file:///a.py", 1, len("    return first + ")).text()
+        text = await editor.complete("file:///a.py", 2, len("value = "), explicit=False).text()
         status = await editor.request("midfill/status")
-    assert text == "second"
+    assert bool(text) is expected
     assert status["state"] == "ready" and status["message"].startswith("llama.cpp, ")

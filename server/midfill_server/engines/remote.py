@@ -33,6 +33,7 @@ from midfill_server.engines.http.connection import Address
 from midfill_server.engines.status import State, Status
 
 OF_A_SERVER = seam.LARGE._replace(context=1024)  # whose other files cost time, and perhaps money
+LOOK_SECONDS = 60.0  # without an answer, until it is asked anew what it is
 LOADING_SECONDS = 2.0  # between two looks at a server that loads its model
 TRIAL = Order("def add(a, b):\n    return ", "\n\nprint(add(1, 2))\n", max_tokens=8)
 TOO_LONG = re.compile(r"context|too long|maximum.{0,20}length|exceed", re.IGNORECASE)
@@ -65,6 +66,8 @@ class Remote:
         self._search: asyncio.Task[Dialect] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._rest: tuple[float, Later] | None = None  # until when it wants to be left alone
+        self._failed = False  # its last completion: then it is not ready because it says what it is
+        self._heard = 0.0  # when it last answered
 
     @property
     def budgets(self) -> seam.Budgets:
@@ -85,17 +88,16 @@ class Remote:
             try:
                 async with aclosing(self._backend.stream(order, dialect)) as chunks:
                     async for chunk in chunks:
-                        begun = True
+                        begun = begun or bool(chunk.text)
+                        if begun:
+                            self._works()
                         yield chunk
+                self._works()
                 return
             except Refused as error:
                 if begun or attempt == 2 or not self._learns_context(str(error)):
                     raise self._told(error) from error
-            except Interrupted:
-                raise
             except BackendError as error:
-                if error.gone:
-                    self._forget()
                 raise self._told(error) from error
 
     async def dialect(self) -> Dialect:
@@ -103,6 +105,8 @@ class Remote:
         if self._rest is not None and monotonic() < self._rest[0]:
             raise self._rest[1]
         if self._dialect is not None:
+            if monotonic() - self._heard > LOOK_SECONDS:
+                self._look_again()
             return self._dialect
         if self._search is None or self._search.done():
             self._search = asyncio.create_task(self._find())
@@ -127,6 +131,9 @@ class Remote:
             found = await probe(self._backend.ask, self._url, self._version, self._model, self._wanted)
             if found.trap and self._wanted == "auto":
                 raise BackendError(found.trap)
+            if self._dialect is not None and self._is_the_same(found):
+                self._heard = monotonic()
+                return self._dialect
             dialect = self._made(found)
             if found.engine == UNKNOWN:
                 await self._try(found, dialect)
@@ -134,9 +141,24 @@ class Remote:
             if error.gone and "it hung up" in str(error) and self._url.startswith("http://"):
                 raise BackendError(f"{error}; if it wants TLS, write https://", gone=True) from error
             raise self._told(error) from error
-        self._found, self._dialect = found, dialect
-        self._report(Status(State.READY, f"{found.sentence()}.", model=found.model))
+        self._found, self._dialect, self._heard = found, dialect, monotonic()
+        if not self._failed:
+            self._tell_ready()
         return dialect
+
+    def _is_the_same(self, found: Found) -> bool:
+        """But for its context, which may have been learnt."""
+        return self._found is not None and replace(found, context=self._found.context) == self._found
+
+    def _works(self) -> None:
+        self._heard = monotonic()
+        if self._failed:
+            self._failed = False
+            self._tell_ready()
+
+    def _tell_ready(self) -> None:
+        if self._found is not None:
+            self._report(Status(State.READY, f"{self._found.sentence()}.", model=self._found.name))
 
     def _made(self, found: Found) -> Dialect:
         """Raises BackendError for what this server cannot do."""
@@ -229,33 +251,31 @@ class Remote:
 
     def _told(self, error: BackendError) -> BackendError:
         """The failure as the user hears of it, and what follows from it."""
+        if self._dialect is not None:
+            self._failed = True
         if isinstance(error, Later):
             if error.seconds > 0:
                 self._rest = monotonic() + error.seconds, error
             if error.loads:
+                self._failed = False
                 self._look_again()
+        elif not isinstance(error, Interrupted) or error.gone:
+            self._found = self._dialect = None  # what answers there next may be something else
         if self._no_key and re.search(r"\((401|403)\)", str(error)):
             return BackendError(f"{str(error).removesuffix('.')}; {self._no_key}")
         return error
 
-    def _forget(self) -> None:
-        """Nobody answers: what starts there next may be something else."""
-        self._found = self._dialect = None
-
     def _look_again(self) -> None:
-        """A server that loads its model is asked until it is ready."""
+        """Ask anew what it is: when it is ready after loading, or whether another model is served by now."""
         if self._watch is None or self._watch.done():
             self._watch = asyncio.create_task(self._until_loaded())
 
     async def _until_loaded(self) -> None:
         while True:
-            await asyncio.sleep(LOADING_SECONDS)
-            if self._search is not None and not self._search.done():
-                continue
             try:
-                self._dialect = await self._find()
+                await self._find()
+                return
             except Later:
-                continue
+                await asyncio.sleep(LOADING_SECONDS)
             except BackendError:
                 return
-            return

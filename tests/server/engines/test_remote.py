@@ -125,6 +125,17 @@ async def test_our_own_engine_gets_all_that_it_knows() -> None:
     )
 
 
+async def test_our_own_engine_that_loads_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("midfill_server.engines.remote.LOADING_SECONDS", 0.01)
+    loads = {"status": "loading", "message": "Loading the model.", "model": {"id": "demo"}}
+    async with asking(Fake(MIDFILL | {"/health": loads})) as asked:
+        assert await asked.fault() == "Loading the model."
+        asked.fake.routes["/health"] = {"status": "failed", "message": "No such model."}
+        assert await asked.fault() == "No such model."
+        asked.fake.routes["/health"] = MIDFILL["/health"]
+        assert await asked.text() == TEXT
+
+
 @pytest.mark.parametrize("routes", [LLAMA, VLLM])
 async def test_ids_hold_each_sign_once_whatever_the_text_spells(routes: dict[str, Any]) -> None:
     async with asking(Fake(routes)) as asked:
@@ -334,6 +345,40 @@ async def test_retry_after_is_waited_for() -> None:
                     break
                 except Later:
                     await asyncio.sleep(0.05)
+
+
+async def test_ready_is_not_told_again_before_a_completion_comes() -> None:
+    async with asking(Fake(KNOWN, "500")) as asked:
+        for _ in range(3):
+            await asked.fault()
+        assert len(asked.told) == 1, "the failure would be told anew each time"
+        asked.fake.does = "completes"
+        await asked.text()
+        assert [it.state for it in asked.told] == [State.READY, State.READY]
+
+
+async def test_another_model_is_noticed_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("midfill_server.engines.remote.LOOK_SECONDS", 0)
+    async with asking(Fake(dict(VLLM))) as asked:
+        await asked.text()
+        asked.fake.routes |= {"/v1/models": models("starcoder2", owner="tabbyAPI")}
+        await asked.text()
+        async with asyncio.timeout(20):
+            while len(asked.told) < 2:  # noqa: ASYNC110  a task tells it
+                await asyncio.sleep(0.01)
+        await asked.text()
+    assert asked.fake.bodies[-1]["prompt"].startswith("<fim_prefix>")
+
+
+async def test_a_model_that_is_gone_is_looked_for_at_the_next_key() -> None:
+    async with asking(Fake(dict(KNOWN))) as asked:
+        await asked.text()
+        asked.fake.does = "404 model"
+        asked.fake.routes["/v1/models"] = models("codegemma", owner="tabbyAPI")
+        await asked.fault()
+        asked.fake.does = "completes"
+        await asked.text()
+    assert asked.fake.bodies[-1]["model"] == "codegemma"
 
 
 async def test_a_server_that_loads_is_ready_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:

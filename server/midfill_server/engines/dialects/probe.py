@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from midfill_model import seam
 from midfill_model.fim import FAMILIES, Family, family_of
-from midfill_server.engines.backend import BackendError, Reply, refusal
+from midfill_server.engines.backend import BackendError, Later, Reply, refusal
 from midfill_server.engines.dialects.ids import Signs
 
 MIDFILL, LLAMA_CPP, VLLM, SGLANG, OLLAMA, LM_STUDIO = (
@@ -72,8 +73,13 @@ class Found:
     trap: str = ""
     """Why it cannot, in one sentence."""
 
+    @property
+    def name(self) -> str | None:
+        """The model's, for people: llama.cpp calls one without an alias by its file's whole path."""
+        return PurePath(self.model).name if self.model and self.model.startswith("/") else self.model
+
     def sentence(self) -> str:
-        parts = [self.engine, f"model {self.model}" if self.model else ""]
+        parts = [self.engine, f"model {self.name}" if self.model else ""]
         parts += [f"{self.context} tokens" if self.context else "", self.family.name if self.family else ""]
         return ", ".join([*filter(None, parts), f"dialect {self.dialect}"])
 
@@ -199,6 +205,10 @@ def _only(listed: list[dict[str, Any]]) -> str:
 
 async def _midfill(ask: Asks, found: Found, listed: list[dict[str, Any]], wanted: str | None) -> Found:
     health = seam.read_health(await _told(ask, "GET", "/health"))
+    if health.status == "loading":  # what it can take is known when it is not
+        raise Later(health.message or "Loading the model", seconds=0.0, loads=True)
+    if health.status == "failed":
+        raise BackendError(health.message)
     model = wanted or health.model.id or (str(listed[0]["id"]) if listed else None)
     return replace(
         found,
