@@ -38,11 +38,11 @@ async def test_it_completes_without_an_engine_of_its_own(
     text, _ = await completed(server, own_folder, server.token, dialect=dialect, model="theirs")
     assert text == ITEM
     (call,) = server.calls
-    after = "\n\nprint()\n"
+    before, after = "# a.py\n" + PROGRAM, "\n\nprint()\n"
     if dialect == "suffix":
-        assert (call.body["prompt"], call.body["suffix"]) == (PROGRAM, after)
+        assert (call.body["prompt"], call.body["suffix"]) == (before, after)
     else:
-        assert call.body["prompt"] == FIM_BEGIN + PROGRAM + FIM_HOLE + after + FIM_END
+        assert call.body["prompt"] == FIM_BEGIN + before + FIM_HOLE + after + FIM_END
         assert "suffix" not in call.body
     assert (call.body["model"], call.body["stream"]) == ("theirs", True)
     assert seam.read_card(own_folder) is None
