@@ -3,71 +3,21 @@
 import asyncio
 import json
 import math
-import random
-import sysconfig
 import urllib.request
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from midfill_model.checkpoint.hub import resolve
 from midfill_model.fim import CONTROL
-from midfill_model.generation.prompt import Budgets, Parts, fim_prompt
-from midfill_model.generation.tokens import Tokenizer
 from midfill_server.engines.backend import Backend, BackendError, Order
 from midfill_server.engines.dialects.ids import Ids
-from midfill_server.engines.dialects.suffix import Suffix
-from midfill_server.engines.remote import Remote
-from midfill_server.engines.status import Status
 from midfill_server.tools.lsp_client import Editor
 
+from .holes import MODULES, agreement, behind, places
+
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-MODULES = (
-    *("argparse", "calendar", "configparser", "csv", "dataclasses", "datetime", "difflib", "fractions"),
-    *("functools", "heapq", "json/encoder", "logging/__init__", "queue", "random", "shlex", "statistics"),
-    *("string", "tarfile", "textwrap", "zipfile", "ast", "bisect", "cmd", "codeop", "gzip", "inspect"),
-)
-N_TOKENS = 24
-
-
-@dataclass
-class Asked:
-    """A server behind `url`, and what its user is told."""
-
-    remote: Remote
-    told: list[Status]
-
-    async def text(self, order: Order) -> str:
-        return "".join([chunk.text async for chunk in self.remote.stream(order)])
-
-
-def behind(url: str, dialect: str = "auto", key: str | None = None) -> Asked:
-    told: list[Status] = []
-    return Asked(Remote(url, "auto", key, dialect, told.append), told)
-
-
-def places() -> list[Order]:
-    """Holes in the standard library, some of them inside a word; the seed is fixed."""
-    chance = random.Random(7)
-    orders: list[Order] = []
-    for name in MODULES:
-        lines = (Path(sysconfig.get_paths()["stdlib"]) / f"{name}.py").read_text("utf-8").splitlines(True)
-        full = [n for n in range(40, len(lines) - 12) if len(lines[n].strip()) > 12]
-        line = chance.choice(full)
-        cut = chance.randrange(len(lines[line]) - 4) if len(orders) % 2 else 0
-        indent = len(lines[line]) - len(lines[line].lstrip())
-        prefix = "".join(lines[line - 30 : line]) + lines[line][: max(cut, indent)]
-        orders.append(Order(prefix, "".join(lines[line + 1 : line + 6]), N_TOKENS))
-    return orders
-
-
-async def greedy(backend: Backend, order: Order) -> str:
-    """Our engine's text without healing and search, which only it can do."""
-    return "".join([chunk.text async for chunk in backend.stream(order, Suffix())])
 
 
 async def test_it_says_what_it_is_and_needs_no_setting(llama: Callable[..., str]) -> None:
@@ -81,18 +31,10 @@ async def test_it_says_what_it_is_and_needs_no_setting(llama: Callable[..., str]
 
 
 async def test_greedy_tokens_are_our_engines(llama: Callable[..., str], own: Backend) -> None:
-    asked, tokenizer = behind(llama(exact=1)), Tokenizer(resolve("demo"))
-    dialect = await asked.remote.dialect()
-    assert isinstance(dialect, Ids)
-    same_ids = same = 0
-    for order in places():
-        ours = fim_prompt(tokenizer, Parts(order.prefix, order.suffix), Budgets(1024, 128)).ids
-        if await dialect.prompt(order) != ours:  # its tokenizer has no pattern of ours, but one that is near
-            continue
-        same_ids += 1
-        same += await asked.text(order) == await greedy(own, order)
+    asked = behind(llama(exact=1))
+    same_ids, same = await agreement(asked, own)
     asked.remote.close()
-    assert same_ids >= len(MODULES) - 3
+    assert same_ids >= len(MODULES) - 3, "its tokenizer has no pattern of ours, but one that is near"
     assert same == same_ids
 
 

@@ -220,6 +220,9 @@ async def _instant_server() -> AsyncGenerator[str]:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).lower()
                 await reader.readexactly(int(head.partition(b"content-length:")[2].split(b"\r\n")[0]))
+                if not head.startswith(b"post /v1/completions"):  # it is asked what it is
+                    writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
+                    continue
                 kind = b"content-type: text/event-stream\r\ncontent-length: %d\r\n\r\n" % len(body)
                 writer.write(b"HTTP/1.1 200 OK\r\n" + kind + body)
         writer.close()
