@@ -36,7 +36,7 @@ class Settings:
     api_key_env: str | None = None
     """The NAME of the environment variable that holds the key for `url`."""
     dialect: Dialect = "auto"
-    """How `url` is asked to fill in the middle; auto: as it says of itself. See `engines/dialects/`."""
+    """How `url` is asked to fill in the middle; auto: as the server says of itself."""
     debounce_ms: int = 75
     """The longest wait after a key before the model is asked; shorter, or none, where that pays."""
     prefetch: Prefetch = "auto"
