@@ -18,25 +18,18 @@ from .clean import (
 )
 from .depth import indentation
 from .fit.commas import before_comma, comma_behind, commas
-from .fit.fits import BRACKETS, fitting, fitting_lines, grammar, judge_of, leaves_comment
+from .fit.fits import BRACKETS, comment_closed, fitting, fitting_lines, grammar, judge_of, leaves_comment
 from .fit.keys import certain_key, known_keys
-from .repeats import certain, circles, lines_that_stand_there
+from .repeats import certain, circles, lines_that_stand_there, phrases_again
 from .rest import before_tail, closer_below, makes_a_strange_word, rest_of_line, tail_that_follows
 from .shape import is_complete, one_line_only, one_unit, whole_lines
-from .words.again import (
-    attributes_again,
-    before_quotes,
-    behind_the_end,
-    block_lines_again,
-    lone_quotes,
-    rows,
-    unknown_arguments,
-)
+from .words.again import attributes_again, behind_the_end, block_lines_again, rows, unknown_arguments
 from .words.defined import defined_again
-from .words.docs import library_docs, lone_heading
+from .words.docs import library_docs, lone_heading, words_of_javascript
 from .words.foreign import another_language
 from .words.harm import endless_calls, harmful
 from .words.others import others_words
+from .words.quotes import before_quotes, lone_quotes
 
 __all__ = [
     "FILTERS",
@@ -54,6 +47,7 @@ Filter = Callable[[str, Window], str]
 
 _BY_LINES: tuple[Filter, ...] = (
     circles,
+    phrases_again,
     lines_that_stand_there,
     block_lines_again,
     attributes_again,
@@ -64,6 +58,7 @@ _BY_LINES: tuple[Filter, ...] = (
     known_keys,
     others_words,
     library_docs,
+    words_of_javascript,
     another_language,
     harmful,
     endless_calls,
@@ -84,15 +79,16 @@ FILTERS: tuple[Filter, ...] = (
     commas,
     comma_behind,
     closer_below,
+    comment_closed,
     lone_quotes,
 )
 
 AT_THE_END: frozenset[Filter] = frozenset(
-    {tail_that_follows, fitting, comma_behind, closer_below, lone_quotes}
+    {tail_that_follows, fitting, comma_behind, closer_below, comment_closed, lone_quotes}
 )
 """What needs the whole text: half an item seldom fits."""
 
-_OF_WHOLE_ITEMS: frozenset[Filter] = frozenset({fitting, comma_behind, closer_below})
+_OF_WHOLE_ITEMS: frozenset[Filter] = frozenset({fitting, comma_behind, closer_below, comment_closed})
 _CUTTING: tuple[Filter, ...] = (*_BY_LINES, rest_of_line)
 _WHOLE_LINES: tuple[Filter, ...] = (
     indentation,

@@ -60,6 +60,8 @@ _NO_LAST_COMMA = frozenset(
     ("c", "cpp", "csharp", "groovy", "java", "mysql", "objective-c", "pgsql", "plsql", "sql")
 )
 _NEAR = 4_000  # characters before the cursor that tell whether a list is open
+_ROW = re.compile(r"[,\\|&+.]\Z")
+"""What ends a line that goes on below."""
 _WORD = re.compile(r"(?<![\w.$@'\"-])[^\W\d_]+\Z")
 
 
@@ -68,7 +70,7 @@ def half(text: str, window: Window) -> str:
 
     Not where the line below is deeper: it goes on there.
     """
-    if goes_on(text, window):
+    if goes_on(text, window) or _row_goes_on(text, window):
         return text
     text = _without_lone_key(_without_last_comma(text, window), window)
     while (whole := _whole(text, window)) != text and not goes_on(text, window):
@@ -82,6 +84,19 @@ def goes_on(text: str, window: Window) -> bool:
     below = window.suffix.partition("\n")[2].partition("\n")[0]
     last = (window.line_start + text).rstrip().rpartition("\n")[2]
     return bool(below.strip()) and columns(below) > columns(last)
+
+
+def _row_goes_on(text: str, window: Window) -> bool:
+    """Whether the item's last line ends as the one above it, in a row of lines that goes on below."""
+    below = window.suffix.partition("\n")[2].partition("\n")[0]
+    lines = [it for it in (window.prefix + text).rstrip().rsplit("\n", 4) if it.strip()]
+    if len(lines) < 2 or not below.strip() or not _ROW.search(lines[-1]) or window.line_rest.strip():
+        return False
+    one, last = lines[-2].rstrip(), lines[-1]
+    first = found[0].lower() if (found := re.match(r"\w+", below.strip())) else below.strip()[:1]
+    if columns(below) != columns(last) or first in CLOSERS or first in _wanting("sql")[1]:
+        return False
+    return columns(one) == columns(last) and one[-1] == last[-1] if one[-1] not in "([" else True
 
 
 def _without_last_comma(text: str, window: Window) -> str:
@@ -116,7 +131,7 @@ def _whole(text: str, window: Window) -> str:
         begins = len(shown) - len(word[0])
         if name in words:
             return text if _in_text(shown, window) else shown[: max(0, begins)].rstrip()
-    if found is None or shown.endswith("*/") or _in_text(shown, window):
+    if found is None or (window.line_start + shown).endswith("*/") or _in_text(shown, window):
         return text
     return shown[: found.start()].rstrip()
 

@@ -1,17 +1,21 @@
 """Lines that stand there already, and lines that the model writes again and again."""
 
 import re
+from collections.abc import Iterator
 from itertools import takewhile
 
 from midfill_server.context import Window
 
+from .fit.balance.judge import heals
 from .fit.brackets import OPENER, first_unmatched
 from .lines import indent
 
 _BELOW = 3  # lines that a reader sees at once
 _PHRASE = range(6, 64)  # characters
+_LONG_PHRASE, _WORDS, _LONGEST_PHRASE = 18, 5, 300  # characters; words; characters of a line
 _LONGEST_ROW = 40  # lines
 _GIVES = re.compile(r" = |^\s*[\w$\"'.-]+: .*,$")  # a value to a name
+_LEAVES = re.compile(r"\s*(?:break|continue|pass|return)\W*")
 _CLOSING_WORD = re.compile(r"\s*(?:end|fi|done|esac)\W*")
 
 
@@ -25,17 +29,20 @@ def lines_that_stand_there(text: str, window: Window) -> str:
     """
     above, beneath = _above(window), _beneath(window)
     below = list(takewhile(lambda line: indent(line) >= indent(window.line_start), beneath))
-    again, known = ({_bare(line) for line in place if _has_words(line)} for place in (above, beneath))
-    again = {line for line in again if not _CLOSING_WORD.fullmatch(line)}
+    again = {_bare(line) for line in above if _has_words(line) and not _CLOSING_WORD.fullmatch(line)}
     lines = [line.rstrip() for line in (window.line_start + text).rstrip().split("\n")]
     first = 1 if window.line_start.strip() else 0  # of the lines that are wholly the model's
     too_much = first_unmatched(text)
     closes = text.count("\n", 0, too_much) if too_much < len(text) else len(lines)
     for n, line in enumerate(lines):
         closing = n >= max(first, closes) and line and lines[n:] == below[: len(lines) - n]
-        closing = closing or (n == first == 0 and _closes_below(line, beneath))
+        closing = closing or (n == first == 0 and _closes_below(line, beneath) and not heals(text, window))
         opened = n > first and lines[n - 1].endswith((":", "{"))
-        stands_there = _bare(line) in known or (_bare(line) in again and not opened)
+        seen = _of_same_block(line, beneath) if n > 0 or _LEAVES.fullmatch(line) else beneath
+        seen = beneath[:1] if _CLOSING_WORD.fullmatch(line) else seen
+        stands_there = any(_bare(it) == _bare(line) for it in seen if _has_words(it)) or (
+            _bare(line) in again and not opened
+        )
         if stands_there or closing:
             return _up_to(n, text)
     return text
@@ -63,6 +70,41 @@ def circles(text: str, window: Window) -> str:
         seen.append(line)
         row = _row(row, line)
     return text
+
+
+def phrases_again(text: str, window: Window) -> str:
+    """Nothing that says again what stands right before the cursor; up to a long phrase that comes again."""
+    if not window.language:  # there a first line is seen growing
+        return text
+    if any(window.line_start.endswith(words) for words in _first_words(text)):
+        return ""
+    for n, line in enumerate((window.line_start + text).split("\n")):
+        begun = len(window.line_start) if n == 0 else 0
+        if (again := _again(line, begun)) < len(line):
+            return _up_to(n, text) if n else text[: again - begun].rstrip()
+    return text
+
+
+def _first_words(text: str) -> Iterator[str]:
+    """Beginnings of its first line, of two words or more, each up to where another word begins."""
+    line = text.partition("\n")[0][:_LONGEST_PHRASE]
+    for found in re.finditer(r"\s(?=\S)|\Z", line):
+        words = line[: found.end()]
+        if len(words.split()) > 1 and sum(map(str.isalpha, words)) >= _PHRASE[0]:
+            yield words
+
+
+def _again(line: str, begun: int) -> int:
+    """Where in `line`, behind `begun`, a long phrase of it stands for the second time; else its length."""
+    starts = [found.start() for found in re.finditer(r"(?<!\S)\S", line[:_LONGEST_PHRASE])]
+    seen: dict[str, int] = {}
+    for place, after in zip(starts, starts[_WORDS:], strict=False):
+        words = line[place:after]
+        if len(words) >= _LONG_PHRASE and any(map(str.isalpha, words)):
+            first = seen.setdefault(words, place)
+            if first != place and place > begun:
+                return place
+    return len(line)
 
 
 def certain(text: str, window: Window) -> str:
@@ -121,6 +163,11 @@ def _above(window: Window) -> list[str]:
 
 def _beneath(window: Window) -> list[str]:
     return _lines(window.suffix.partition("\n")[2])[:_BELOW]
+
+
+def _of_same_block(line: str, beneath: list[str]) -> list[str]:
+    """What stands below it up to the end of its block: another one may well say the same."""
+    return list(takewhile(lambda it: indent(it) >= indent(line), beneath))
 
 
 def _row_above(window: Window) -> list[str]:

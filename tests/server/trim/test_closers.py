@@ -97,3 +97,24 @@ def test_what_is_left_when_the_last_words_are_typed_is_no_item() -> None:
     asked = window("f {║}\n")
     assert rest_of("\n  a();\n", asked, window("f {\n  a║}\n")) == "();\n"
     assert rest_of("\n  a();\n", asked, window("f {\n  a();║}\n")) is None
+
+
+@pytest.mark.parametrize(
+    ("language", "drawn", "written", "shown"),
+    [
+        ("go", "package a\n\n/*║\n\nfunc b() {\n}\n", " A comment", " A comment */"),
+        ("c", "/* a */\n/*║\nint b; /* c */\n", " d", " d */"),
+        ("java", "/**║\nclass A {\n}\n", "\n * B.\n", "\n * B.\n */"),
+        ("html", "<p>\n<!--║\n</p>\n", " a", " a -->"),
+        ("go", "package a\n\n/*║\n b */\nfunc c() {\n}\n", " a", " a"),
+        ("go", 'package a\n\nvar b = "/*║\n', 'c"', 'c"'),
+        ("go", "package a\n\n// /*║\n", " a", " a"),
+    ],
+)
+def test_a_comment_that_the_user_begins_is_closed(
+    language: str, drawn: str, written: str, shown: str
+) -> None:
+    prefix, _, suffix = drawn.partition("║")
+    window = Window(prefix, suffix, language=language)
+    assert trim(written, window) == shown
+    assert shown.startswith(settled(written, window))

@@ -9,7 +9,10 @@ from functools import lru_cache, partial
 from itertools import islice
 
 from midfill_server.context import Window
+from midfill_server.context.languages.place import place_at_end
+from midfill_server.context.languages.signs import signs_of
 from midfill_server.trim.half import goes_on, half
+from midfill_server.trim.lines import margin
 from midfill_server.trim.rest import makes_a_strange_word
 from midfill_server.trim.shape import one_line_only
 
@@ -21,6 +24,7 @@ from .region import definition
 
 _PARSED = 15_000  # characters, for all ways to mend one item: the front has other things to do
 _LINES = 64  # that are judged, one after the other
+_NEAR = 3_000  # characters before the cursor that tell whether it is in a comment
 _WORD = re.compile(r"\w")
 
 
@@ -126,6 +130,24 @@ def fitting_lines(text: str, window: Window) -> str:
     return ""
 
 
+def comment_closed(text: str, window: Window) -> str:
+    """With the end of the comment that begins on the cursor's line, if the file has none for it."""
+    signs, start = signs_of(window.language), window.line_start
+    if signs is None or not text or window.line_rest.strip():
+        return text
+    for opens, closes in signs.block:
+        begins, ends, next_one = start.rfind(opens), window.suffix.find(closes), window.suffix.find(opens)
+        written = start[begins + len(opens) :] + text
+        has_end = closes in written or (ends >= 0 and not 0 <= next_one < ends)
+        if begins < 0 or has_end or any(sign in start[:begins] for sign in signs.line):
+            continue
+        if place_at_end(window.prefix[-_NEAR:], window.language).kind == "comment":
+            starred = written.rpartition("\n")[2].lstrip().startswith("*")
+            below = "\n" + margin(start) + " " * starred
+            return text + (below if "\n" in text else " ") + closes
+    return text
+
+
 def leaves_comment(text: str, window: Window) -> bool:
     """Whether the item begins a comment that ends nowhere, or with the next one: no parser sees that."""
     return lexer.judges(window.language) and lexer.leaves_comment(text, window)
@@ -166,6 +188,10 @@ def _fits(text: str, window: Window, judge: Judge) -> bool:
         verdict = False if lexer.fits(text, window) is False else None
     elif verdict and isinstance(judge, Grammar):
         verdict = not leaves_comment(text, window)
+    elif verdict is False and window.language in trees.LANGUAGES and lexer.judges(window.language):
+        verdict = lexer.heals(text, window) and (
+            lexer.ends_in_comment(text, window) or trees.hardly_worse(text, window)
+        )
     return brackets_fit(text, window, strictly=judge is not LEXER) if verdict is None else verdict
 
 
@@ -173,7 +199,11 @@ def _completed(part: str, window: Window, judge: Judge) -> str | None:
     """With what it lacks at its end, if it fits then."""
     if _cut_off(part):
         return None
-    return next((way for way in _ways(part, window, judge) if _fits(way, window, judge)), None)
+    way = next((way for way in _ways(part, window, judge) if _fits(way, window, judge)), None)
+    closes_twice = way is not None and isinstance(judge, Grammar) and lexer.judges(window.language)
+    if closes_twice and lexer.fits(way or "", window) is False and lexer.fits(part, window):
+        return part  # what it would close is closed below: the window ends in the middle of code
+    return way
 
 
 def _ways(part: str, window: Window, judge: Judge) -> Iterator[str]:
@@ -181,7 +211,7 @@ def _ways(part: str, window: Window, judge: Judge) -> Iterator[str]:
     if not part or _WORD.match(window.line_rest):
         return
     closes_comment = isinstance(judge, Grammar) and leaves_comment(part, window)
-    body_follows = part[-1] in "{:" and goes_on(part, window)
+    body_follows = goes_on(part, window)
     for way in (lexer if closes_comment else judge).completed(part, window):
         if not body_follows or way.count("\n") == part.count("\n"):
             yield way

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from midfill_server.context import Window
+from midfill_server.trim.half import goes_on
 from midfill_server.trim.lines import indent, margin
 
 from .brackets import CLOSER, OPENER, left_open, loose
@@ -68,13 +69,24 @@ def fits(text: str, window: Window) -> bool | None:
         return None  # made by a machine
     if window.prefix.rfind("/*") > window.prefix.rfind("*/"):
         return None if "*/" in text else True  # a comment
-    if near := _block(window):
-        return any(_errors(above + text + below, window.language) == 0 for above, below in near)
+    near = _block(window)
+    if any(_errors(above + text + below, window.language) == 0 for above, below in near):
+        return True
     above, below = around(window)
     errors = _errors(above + text + below, window.language)
     if not errors or (least := _least_errors(window)) == 0:
         return not errors
-    return None if errors <= least else False
+    # Where the block says no, the item has to be better than all that could stand there instead.
+    opens_below = text.endswith(("{", "(", "[")) and goes_on(text, window)
+    return None if errors + bool(near and not opens_below) <= least else False
+
+
+def hardly_worse(text: str, window: Window) -> bool:
+    """Whether it adds one error at most: the window often ends in the middle of code."""
+    above, below = around(window)
+    return len(window.line_start) < _LONGEST and (
+        _errors(above + text + below, window.language) <= _least_errors(window) + 1
+    )
 
 
 @lru_cache(maxsize=4)

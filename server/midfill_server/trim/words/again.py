@@ -16,6 +16,7 @@ _MAY_COME_AGAIN = re.compile(
     r"|(?:else|try|finally|except|catch|rescue|ensure|do|then|begin|default|pass|break|continue|next|end|fi"
     r"|done|esac|while|loop|yield|assert|expect)\b"
     r"|.*[(\[]\Z"  # a call of several lines: what differs is below
+    r"|RETURNS\b|LANGUAGE\b|where\Z|typedef\b|#!?\["  # clauses, attributes
     r"|#\s*(?:if|el|endif|pragma)|(?:///?|\*|#)\s*[<@\\]|```|.*(?:\+\+|--|[-+*/|&]=)"
 )
 _CALL = re.compile(r"(?:await |self\.|this\.)?[\w.$:>-]*\w[!?]?\(.*\)?;?\Z")
@@ -41,7 +42,10 @@ def block_lines_again(text: str, window: Window) -> str:
         new = n > 0 or not window.line_start.strip()
         if not new and _is_another_line(text, before, after):
             return ""
-        if _says_something(line.code) and _stands_there(line, before, n_above, after, window, new):
+        if _says_something(line.code) and (
+            _stands_there(line, before, n_above, after, window, new)
+            or _was_written(line, before, n_above, after, window)
+        ):
             return up_to(n, text)
         before.append(line)
     return text
@@ -57,6 +61,8 @@ def rows(text: str, window: Window) -> str:
             two and _is_third(line, one[0], two[0])
         ):
             return up_to(n, text)
+        if one and line != one[0] and _ASSIGNED.match(line) and _DIGITS.sub("", line, count=1) == one[0]:
+            return up_to(n, text)  # `name2 = value` below `name = value`
         if (run := _RUN.search(line)) and run[0] not in window.prefix:
             return up_to(n, text)
         if window.language in _TABLES and (again := _NUMBERS.search(line)):
@@ -101,22 +107,6 @@ def behind_the_end(text: str, window: Window) -> str:
     return text
 
 
-def lone_quotes(text: str, window: Window) -> str:
-    """Nothing where only the quotes of a text are left on a line of their own, without its words."""
-    alone = window.language and not window.line_start.strip()
-    return "" if alone and _bare_quotes(text) in _PAIRS else text
-
-
-def before_quotes(text: str, window: Window) -> str:
-    """Of a text that grows nothing, while it may become such quotes."""
-    alone = window.language and not window.line_start.strip()
-    return "" if alone and not _bare_quotes(text).strip("\"'") else text
-
-
-def _bare_quotes(text: str) -> str:
-    return text.strip().lstrip("rRbBuUfF")
-
-
 @by_lines
 def unknown_arguments(text: str, window: Window) -> str:
     """Up to `self.name = name` in a function that knows no such name: another one's body."""
@@ -139,6 +129,10 @@ def _stands_there(
         return True
     if _OPENS.search(line.code) and any(it.code == line.code for it in around(line, before)):
         return True
+    if _SIBLING.match(line.code):
+        return False
+    if not new and _is_mostly_typed(line, window):
+        return False
     plain, call = shape(line.code), _CALL.match(line.code)
     last = before[-1] if before else None
     nearest = [next(beside(line, before, len(before), ()), None), next(beside(line, (), 0, after), None)]
@@ -155,6 +149,25 @@ def _stands_there(
     return False
 
 
+def _is_mostly_typed(line: Line, window: Window) -> bool:
+    """Whether the user has written the larger part of a line: who begins it again may want it again."""
+    typed, whole = (sum(map(str.isalnum, it)) for it in (window.line_start, line.code))
+    return 2 * typed >= whole
+
+
+def _was_written(
+    line: Line, before: Sequence[Line], n_above: int, after: Sequence[Line], window: Window
+) -> bool:
+    """Whether the item says a long line for the second time, or the block declares such a member."""
+    own = [it.code for it in beside(line, before[n_above:], len(before) - n_above, ())]
+    if len(line.code.split()) >= _LONG and line.code in own:
+        return True
+    if window.language not in _TYPED or (member := _MEMBER.match(line.code)) is None:
+        return False
+    members = (_MEMBER.match(it.code) for it in beside(line, before, len(before), after))
+    return any(it is not None and it[1] == member[1] for it in members)
+
+
 def _is_another_line(text: str, before: Sequence[Line], after: Sequence[Line]) -> bool:
     """Whether what goes on the cursor's line is a whole statement that stands on a line of its own."""
     code = text.partition("\n")[0].strip().rstrip(" ,")
@@ -166,12 +179,16 @@ def _says_something(code: str) -> bool:
     return sum(map(str.isalnum, code)) >= _LEAST and not _MAY_COME_AGAIN.match(code)
 
 
-_PAIRS = frozenset({'""', "''", '""""""', "''''''"})
+_LONG = 4  # words
+_TYPED = frozenset({"typescript", "typescriptreact"})
+_MEMBER = re.compile(r"(?:readonly )?(\w+)\??: [^()]*;\Z")
+_SIBLING = re.compile(r"<(?:li|div|tr|td|p|ul|ol|dl|dt|dd|section|span|option|br)\b[^<>]*>\Z")
 _CASE = re.compile(r"(?:case|when)\b|- |[\"'`]")  # and entries of lists
 _OPENS = re.compile(r"[:{>]\Z|\b(?:do|then)\Z")
 _TABLES = frozenset({"csv", "tsv"})
 _NUMBERS = re.compile(r"(?<![\w.])(\d+)([,;] ?\1)(?:[,;] ?\1)+(?=[,;]|\Z)")
-_RUN = re.compile(r"([!?.,;:'\"$%&|<>])\1{11,}")
+_DIGITS = re.compile(r"\d+(?=\W)")
+_RUN = re.compile(r"([!?.,;:'\"$%&|<>])\1{11,}|(?:(?:\||__+)  *){8,}")
 _ASSIGNED = re.compile(r"\s*([\w.$\[\]\"' ]*\w[\]\"']?)\s*(?::=|=|:)(?![=:])")
 _TEXT = re.compile(r"[:=]\s*([\"'][^\"']*[^\W\d][^\"']*[^\W\d][^\"']*[\"'])[,;]?\s*\Z")
 
@@ -191,6 +208,7 @@ def _is_third(line: str, one: str, two: str) -> bool:
 
 
 _COLUMNS = frozenset({"sql", "mysql", "pgsql", "plsql"})
+_MODES = frozenset({"in", "out", "inout", "variadic"})  # of parameters
 _COLUMN = re.compile(
     r"[\"`]?(\w+)[\"`]? +(?i:\w*(?:int|serial|text|char|date|time|bool|numeric|decimal)\w*)\b"
 )
@@ -199,7 +217,7 @@ _COLUMN = re.compile(
 def _column(code: str) -> str:
     """The name of a table's column; "" for what is none."""
     found = _COLUMN.match(code)
-    return found[1].lower() if found else ""
+    return found[1].lower() if found and found[1].lower() not in _MODES else ""
 
 
 _TAGS = frozenset({"html", "xml", "svg", "vue", "svelte", "javascriptreact", "typescriptreact"})

@@ -7,6 +7,18 @@ from midfill_server.context import Window
 from .block import by_lines, item_lines, up_to
 from .others import known_text
 
+_NAMES_JAVASCRIPT = frozenset(
+    word
+    for line in (
+        "javascript javascriptreact typescript typescriptreact vue svelte html markdown json jsonc yaml toml",
+        "dockerfile shellscript makefile css scss less ignore properties",
+    )
+    for word in line.split()
+)
+_JAVASCRIPT = re.compile(
+    r"@(?:param|type|returns?|typedef|property) \{|\beslint\b|@ts-\w|@typescript\b|\bjshint\b"
+    r"|\bprettier-ignore\b|\bistanbul ignore\b|(?<![\w/])@[a-z][\w-]*/[a-z][\w-]+"
+)
 _PROMPT = re.compile(r"\s*>>>(?: |\Z)")
 _IMPORTS = re.compile(r"\s*>>> (?:from|import) (\w+)")
 _UNDERLINE = re.compile(r"\s*([-=~])\1{2,}\s*\Z")
@@ -33,6 +45,17 @@ def library_docs(text: str, window: Window) -> str:
                 return up_to(n, text)
         elif n and _UNDERLINE.match(line) and lines[n - 1].strip() and not _UNDERLINED.search(_known(window)):
             return up_to(n - 1, text)
+    return text
+
+
+@by_lines
+def words_of_javascript(text: str, window: Window) -> str:
+    """Up to a line with types, tools or packages as JavaScript's comments name them, in another language."""
+    if window.language in _NAMES_JAVASCRIPT:
+        return text
+    for n, line in enumerate(item_lines(text, window)):
+        if (found := _JAVASCRIPT.search(line)) and found[0] not in window.prefix:
+            return up_to(n, text)
     return text
 
 

@@ -91,6 +91,11 @@ _HEADER = re.compile(
     r"(?:^|\s)(?:(?:def|function\*?|func|fun|fn|sub|proc)\s+(?:\([^()]*\)\s*)?(?:self\.)?|[\w<>\[\],*&:.]+[\s*&]+|\s*)"
     r"(?P<name>\w+[?!]?)\s*(?:<[^<>]*>)?\((?P<taken>[^{}]*)\)[^()]*\Z"
 )
+_ASSIGNED = re.compile(
+    r"(?P<name>\w+)\s*(?:<-|=)\s*(?:async\s*)?(?:function\s*)?\((?P<taken>[^{}()]*)\)\s*(?:=>)?\s*\Z"
+)
+_WITHIN = re.compile(r"(?<![\w.:>])(?<!new )(?:self\.|this\.)?(?P<name>\w+)\((?P<given>[^()]*)\)")
+_CONDITION = re.compile(r"\?|&&|\|\||=>|\b(?:if|unless|and|or|when|for|while|case|match|lambda|switch)\b")
 _ONE_LINE = re.compile(
     r"(?P<name>\w+)\s*(?::[^=]+)?=\s*(?:async\s*)?(?:lambda\s+(?P<python>[\w, ]*):"
     r"|\(?(?P<arrow>[\w, ]*)\)?\s*=>)\s*"
@@ -114,7 +119,10 @@ def _calls_itself(line: str, before: list[str]) -> bool:
                     above[-WIDEST:].rstrip().rstrip(":{").rstrip() if columns(above) < columns(line) else ""
                 )
                 break
-    called, head = _CALL.match(body), _HEADER.search(header) if header else None
+    head = (_ASSIGNED.search(header) or _HEADER.search(header)) if header else None
+    called = _CALL.match(body)
+    if head is not None and called is None and not _CONDITION.search(body):
+        called = next((it for it in _WITHIN.finditer(body) if it["name"] == head["name"]), None)
     if called is None or head is None or called["name"] != head["name"]:
         return False
     taken = [set(_NAME.findall(it)) for it in _split(head["taken"])]

@@ -33,6 +33,8 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (r"^\s*(?:if|for|while|with|try|else|class|except)\b[^{]*(?<!:):\s*$", f"python php {_YAML} {_CSS}"),
     (r"\bis not\b|\bnot in\b", f"python kotlin {_SQL} {_YAML} {_SHELL}"),
     (r"(?<![\w.>])print\(", "python lua swift kotlin dart scala groovy php ruby"),
+    (r"%\(\w+\)[sd]", "python ini properties"),
+    (r"[a-z)]\$[a-z_]\w*", " ".join(JUDGED - {"php"})),
     # JavaScript's
     (r"\bconst (?:\w+ = |[{\[])", f"{_JS} dart go php"),
     (r"\blet [\w{\[]+.* =", f"{_JS} rust swift csharp"),

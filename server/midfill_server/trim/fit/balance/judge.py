@@ -20,6 +20,7 @@ _STRIDE, _PIECE = 2_000, 24  # characters; lines
 _LONG = 40  # lines of a string or a comment that more probably is misread
 _STEPS = 6
 _ENDS = re.compile(r"\n(?:(?=\S)[^\n]*[})\]>;]|end)?\Z")  # a file, with or without a last line end
+_DEEP = re.compile(r"\n[ \t]+[^\s})\]][^\n]*\s*\Z")  # no file ends so
 _SAYS = re.compile(r"[\w(\[{]")  # more than a quote or two
 _WHOLE_FILE = 400  # characters: of less the window has cut nothing off
 
@@ -34,7 +35,21 @@ def fits(text: str, window: Window) -> bool | None:
     if _place(window) is None:
         return None
     faults = _read(text, window).faults
-    return faults[ITEM] == 0 and sum(faults) <= sum(_read("", window).faults)
+    return faults[ITEM] == 0 and sum(faults) <= _faults_without(window)
+
+
+def heals(text: str, window: Window) -> bool:
+    """Whether the file is better with the item: it opens or closes what the code below waits for."""
+    if not judges(window.language) or _place(window) is None:
+        return False
+    faults = _read(text, window).faults
+    return faults[ITEM] == 0 and sum(faults) < sum(_read("", window).faults)
+
+
+def ends_in_comment(text: str, window: Window) -> bool:
+    """Whether the item begins a comment of several lines, which goes on below it."""
+    opened = _read(text, window).opened
+    return bool(opened) and opened[-1].kind == "comment"
 
 
 def leaves_comment(text: str, window: Window) -> bool:
@@ -60,6 +75,17 @@ def completed(text: str, window: Window) -> Iterator[str]:
             return  # its last line is easily done without
         text = (text if opened[-1].kind in ("string", "comment") else text.rstrip(" ,")) + closer
         yield text
+
+
+def _faults_without(window: Window) -> int:
+    """Those of the file as it is. A comment that is open at the cursor hides some, until it is closed."""
+    place = _place(window)
+    assert place is not None, "asked only where what is above the cursor makes sense"
+    faults = sum(_read("", window).faults)
+    opened, _ = _scan(place.line_start, place.stack, window.language, (-1, -1))
+    if opened and opened[-1].kind == "comment" and not place.rest.strip():
+        faults = max(faults, sum(_read(opened[-1].closes, window).faults))
+    return faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +124,8 @@ def _place(window: Window) -> _Place | None:
     stack = tuple(replace(it, line=0, lines=0) for it in stack)  # equal ones are read but once
     rest, _, following = window.suffix.partition("\n")
     seen = following if len(following) <= _BEHIND else following[:_BEHIND].rpartition("\n")[0] + "\n"
-    cut = len(seen) < len(following) or (len(seen) > _WHOLE_FILE and not _ENDS.search(seen))
+    ends = _ENDS.search(seen) and not _DEEP.search(seen)
+    cut = len(seen) < len(following) or (len(seen) > _WHOLE_FILE and not ends)
     if family_of(window.language).forms and (form := re.search(r"^\(", seen, re.M)):
         seen, cut = seen[: form.start()], False
     depth = min((columns(line) for line in seen.split("\n")[:-1] if line.strip()), default=0)
@@ -186,7 +213,9 @@ def _closed_beyond(left: Stack, place: _Place) -> Stack:
     if not place.cut:
         return ()
     above = takewhile(lambda both: both[0] == both[1], zip(left, place.stack, strict=False))
-    opened = [it for it, _ in above] + [it for it in left if it.whose == ITEM and it.ends_line]
+    opened = [it for it, _ in above] + [
+        it for it in left if it.whose == ITEM and (it.ends_line or it.kind == "word")
+    ]
     return tuple(it for it in opened if columns(it.margin + "x") < place.depth)
 
 
