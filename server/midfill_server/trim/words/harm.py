@@ -95,7 +95,10 @@ _ASSIGNED = re.compile(
     r"(?P<name>\w+)\s*(?:<-|=)\s*(?:async\s*)?(?:function\s*)?\((?P<taken>[^{}()]*)\)\s*(?:=>)?\s*\Z"
 )
 _WITHIN = re.compile(r"(?<![\w.:>])(?<!new )(?:self\.|this\.)?(?P<name>\w+)\((?P<given>[^()]*)\)")
-_CONDITION = re.compile(r"\?|&&|\|\||=>|\b(?:if|unless|and|or|when|for|while|case|match|lambda|switch)\b")
+_RETURNS = re.compile(
+    r"\s*return\b(?!.*(?:\?|&&|\|\||=>|[\"'`]|\b(?:if|unless|and|or|when|for|while|case|match|lambda|switch)\b))"
+)
+_CONDITION = re.compile(r"^\W*(?:if|elif|elsif|unless|for|while|switch|case|when|with|until)\b")
 _ONE_LINE = re.compile(
     r"(?P<name>\w+)\s*(?::[^=]+)?=\s*(?:async\s*)?(?:lambda\s+(?P<python>[\w, ]*):"
     r"|\(?(?P<arrow>[\w, ]*)\)?\s*=>)\s*"
@@ -121,7 +124,7 @@ def _calls_itself(line: str, before: list[str]) -> bool:
                 break
     head = (_ASSIGNED.search(header) or _HEADER.search(header)) if header else None
     called = _CALL.match(body)
-    if head is not None and called is None and not _CONDITION.search(body):
+    if head is not None and called is None and not _CONDITION.search(header) and _RETURNS.match(body):
         called = next((it for it in _WITHIN.finditer(body) if it["name"] == head["name"]), None)
     if called is None or head is None or called["name"] != head["name"]:
         return False
