@@ -79,6 +79,13 @@ def item(language: str, drawn: str, written: str) -> str:
             "return n > 1 ? f(n) : 1;",
         ),
         (
+            "go",
+            "func f(n int, args []string) int {\n\tif len(args) != n {\n\t\t║\n\t}\n\treturn n\n}\n",
+            "return n - len(args)",
+            "return n - len(args)",
+        ),
+        ("python", "def f(a, b):\n    ║\n", '"""f(a, b) does it."""', '"""f(a, b) does it."""'),
+        (
             "python",
             "class A:\n    def add(self, b):\n        ║\n",
             "return self.c.add(b)\n",
