@@ -173,7 +173,7 @@ async def test_another_model_than_the_one_that_runs_is_one_message(
 async def test_a_server_of_ones_own_that_does_not_answer_is_one_message(own_folder: Path) -> None:
     async with Editor(environment=environment(own_folder)) as editor:
         options: dict[str, object] = {"url": "http://127.0.0.1:9/v1", "model": "x"}
-        assert "http://127.0.0.1:9/v1" in await failing(editor, options)
+        assert "http://127.0.0.1:9 (nobody listens there" in await failing(editor, options)
     assert Engine(own_folder).pid is None
 
 

@@ -3,6 +3,7 @@
 Whatever it was trained on, it knows how this class goes on.
 """
 
+import ast
 import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -47,9 +48,10 @@ async def test_it_fills_in_an_assignment_for_each_name_and_shows_it_while_it_gro
 
 async def test_it_heeds_what_follows_the_cursor(editor: Editor) -> None:
     before, after = "numbers = [1, 2, 3]\nfor number in ", ":\n    print(number)\n"
-    editor.open(URI, before + after)
+    editor.open(URI, before + after, "python")
     text = await editor.complete(URI, *end_of(before)).text()
-    assert "numbers" in text and ":" not in text
+    assert text and ":" not in text
+    ast.parse(before + text + after)
 
 
 async def test_a_word_that_is_half_typed_is_finished(editor: Editor) -> None:

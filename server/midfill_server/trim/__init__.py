@@ -21,7 +21,14 @@ from .fit.commas import before_comma, comma_behind, commas
 from .fit.fits import BRACKETS, comment_closed, fitting, fitting_lines, grammar, judge_of, leaves_comment
 from .fit.keys import certain_key, known_keys
 from .repeats import certain, circles, lines_that_stand_there, phrases_again
-from .rest import before_tail, closer_below, makes_a_strange_word, rest_of_line, tail_that_follows
+from .rest import (
+    before_tail,
+    closer_before_body,
+    closer_below,
+    makes_a_strange_word,
+    rest_of_line,
+    tail_that_follows,
+)
 from .shape import is_complete, one_line_only, one_unit, whole_lines
 from .words.again import attributes_again, behind_the_end, block_lines_again, rows, unknown_arguments
 from .words.defined import defined_again
@@ -46,6 +53,7 @@ __all__ = [
 Filter = Callable[[str, Window], str]
 
 _BY_LINES: tuple[Filter, ...] = (
+    closer_before_body,
     circles,
     phrases_again,
     lines_that_stand_there,

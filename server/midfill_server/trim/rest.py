@@ -4,7 +4,8 @@ import re
 
 from midfill_server.context import Window
 
-from .fit.brackets import OPENER, QUOTES, balanced, first_unmatched, loose, unmatched
+from .fit.brackets import CLOSER, OPENER, QUOTES, balanced, first_unmatched, loose, unmatched
+from .half import goes_on
 from .lines import margin
 from .shape import one_line_only
 
@@ -29,6 +30,13 @@ def rest_of_line(text: str, window: Window) -> str:
     if len(rest) >= _SAME and (at := text.find(rest[:_SAME])) >= 0:
         text = text[:at]
     return text
+
+
+def closer_before_body(text: str, window: Window) -> str:
+    """Nothing that closes the bracket at the end of the cursor's line, where what it holds stands below."""
+    opener = window.line_start.rstrip()[-1:]
+    closes_it = opener in CLOSER and text.lstrip()[:1] == CLOSER[opener]
+    return "" if closes_it and not window.line_rest.strip() and goes_on("", window) else text
 
 
 def tail_that_follows(text: str, window: Window) -> str:

@@ -118,3 +118,18 @@ def test_a_comment_that_the_user_begins_is_closed(
     window = Window(prefix, suffix, language=language)
     assert trim(written, window) == shown
     assert shown.startswith(settled(written, window))
+
+
+@pytest.mark.parametrize(
+    ("drawn", "written", "shown"),
+    [
+        ("class A {\n  f() {║\n    g()\n  }\n}\n", "}", ""),
+        ("class A {\n  f() {║\n    g()\n  }\n}\n", "\n  }\n\n  h() {\n  }", ""),
+        ("class A {\n  f() {║\n}\n", "}", "}"),
+        ("a = [║\n  1,\n]\n", "]", ""),
+        ("a = [║\n  1,\n]\n", "\n  0,", "\n  0,"),
+    ],
+)
+def test_what_stands_below_is_not_closed_before_it(drawn: str, written: str, shown: str) -> None:
+    prefix, _, suffix = drawn.partition("║")
+    assert trim(written, Window(prefix, suffix, language="typescript")) == shown

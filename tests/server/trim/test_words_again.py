@@ -124,6 +124,9 @@ def test_the_comment_that_names_the_file_is_the_prompts() -> None:
         ("python", "a = 1\nb = 2\n║\n", "c = 4\nc = 5\nc = 6\n", "c = 4"),
         ("go", "func f() {\n\t║\n}\n", "g(0)\n\tg(1)\n\tg(2)\n\tg(3)\n", "g(0)\n\tg(1)"),
         ("csv", "a,b\nx,1,║\n", "41,41,41,41,41", "41,41"),
+        ("python", "a = [1, 2, 3]\nfor b in ║:\n    c(b)\n", "[1, 2, 3, 4, 5, 6, 7, 8]", "[1, 2]"),
+        ("python", "║\n", "a = [1, 2, 3, 4]\n", "a = [1, 2, 3, 4]"),
+        ("python", "║\n", "a = [2, 3, 5, 7, 11, 13, 17]\n", "a = [2, 3, 5, 7, 11, 13, 17]"),
         (
             "javascript",
             "x = {\n  ║\n}\n",

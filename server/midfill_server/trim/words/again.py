@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from midfill_server.context import Window
 from midfill_server.context.languages.place import place_at_end
 
-from .block import Line, above, around, below, beside, by_lines, item_lines, line_of, shape, up_to
+from .block import WIDEST, Line, above, around, below, beside, by_lines, item_lines, line_of, shape, up_to
 
 _LEAST = 4  # letters and digits of a line that says something
 _NEAR = 20_000  # characters that tell the kind of place
@@ -69,6 +70,9 @@ def rows(text: str, window: Window) -> str:
             head = up_to(n, text) + "\n" if n else ""
             start = 0 if n else len(window.line_start)
             return head + line[start : max(start, again.end(2))]
+        start = 0 if n else len(window.line_start)
+        if (end := _second_of_many(line[start : start + WIDEST])) is not None:
+            return (up_to(n, text) + "\n" if n else "") + line[start : start + end]
     return text
 
 
@@ -187,10 +191,21 @@ _CASE = re.compile(r"(?:case|when)\b|- |[\"'`]")  # and entries of lists
 _OPENS = re.compile(r"[:{>]\Z|\b(?:do|then)\Z")
 _TABLES = frozenset({"csv", "tsv"})
 _NUMBERS = re.compile(r"(?<![\w.])(\d+)([,;] ?\1)(?:[,;] ?\1)+(?=[,;]|\Z)")
+_COUNTED = re.compile(r"(?<![\w.])-?\d+(?:,[ \t]*-?\d+){5,}")
 _DIGITS = re.compile(r"\d+(?=\W)")
 _RUN = re.compile(r"([!?.,;:'\"$%&|<>])\1{11,}|(?:(?:\||__+)  *){8,}")
 _ASSIGNED = re.compile(r"\s*([\w.$\[\]\"' ]*\w[\]\"']?)\s*(?::=|=|:)(?![=:])")
 _TEXT = re.compile(r"[:=]\s*([\"'][^\"']*[^\W\d][^\"']*[^\W\d][^\"']*[\"'])[,;]?\s*\Z")
+
+
+def _second_of_many(part: str) -> int | None:
+    """Where the second of six numbers or more ends that count on by the same step; None where none do."""
+    for found in _COUNTED.finditer(part):
+        members = [*re.finditer(r"-?\d+", found[0])]
+        steps = {int(two[0]) - int(one[0]) for one, two in pairwise(members[:6])}
+        if len(steps) == 1 and 0 not in steps:
+            return found.start() + members[1].end()
+    return None
 
 
 def _named(line: str) -> str:
