@@ -15,7 +15,7 @@ from .conftest import end_of, environment
 
 UTIL = "def margin_ratio(price_list, cost_list):\n    return [p - k for p, k in zip(price_list, cost_list)]"
 ASKING = "ratio = margin_ratio(prices, "
-NOTEBOOK = "file:///work/n.ipynb"
+NOTEBOOK = "file:///home/me/n.ipynb"
 
 
 def cell(n: int, kind: int = 2) -> dict[str, Any]:
@@ -109,7 +109,9 @@ async def test_prose_is_comment_to_code_and_foreign_code_is_nothing(
     assert await prompt(engine, editor, "cell:4", "by hand") == "# Prices\n\nof all\n\nby hand"
 
 
-@pytest.mark.parametrize("place", ["/work/n.ipynb", "Untitled-1.ipynb", "//ssh-remote%2Bh/work/n.ipynb"])
+@pytest.mark.parametrize(
+    "place", ["/home/me/n.ipynb", "Untitled-1.ipynb", "//ssh-remote%2Bh/home/me/n.ipynb"]
+)
 async def test_cells_that_are_told_one_by_one_are_a_notebook_too(
     engine: ScriptedEngine, editor: Editor, place: str
 ) -> None:
@@ -170,7 +172,7 @@ REMOTE = "vscode-remote://ssh-remote%2Bh/home/me/shop"
         (f"{REMOTE}/util.py", f"{REMOTE}/main.py"),
         ("vscode-vfs://github/me/shop/util.py", "vscode-vfs://github/me/shop/main.py"),
         ("inmemory://model/util", "inmemory://model/main"),
-        ("untitled:Untitled-1", "file:///work/main.py"),
+        ("untitled:Untitled-1", "file:///home/me/main.py"),
         ("ssh://me@host/shop/util.py", "ssh://me@host/shop/main.py"),
         ("vscode-notebook-cell:Untitled-1.ipynb#W0sdW50aXRsZWQ%3D", "untitled:Untitled-1"),
     ],
@@ -184,14 +186,16 @@ async def test_open_documents_that_are_no_files_are_context(
     assert "me@" not in told and "ssh-remote" not in told
 
 
-@pytest.mark.parametrize("old", ["git:/work/main.py?%7B%22ref%22%3A%22~%22%7D", "gitlens://f00/work/main.py"])
+@pytest.mark.parametrize(
+    "old", ["git:/home/me/main.py?%7B%22ref%22%3A%22~%22%7D", "gitlens://f00/home/me/main.py"]
+)
 async def test_an_old_revision_of_the_same_file_is_none(
     engine: ScriptedEngine, editor: Editor, old: str
 ) -> None:
     editor.open(old, UTIL + "\n", "python")
     editor.open("untitled:new", "prices = first_price()\n", "python")
-    editor.open("file:///work/main.py", "", "python")
-    told = await context(engine, editor, "file:///work/main.py", ASKING, until="first_price")
+    editor.open("file:///home/me/main.py", "", "python")
+    told = await context(engine, editor, "file:///home/me/main.py", ASKING, until="first_price")
     assert "margin_ratio" not in told
 
 

@@ -5,13 +5,23 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from midfill_server.context import Window
-from midfill_server.context.languages.place import place_at_end
 
-from .block import WIDEST, Line, above, around, below, beside, by_lines, item_lines, line_of, shape, up_to
+from .block import (
+    WIDEST,
+    Line,
+    above,
+    around,
+    below,
+    beside,
+    by_lines,
+    is_code,
+    item_lines,
+    line_of,
+    shape,
+    up_to,
+)
 
 _LEAST = 4  # letters and digits of a line that says something
-_NEAR = 20_000  # characters that tell the kind of place
-_WHOLE = 3_000  # a longer text may be cut at its beginning
 _MAY_COME_AGAIN = re.compile(
     r"@|[)\]}]|\.\. |[^\w\"'`]*\Z"  # decorators, what closes brackets, directives in a docstring
     r"|(?:else|try|finally|except|catch|rescue|ensure|do|then|begin|default|pass|break|continue|next|end|fi"
@@ -66,13 +76,14 @@ def rows(text: str, window: Window) -> str:
             return up_to(n, text)  # `name2 = value` below `name = value`
         if (run := _RUN.search(line)) and run[0] not in window.prefix:
             return up_to(n, text)
-        if window.language in _TABLES and (again := _NUMBERS.search(line)):
-            head = up_to(n, text) + "\n" if n else ""
-            start = 0 if n else len(window.line_start)
-            return head + line[start : max(start, again.end(2))]
         start = 0 if n else len(window.line_start)
-        if (end := _second_of_many(line[start : start + WIDEST])) is not None:
-            return (up_to(n, text) + "\n" if n else "") + line[start : start + end]
+        if window.language in _TABLES and (again := _NUMBERS.search(line)):
+            end = max(start, again.end(2))
+        elif (second := _second_of_many(line[start : start + WIDEST])) is not None:
+            end = start + second
+        else:
+            continue
+        return (up_to(n, text) + "\n" if n else "") + line[start:end]
     return text
 
 
@@ -103,10 +114,9 @@ def behind_the_end(text: str, window: Window) -> str:
         if not line.code:
             continue
         new = n > 0 or not window.line_start.strip()
-        if new and not _GOES_ON.match(line.code) and _has_ended(line, before, window.language):
-            code = window.prefix[-_NEAR:] + up_to(n, text)
-            if place_at_end(code, window.language, cut=len(code) > _WHOLE).kind == "code":
-                return up_to(n, text)
+        ended = new and not _GOES_ON.match(line.code) and _has_ended(line, before, window.language)
+        if ended and is_code(window, up_to(n, text)):
+            return up_to(n, text)
         before.append(Line(line.depth, written.strip()))
     return text
 

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from functools import lru_cache, wraps
 
 from midfill_server.context import Window
+from midfill_server.context.languages.place import place_at_end
 from midfill_server.trim.lines import columns
 
 WIDEST = 300  # characters of a line that are looked at: patterns look more than once
 _ABOVE, _BELOW = 200, 60  # lines
+NEAR = 20_000  # characters that tell the kind of place
+_WHOLE = 3_000  # a longer text may be cut at its beginning
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,12 @@ def beside(line: Line, before: Sequence[Line], n: int, after: Sequence[Line]) ->
             break
         if it.depth == line.depth:
             yield it
+
+
+def is_code(window: Window, added: str = "") -> bool:
+    """Whether the cursor, once `added` is inserted, is neither in a comment nor in a string."""
+    code = window.prefix[-NEAR:] + added
+    return place_at_end(code, window.language, cut=len(code) > _WHOLE).kind == "code"
 
 
 def around(line: Line, before: Sequence[Line]) -> Iterator[Line]:

@@ -5,7 +5,7 @@ import re
 from midfill_server.context import Window
 
 from .block import by_lines, item_lines, up_to
-from .others import known_text
+from .others import known_to
 
 _NAMES_JAVASCRIPT = frozenset(
     word
@@ -41,9 +41,11 @@ def library_docs(text: str, window: Window) -> str:
     for n, line in enumerate(lines):
         if _PROMPT.match(line) and (n or ">>>" not in window.line_start):
             module = found[1] if (found := _IMPORTS.match(line)) else ""
-            if ">>>" not in _known(window) or not (not module or _imports(module, window)):
+            if ">>>" not in known_to(window) or not (not module or _imports(module, window)):
                 return up_to(n, text)
-        elif n and _UNDERLINE.match(line) and lines[n - 1].strip() and not _UNDERLINED.search(_known(window)):
+        elif (
+            n and _UNDERLINE.match(line) and lines[n - 1].strip() and not _UNDERLINED.search(known_to(window))
+        ):
             return up_to(n - 1, text)
     return text
 
@@ -78,8 +80,4 @@ def lone_heading(text: str, window: Window) -> str:
 def _imports(module: str, window: Window) -> bool:
     """Whether the file or what is known of others imports a module, or is a part of it."""
     imported = rf"^[ \t>]*(?:from|import)[ \t]+{module}\b|\b{module}/"
-    return re.search(imported, _known(window), re.M) is not None
-
-
-def _known(window: Window) -> str:
-    return known_text(window.prefix, window.suffix, window.elsewhere)
+    return re.search(imported, known_to(window), re.M) is not None

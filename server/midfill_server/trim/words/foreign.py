@@ -3,15 +3,12 @@
 import re
 
 from midfill_server.context import Window
-from midfill_server.context.languages.place import place_at_end
 from midfill_server.context.languages.signs import signs_of
 from midfill_server.trim.fit.brackets import without_strings
 
-from .block import WIDEST, by_lines, item_lines, up_to
+from .block import NEAR, WIDEST, by_lines, is_code, item_lines, up_to
 from .tokens import foreign_to
 
-_NEAR = 20_000  # characters that tell the kind of place
-_WHOLE = 3_000  # a longer text may be cut at its beginning
 _JSON = re.compile(r"[^\s\[\]{}:,\d.eE+\-x\"]|(?<![\d.])[eE]")
 _JSON_WORDS = re.compile(r"\b(?:true|false|null)\b")
 
@@ -27,7 +24,7 @@ def another_language(text: str, window: Window) -> str:
     if not json and tokens is None:
         return text
     n = next((n for n, line in enumerate(item_lines(text, window)) if _is_foreign(n, line, window)), None)
-    if n is None or not _is_code(window):
+    if n is None or not _is_own_code(window):
         return text
     return up_to(n, text)
 
@@ -60,12 +57,12 @@ def _code(line: str, language: str) -> str:
     return code
 
 
-def _is_code(window: Window) -> bool:
+def _is_own_code(window: Window) -> bool:
     """Whether the cursor is in the language's own code, not in a comment, a string, a script or a fence."""
-    prefix = window.prefix[-_NEAR:]
+    prefix = window.prefix[-NEAR:]
     if window.language == "markdown":
         return prefix.count("```") % 2 == 0
     if window.language in ("html", "xml", "svg"):
         small = prefix.lower()
         return small.rfind("<script") <= small.rfind("</script")
-    return place_at_end(prefix, window.language, cut=len(prefix) > _WHOLE).kind == "code"
+    return is_code(window)

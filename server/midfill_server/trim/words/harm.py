@@ -10,7 +10,7 @@ from midfill_server.context import Window
 from midfill_server.trim.lines import columns
 
 from .block import WIDEST, by_lines, item_lines, up_to
-from .others import known_text
+from .others import known_to
 
 _DELETES = (
     r"\bos\.(remove|unlink|rmdir|removedirs|kill)\(|\bshutil\.(rmtree)\b|\b(rmtree)\(|\.(unlink|rmdir|rmtree)\("
@@ -65,7 +65,7 @@ def harmful(text: str, window: Window) -> str:
                 continue
             if kind is _KINDS["deletes"] and _WHERE_BELOW.match("\n".join(lines[n : n + 3])):
                 continue
-            if kind.search(_known(window)) is None:
+            if kind.search(known_to(window)) is None:
                 return up_to(n, text)
     return text
 
@@ -136,7 +136,3 @@ def _calls_itself(line: str, before: list[str]) -> bool:
 
 def _split(arguments: str) -> list[str]:
     return [it.strip().lstrip("*&$.") for it in arguments.split(",") if it.strip()]
-
-
-def _known(window: Window) -> str:
-    return known_text(window.prefix, window.suffix, window.elsewhere)

@@ -66,6 +66,11 @@ def known_text(*parts: str | tuple[str, ...]) -> str:
     return "\n".join(it if isinstance(it, str) else "\n".join(it) for it in parts)
 
 
+def known_to(window: Window) -> str:
+    """All that is known around the cursor, what stands on its line too."""
+    return known_text(window.prefix, window.suffix, window.elsewhere)
+
+
 def _letters(text: str) -> str:
     """Its words in small letters: no years, no signs of comments."""
     return " ".join(_WORD.findall(text)).lower()
