@@ -24,7 +24,7 @@ from midfill_model.generation.task import Task
 from midfill_model.generation.tokens import Detokenizer, Tokenizer
 from midfill_model.lab import reference
 from midfill_training.text.corpus import END_OF_FILE
-from midfill_training.text.samples import line_end
+from midfill_training.text.holes import line_end
 
 PREFIX, SUFFIX, LONGEST = 1024, 128, 64  # tokens
 SEED = 1

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import random
-from functools import cache
 from pathlib import Path
 
 import torch
@@ -13,19 +13,34 @@ from midfill_server.context.collect import CONTEXT_CHARACTERS_PER_TOKEN
 from midfill_server.context.ranking.rank import near
 from midfill_training.network import Network, Packed
 from midfill_training.text import neighbours
+from midfill_training.text.holes import line_end
 from midfill_training.text.pieces import Corpus
-from midfill_training.text.samples import BEGIN, BOS, END, EOS, HOLE, Encode, line_end
+from midfill_training.text.samples import BEGIN, BOS, END, EOS, HOLE, Encode
 
-HOLES, WRITTEN = 1024, 256
-"""For the loss, and of those for the exact match."""
+LANGUAGES = ("python", "typescript", "javascript", "go", "rust", "java", "c", "cpp")
+HOLES, WRITTEN = 512, 128
+"""Of each language: for the loss, and of those for the exact match."""
 OTHERS, PREFIX, SUFFIX, LONGEST_LINE = 384, 640, 96, 40  # tokens
 
 
 @torch.no_grad()
-def probe(network: Network, split: Path, tokenizer: Path) -> dict[str, float]:
-    """{exact, loss, holes}: greedy, from a random token boundary to the end of its line; with other files."""
+def probe(network: Network, split: Path, tokenizer: Path) -> dict[str, dict[str, float]]:
+    """By language {exact, loss, bits, holes}, from a token boundary to the end of its line, with other files.
+
+    `exact` is the share written right greedily, `loss` nats a token, `bits` those of one character: only they
+    can be compared between tokenizers.
+    """
+    corpus = Corpus(split)
+    return {
+        language: _probe(network, corpus, language, tokenizer)
+        for language in LANGUAGES
+        if language in corpus.languages
+    }
+
+
+def _probe(network: Network, corpus: Corpus, language: str, tokenizer: Path) -> dict[str, float]:
     device = next(network.parameters()).device
-    prompts, middles = holes(split, tokenizer)
+    prompts, middles, n_characters = holes(corpus, language, tokenizer)
     nll = count = 0.0
     for at in range(0, len(prompts), 64):
         full = [[*p, *m, EOS] for p, m in zip(prompts[at : at + 64], middles[at : at + 64], strict=True)]
@@ -40,30 +55,35 @@ def probe(network: Network, split: Path, tokenizer: Path) -> dict[str, float]:
     some = prompts[:WRITTEN]
     done = [greedy(network, some[at : at + 64], device) for at in range(0, len(some), 64)]
     written = [tokens for batch in done for tokens in batch]
-    exact = sum(a == b for a, b in zip(written, middles[:WRITTEN], strict=True)) / WRITTEN
-    return {"exact": round(exact, 4), "loss": round(nll / count, 4), "holes": len(middles)}
+    exact = sum(a == b for a, b in zip(written, middles[:WRITTEN], strict=True)) / max(len(some), 1)
+    return {
+        "exact": round(exact, 4),
+        "loss": round(nll / count, 4),
+        "bits": round(nll / math.log(2) / n_characters, 4),
+        "holes": len(middles),
+    }
 
 
-@cache
-def holes(split: Path, tokenizer: Path) -> tuple[list[list[int]], list[list[int]]]:
-    chance, corpus, encode = random.Random(0), Corpus(split), Encode(tokenizer)
+def holes(corpus: Corpus, language: str, tokenizer: Path) -> tuple[list[list[int]], list[list[int]], int]:
+    """(prompts, middles, characters of all middles)."""
+    chance, encode = random.Random(0), Encode(tokenizer)
     prompts: list[list[int]] = []
     middles: list[list[int]] = []
+    n_characters = 0
     while len(prompts) < HOLES:
-        piece = corpus.piece(chance.randrange(len(corpus)), chance)
-        if piece.language not in neighbours.LANGUAGES:
-            continue
+        piece = corpus.piece(corpus.place_in(language, chance), chance)
         text = piece.text
         start, end = token_to_line_end(text, encode, chance)
         middle = encode(text[start:end])
         if not text[start:end].strip() or len(middle) >= LONGEST_LINE:
             continue
         prefix, suffix = encode(text[:start])[-PREFIX:], encode(text[end : end + 1000])[:SUFFIX]
-        around, n_characters = near(text[:start], text[end:]), int(CONTEXT_CHARACTERS_PER_TOKEN * OTHERS)
-        others = neighbours.blocks(piece.path, piece.head, piece.others, around, n_characters)
+        around, room = near(text[:start], text[end:]), int(CONTEXT_CHARACTERS_PER_TOKEN * OTHERS)
+        others = neighbours.blocks(piece.path, piece.head, piece.others, around, room)
         prompts.append([BOS, BEGIN, *encode(others)[:OTHERS], *prefix, HOLE, *suffix, END])
         middles.append(middle)
-    return prompts, middles
+        n_characters += end - start + 1
+    return prompts, middles, n_characters
 
 
 def token_to_line_end(text: str, encode: Encode, chance: random.Random) -> tuple[int, int]:

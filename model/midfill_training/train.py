@@ -14,7 +14,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from midfill_training.export import export, masters_of
+from midfill_training.export import export, masters_of, shape_of
 from midfill_training.network import Network, Packed, Shape
 from midfill_training.optimizer import Optimizer
 from midfill_training.probe import probe
@@ -66,6 +66,7 @@ class Run:
     workers: int
     seed: int
     resume: Path | None
+    shape: Shape
 
 
 class Batches(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
@@ -110,9 +111,9 @@ def train(run: Run) -> None:
         torch.cuda.set_device(device)
         dist.init_process_group("nccl", device_id=device)
     torch.manual_seed(run.seed)
-    network = Network(Shape())
+    network = Network(run.shape)
     if run.resume:
-        network.load_state_dict(masters_of(run.resume, Shape()))
+        network.load_state_dict(masters_of(run.resume, run.shape))
     schedule = GOING_ON if run.resume else AFRESH
     network.to(device)
     optimizer = Optimizer(network)
@@ -141,7 +142,7 @@ def train(run: Run) -> None:
             [nll / total, middle / (weights == 1).sum(), balance, balance.new_ones(())]
         ).detach()
         if step % 1000 == 0 and rank == 0:
-            export(optimizer.master, Shape(), run.tokenizer, run.out)  # a machine can be taken away
+            export(optimizer.master, run.shape, run.tokenizer, run.out)  # a machine can be taken away
         if step % 20 == 0:
             progress = agreed(max(step / steps, (time.time() - began) / 60 / run.minutes), device, world)
         if step % 100 == 0 or step in (1, 20, 60):
@@ -183,14 +184,16 @@ def agreed(progress: float, device: torch.device, world: int) -> float:
 def finish(run: Run, network: Network, optimizer: Optimizer, report: dict[str, object]) -> None:
     """Probe as trained and as stored, then write the folder."""
     run.out.mkdir(parents=True, exist_ok=True)
-    export(optimizer.master, Shape(), run.tokenizer, run.out)
-    export(optimizer.master, Shape(), run.tokenizer, run.out / "16-bit", four_bit=False)
+    export(optimizer.master, run.shape, run.tokenizer, run.out)
+    export(optimizer.master, run.shape, run.tokenizer, run.out / "16-bit", four_bit=False)
     print(f"exported after {report['tokens']:,} tokens", flush=True)
     for name, four_bit in (("bf16", False), ("nf4", True)):
         optimizer.publish(four_bit)
         for split in ("heldout_packages", "heldout_files"):
-            report[f"{name} {split}"] = probe(network, run.corpus.with_name(f"{split}.txt"), run.tokenizer)
-            print(name, split, json.dumps(report[f"{name} {split}"]), flush=True)
+            found = probe(network, run.corpus.with_name(f"{split}.txt"), run.tokenizer)
+            report[f"{name} {split}"] = found
+            for language, figures in found.items():
+                print(name, split, language, json.dumps(figures), flush=True)
     settings = {key: str(value) for key, value in asdict(run).items()}
     (run.out / "training.json").write_text(json.dumps({"run": settings, **report}, indent=1))
 
@@ -205,7 +208,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=12)
     parser.add_argument("--seed", type=int, default=20261122)
     parser.add_argument("--resume", type=Path, metavar="FOLDER", help="a trained model that goes on")
-    train(Run(**vars(parser.parse_args())))
+    parser.add_argument("--shape", nargs="*", default=[], metavar="NAME=NUMBER", help="other than Shape's")
+    options = vars(parser.parse_args())
+    differs = dict(told.split("=") for told in options.pop("shape"))
+    shape = shape_of(options["resume"]) if options["resume"] else Shape()
+    numbers = {name: type(getattr(shape, name))(number) for name, number in differs.items()}
+    shape = replace(shape, **numbers)
+    train(Run(**options, shape=shape))
 
 
 if __name__ == "__main__":

@@ -109,11 +109,27 @@ def _words_in(names: Iterable[str]) -> frozenset[str]:
     return frozenset(word.lower() for name in names for word in _WORD.findall(name))
 
 
-_SCRIPT = "instanceof typeof debugger implements interface readonly namespace satisfies abstract"
+_SCRIPT = "instanceof typeof debugger implements interface readonly namespace satisfies abstract keyof"
+_GO = "chan defer fallthrough goto interface package range select struct append cap close complex copy delete"
+_RUST = "async await crate dyn extern impl loop match macro ref static struct trait union unsafe where derive"
+_JAVA = (
+    "abstract assert boolean byte extends final finally implements instanceof interface native package "
+    "permits protected record sealed static strictfp synchronized throws transient volatile var yield"
+)
+_C = "auto const default enum extern inline register restrict signed sizeof static struct typedef union"
+_CPP = (
+    "alignas alignof constexpr consteval decltype delete explicit friend mutable namespace noexcept operator "
+    "override private protected public template thread_local typeid typename using virtual volatile std"
+)
 ALWAYS = {
     "python": _words_in([*keyword.kwlist, *dir(builtins), *sys.stdlib_module_names]),
     "javascript": _words_in(_SCRIPT.split()),
     "typescript": _words_in(_SCRIPT.split()),
+    "go": _words_in(_GO.split()),
+    "rust": _words_in(_RUST.split()),
+    "java": _words_in(_JAVA.split()),
+    "c": _words_in(_C.split()),
+    "cpp": _words_in(f"{_C} {_CPP}".split()),
 }
 """The languages whose samples are disguised, and the words of theirs that always stay."""
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import bisect
 import mmap
 import random
-from collections.abc import Iterator
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +21,12 @@ from midfill_training.text.neighbours import Other
 PIECE = 12_000  # characters of one file that are looked at for one sample
 N_OTHERS = 4
 PACKAGE = 40  # files before and after one, among which those that it imports are sought
+MIX = {
+    "python": 45, "typescript": 11, "javascript": 9, "go": 7, "rust": 6, "java": 7, "c": 3.5, "cpp": 5.5,
+}  # fmt: skip
+"""The share of the samples that a language gets, in percent, whatever its share of the text."""
+REST = 6
+"""The same for all other languages together, each by its size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +40,48 @@ class Piece:
     others: tuple[Other, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """Those of one language, and the sums of their sizes up to each, in bytes."""
+
+    indices: array[int]
+    sums: array[int]
+
+    @property
+    def size(self) -> int:
+        return self.sums[-1]
+
+
+def shares(sizes: Mapping[str, int]) -> dict[str, float]:
+    """How often each language is drawn; of what MIX does not name, each by its size."""
+    others = sum(size for language, size in sizes.items() if language not in MIX)
+    return {
+        language: MIX[language] if language in MIX else REST * size / others
+        for language, size in sizes.items()
+    }
+
+
 class Corpus:
-    """The files of one split, mapped into memory; picks pieces in proportion to their size."""
+    """The files of one split, mapped into memory; picks pieces by language, then by the size of files."""
 
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
             self.map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            self.ends = list(_ends_of_files(file))
+            self.ends = array("q", _ends_of_files(file))
         self._headers: dict[int, tuple[str, str, str]] = {}  # each is looked at for all files around it
+        self.languages = self._by_language()
+        self._shares = shares({language: files.size for language, files in self.languages.items()})
+
+    def place(self, chance: random.Random) -> int:
+        """A byte to look at: its language drawn by MIX."""
+        (language,) = chance.choices([*self._shares], [*self._shares.values()])
+        return self.place_in(language, chance)
+
+    def place_in(self, language: str, chance: random.Random) -> int:
+        files = self.languages[language]
+        at = chance.randrange(files.size)
+        n = bisect.bisect_right(files.sums, at)
+        return self._start(files.indices[n]) + at - (files.sums[n - 1] if n else 0)
 
     def text(self, at: int) -> str:
         """The file that holds byte `at`: all of it, or PIECE characters around `at`."""
@@ -58,8 +101,15 @@ class Corpus:
             others.append(Other(self._header(other)[2], neighbours.part(whole, chance), is_imported))
         return Piece(text, path, language, top, tuple(others))
 
-    def __len__(self) -> int:
-        return len(self.map)
+    def _by_language(self) -> dict[str, _Files]:
+        indices: dict[str, array[int]] = defaultdict(lambda: array("q"))
+        for n in range(len(self.ends)):
+            start = self._start(n)
+            indices[self.map[start : self.map.find(b" ", start)].decode()].append(n)
+        return {
+            language: _Files(of_it, array("q", accumulate(self.ends[n] - self._start(n) for n in of_it)))
+            for language, of_it in indices.items()
+        }
 
     def _near(
         self, index: int, language: str, package: str, top: str, chance: random.Random

@@ -19,7 +19,7 @@ from midfill_server.context.collect import CONTEXT_CHARACTERS_PER_TOKEN
 from midfill_server.context.languages.comments import comment
 from midfill_server.context.outline import NAME
 from midfill_server.context.ranking.rank import near
-from midfill_training.text import neighbours
+from midfill_training.text import holes, neighbours
 from midfill_training.text.disguise import Words, disguise
 from midfill_training.text.neighbours import Other
 from midfill_training.text.pieces import Corpus, Piece
@@ -31,6 +31,7 @@ WITH_OTHERS = 0.5  # the share of samples that other files go with, if there is 
 ROOM_FOR_OTHERS = 160  # tokens
 NAMED = 0.7  # the share of samples without other files that begin with the file's name, as the server says it
 DISGUISED = 0.5  # the share of samples in which some words are changed for others
+NOTHING_BELOW = 0.08  # the share of samples whose hole is the end of the text, up to where its block ends
 TOLD = 0.3  # of those with other files, the share whose other files are ranked by the names of the middle too
 
 
@@ -55,7 +56,7 @@ def rows(
         starts: list[int] = []
         while length - len(ids) >= 40:
             budget = min(length - len(ids), budget_for(longest, chance))
-            piece = files.piece(chance.randrange(len(files)), chance)
+            piece = files.piece(files.place(chance), chance)
             if piece.language in words and chance.random() < DISGUISED:
                 piece = disguise(piece, words[piece.language], chance.uniform(0.2, 1.0), chance)
             if piece.text:
@@ -80,7 +81,11 @@ def sample(piece: Piece, budget: int, encode: Encode, chance: random.Random) -> 
     if chance.random() < 0.05:
         ids = [BOS, *encode(text[: budget * 6])][:budget]
         return ids, [0.0] + [CONTEXT_WEIGHT] * (len(ids) - 1)
-    start, end = hole(text, budget, chance)
+    if chance.random() < NOTHING_BELOW:
+        start, end = holes.at_the_end(text, budget, chance)
+        text = text[:end]
+    else:
+        start, end = holes.hole(text, budget, chance)
     middle = encode(text[start:end])[: max(1, budget // 2 - 5)]
     whole = len(middle) < budget // 2 - 5
     middle = [*middle, EOS] if whole else middle
@@ -90,7 +95,7 @@ def sample(piece: Piece, budget: int, encode: Encode, chance: random.Random) -> 
     after = encode(text[end : end + 1600])
     before = encode(text[max(0, start - room * 6) : start])
     suffix = after[
-        : min(len(after), max(chance.choice((0, 16, 64, 128, 192)), room - len(before)), room // 2)
+        : min(len(after), max(chance.choice((16, 32, 64, 128, 192)), room - len(before)), room // 2)
     ]
     room -= len(suffix)
     head = encode(piece.head) if len(before) > room and chance.random() < 0.5 else []
@@ -129,48 +134,6 @@ def others_of(piece: Piece, start: int, end: int, room: int, chance: random.Rand
     others = (*piece.others, elsewhere)
     budget = int(CONTEXT_CHARACTERS_PER_TOKEN * tokens)
     return neighbours.blocks(piece.path, piece.head, others, around, budget) or named
-
-
-def hole(text: str, budget: int, chance: random.Random) -> tuple[int, int]:
-    """Where the middle is, as people meet it: the rest of a line, lines, a block, a few words."""
-    start = chance.randrange(len(text))
-    kind = chance.random()
-    end = line_end(text, start)
-    if kind < 0.45:  # from the cursor to the end of the line
-        return start, end
-    line = text.rfind("\n", 0, start) + 1
-    indent = len(text[line:end]) - len(text[line:end].lstrip())
-    if kind < 0.60:  # one line or a few, after their indentation
-        first = line + indent if line + indent < end else line
-        return first, _lines_on(text, end, chance.choice((0, 0, 1, 2, 4)))
-    if kind < 0.75:  # the rest of the line and some lines after it
-        return start, _lines_on(text, end, chance.choice((1, 2, 3, 6)))
-    if kind < 0.87:  # the rest of the block: until a line is indented less
-        return start, min(_block_end(text, end, indent), start + budget * 2)
-    return start, min(len(text), start + 1 + int(chance.expovariate(1 / 40)))  # a span inside anything
-
-
-def line_end(text: str, start: int) -> int:
-    """Where the line that holds `start` ends, or the text."""
-    end = text.find("\n", start)
-    return len(text) if end < 0 else end
-
-
-def _lines_on(text: str, end: int, count: int) -> int:
-    for _ in range(count):
-        end = line_end(text, end + 1)
-    return end
-
-
-def _block_end(text: str, first_end: int, indent: int) -> int:
-    end = first_end
-    while end < len(text):
-        following = line_end(text, end + 1)
-        line = text[end + 1 : following]
-        if line.strip() and len(line) - len(line.lstrip()) < indent:
-            break
-        end = following
-    return end - (len(text[first_end:end]) - len(text[first_end:end].rstrip()))
 
 
 class Encode:
