@@ -17,6 +17,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from multiprocessing import Pool
 from pathlib import Path
 
 from midfill_training.text.corpus import END_OF_FILE
@@ -24,6 +25,7 @@ from midfill_training.text.pieces import Piece, place_of
 
 COMMON = 0.5
 """The share of a language's packages from which on a word is everyone's."""
+AT_ONCE = 2_000  # files for one process
 FEW = 3  # packages that a word must be in to stand for another
 _WORD = re.compile(r"[A-Z]{3,}(?![a-z])|[A-Z]?[a-z]{3,}")  # `getURLPath` is get, URL, Path
 
@@ -86,15 +88,31 @@ def read(path: Path) -> dict[str, Words]:
     }
 
 
+Said = dict[tuple[str, str], set[str]]
+"""{(language, package): the words that it says}."""
+
+
 def count(files: Iterable[str]) -> dict[str, Words]:
     """From files with their header lines; without the languages in which nothing could be changed."""
-    said: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    return _counted([_said(files)])
+
+
+def _said(files: Iterable[str]) -> Said:
+    said: Said = defaultdict(set)
     for file in files:
         header, _, text = file.partition("\n")
         language, package, _ = place_of(header)
         if language in ALWAYS:
-            said[language][package].update(word.lower() for word in _WORD.findall(text))
-    found = {language: _words(ALWAYS[language], [*packages.values()]) for language, packages in said.items()}
+            said[language, package].update(word.lower() for word in _WORD.findall(text))
+    return dict(said)
+
+
+def _counted(parts: Iterable[Said]) -> dict[str, Words]:
+    packages: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for part in parts:
+        for (language, package), words in part.items():
+            packages[language][package] |= words
+    found = {language: _words(ALWAYS[language], [*of_it.values()]) for language, of_it in packages.items()}
     return {language: words for language, words in found.items() if words.others}
 
 
@@ -135,8 +153,12 @@ ALWAYS = {
 
 
 def main(corpus: Path, out: Path) -> None:
+    files = corpus.read_text("utf-8").split(END_OF_FILE)
+    with Pool() as pool:
+        parts = pool.imap_unordered(_said, [files[at : at + AT_ONCE] for at in range(0, len(files), AT_ONCE)])
+        counted = _counted(parts)
     lines = []
-    for language, words in sorted(count(corpus.read_text("utf-8").split(END_OF_FILE)).items()):
+    for language, words in sorted(counted.items()):
         lines += [
             f"{language} common {' '.join(sorted(words.common))}",
             f"{language} other {' '.join(words.others)}",
