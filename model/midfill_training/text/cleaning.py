@@ -22,6 +22,23 @@ from midfill_server.trim.words.others import (
 _COMMENT = re.compile(r"[ \t]*(?:#(?!!)|//|/\*|\*(?!\w)|--|<!--|\.\. |%|;)")
 _OPENS, _CLOSES = re.compile(r"[ \t]*(?:/\*|<!--)"), re.compile(r"\*/|-->")
 _TOLD = re.compile(r"[\w ]*[\"']?__(?:author|copyright|license|email|credits|maintainer)__|[ \t]*@author")
+_PERSONS_NAME = re.compile(
+    r"\W*@?(?i:authors?|maintainers?|contributors?|credits?|contact)\s*:\s*"
+    r"(?=@?[A-Z][\w.-]* +[A-Z<(&]|@\w|\S+@)"
+)
+_BY_SOMEBODY = re.compile(
+    r"\W*(?i:created|written|developed|implemented|ported|contributed|maintained|provided|adapted) by:? +"
+    r"[A-Z][\w.]* [A-Z]"
+)
+_HANDLE_APART = re.compile(r"\b(?:TODO|FIXME|XXX|HACK|NOTE) \([a-z][\w.-]*\)")
+_TOP_DOCSTRING = re.compile(
+    r"\A(?:[ \t]*#[^\n]*\n|[ \t]*\n)*(?P<all>[rR]?(?P<quotes>\"\"\"|''')(?P<words>.*?)(?P=quotes)\n?)", re.S
+)
+_LICENCE_TEXT = re.compile(
+    r"permission is hereby|licen[sc]ed under|redistributions? (?:and use|of source)|without (?:any )?warrant"
+    r"|copyright notice|(?:mit|bsd|apache|isc) licen[sc]e",
+    re.IGNORECASE,
+)
 _IMPORTS = re.compile(r"^[ \t]*(?:from|import)[ \t]+\.*(\w+)", re.M)
 _DOCSTRING = re.compile(r"(?P<quotes>\"\"\"|''').*?(?P=quotes)", re.S)
 _EXAMPLE_OF = re.compile(r"^[ \t]*>>> (?:from|import) (\w+)", re.M)
@@ -37,7 +54,7 @@ def clean(text: str) -> str:
     Comments go as a whole, for half a licence is none; in code, which must stay whole, another address stands
     where one was.
     """
-    text = _without_examples(text)
+    text = _without_examples(_without_licence(text))
     signs = _signs_of(text)
     if not signs:
         return text
@@ -59,12 +76,16 @@ _SIGNS = {
     **dict.fromkeys((f"this {work} " for work in _WORKS), _TELLS),
     **dict.fromkeys(_PERSONS, _TELLS | _NAMES),
     "__email__": _TELLS,
+    "contact": _NAMES,
     "by ": _NAMES,
     "by: ": _NAMES,
     "@": _AT,
     "://": _LINKS,
     "www.": _LINKS,
-    **dict.fromkeys(("todo(", "fixme(", "xxx(", "hack(", "note("), _HANDLES),
+    **dict.fromkeys(
+        tuple(f"{word}{gap}(" for word in ("todo", "fixme", "xxx", "hack", "note") for gap in ("", " ")),
+        _HANDLES,
+    ),
 }
 """What must stand in a line, in small letters, for each kind: far sooner found than the patterns."""
 _LONG = re.compile(r"[\w+-]{24,}+")  # as short as a KEY may be
@@ -134,6 +155,8 @@ def _cleaned(block: list[_Line]) -> list[str]:
 def _is_told(marked: _Line) -> bool:
     """Whether a line says in the file's own name whose it is; in a docstring a notice does, too."""
     line, signs = marked
+    if signs & _NAMES and (_PERSONS_NAME.match(line) or _BY_SOMEBODY.match(line)) and not _is_code(line):
+        return True
     if not signs & _TELLS:
         return False
     return bool(_TOLD.match(line)) or (NOTICE.search(line) is not None and not _is_code(line))
@@ -145,7 +168,7 @@ def _is_code(line: str) -> bool:
 
 def _names_somebody(marked: _Line) -> bool:
     line, signs = marked
-    looked_for = ((AUTHOR, _NAMES), (HANDLE, _HANDLES), (ADDRESS, _AT))
+    looked_for = ((AUTHOR, _NAMES), (HANDLE, _HANDLES), (_HANDLE_APART, _HANDLES), (ADDRESS, _AT))
     return any(signs & sign and pattern.search(line) for pattern, sign in looked_for) and not _CLOSES.search(
         line
     )
@@ -170,6 +193,18 @@ def _nobodys(found: re.Match[str], words: str, other: str) -> str:
     if "." not in words or NOBODYS.search(words.lower()):
         return found[0]
     return found[0].replace(words, other, 1)
+
+
+def _without_licence(text: str) -> str:
+    """The first docstring without its licence and what follows: some of those lines alone look like code."""
+    top = _TOP_DOCSTRING.match(text)
+    if top is None or not _LICENCE_TEXT.search(top["words"]):
+        return text
+    paragraphs = re.split(r"(\n[ \t]*\n)", top["words"])
+    first = next((n for n, it in enumerate(paragraphs) if NOTICE.search(it) or _LICENCE_TEXT.search(it)), 0)
+    kept = "".join(paragraphs[:first]).rstrip()
+    docstring = f"{top['quotes']}{kept}\n{top['quotes']}\n" if re.search(r"\w", kept) else ""
+    return text[: top.start("all")] + docstring + text[top.end("all") :]
 
 
 def _without_examples(text: str) -> str:

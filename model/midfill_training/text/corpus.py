@@ -43,7 +43,7 @@ _CONFIG = re.compile(
 )
 
 SKIPPED = re.compile(
-    r"(^|/)(_?vendor(ed)?|third[_-]party|external|extern|node_modules|locales?|i18n|migrations|versions|esm5|umd|"
+    r"(^|/)(_?vendor(ed)?|third[_-]?party|generated|external|extern|node_modules|locales?|i18n|migrations|versions|esm5|umd|"
     r"es2015|cjs|bundles|fixtures|testdata|snapshots|__snapshots__|cassettes|\.storybook)/"
     r"|(^|/)([^/]*[.-](min|prod|production|profiling|bundle|all|debug)[.-][^/]*|[^/]*_pb2(_grpc)?\.pyi?)$"
     r"|[0-9a-f]{16,}\.|(^|/)(changelog|changes|history|news|releases?|licen[sc]es?|notice|copying|authors|contributors|"
@@ -60,6 +60,8 @@ _COMPILED = re.compile(
     r"typings|web|node|browser)/"
 )
 """Where npm packages that hold their sources too keep what was made of them."""
+MANGLED = re.compile(r"\$[0-9a-f]{14,}\$")
+"""The names that a bundler makes."""
 SMALLEST, LARGEST = 200, 400_000  # characters of one file
 NOVEL = 0.35
 """The share of a file's lines that must be new, so that generated clients do not drown what people wrote."""
@@ -197,11 +199,11 @@ def files_of(source: Source, folder: Path) -> Iterator[tuple[str, str]]:
     made = compiled(raw) if source.registry == "npm" else frozenset()
     for path in sorted(raw.keys() - made):
         try:
-            text = raw[path].decode("utf-8")
+            text = raw[path].decode("utf-8-sig")
         except UnicodeDecodeError:
             continue
         text = text.replace("\r\n", "\n")
-        if is_source_text(text) and is_source_text(text := clean(text)):
+        if is_source_text(text) and is_source_text(text := clean(text).lstrip("\n")):
             yield path, text
 
 
@@ -211,6 +213,7 @@ def compiled(paths: Iterable[str]) -> frozenset[str]:
     script = [path for path in paths if language_of(path) in ("javascript", "typescript")]
     sources = {path for path in script if path.endswith((".ts", ".tsx", ".mts")) and ".d." not in path}
     stems = {re.sub(r"\.\w+$", "", path) for path in sources}
+    stems |= {stem.removeprefix("src/") for stem in stems}
     if len(sources) < 3:
         sources = {
             path for path in script if re.match(r"([^/]+/)?(src|[Ss]ources?)/", path) and ".d." not in path
@@ -224,6 +227,8 @@ def compiled(paths: Iterable[str]) -> frozenset[str]:
 def is_source_text(text: str) -> bool:
     """Neither empty, nor data, nor minified."""
     if not SMALLEST <= len(text) <= LARGEST or END_OF_FILE in text or "\r" in text:
+        return False
+    if MANGLED.search(text):
         return False
     lines = text.split("\n")
     letters = sum(map(str.isalpha, text[:20_000])) / min(len(text), 20_000)

@@ -179,7 +179,7 @@ _OTHER = re.compile(
 
 
 def is_permissive(licence: str) -> bool:
-    """Of an SPDX expression or a name as people write it: whether one of its choices has no other word in it."""
+    """Whether one choice of an SPDX expression, or a name as people write it, has only permissive words."""
     choices = licence.split(" OR ") if " AND " not in licence else [licence]
     words = [frozenset(re.findall(r"[a-z0-9.]*[a-z0-9]", choice.lower())) for choice in choices]
     return any(it & _NAMES and it <= _NAMES | _REST for it in words)
