@@ -5,6 +5,7 @@ The signs are the server's own (`trim/words/others.py`), so that what it would n
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -60,6 +61,47 @@ def clean(text: str) -> str:
         return text
     kept = [line for block in _blocks(text.split("\n"), signs) for line in _cleaned(block)]
     return "\n".join(kept)
+
+
+def clean_file(path: str, text: str) -> str:
+    """`clean`, and what Markdown and a package's JSON say of people and licences in parts of their own."""
+    if path.endswith(".md"):
+        text = _CHAPTER.sub("", text)
+    elif path.endswith(".json"):
+        text = _without_people(text)
+    return clean(text).lstrip("\n")
+
+
+_CHAPTER = re.compile(
+    r"^#+[ \t]*(?:licen[sc]|credits|authors?\b|contributors|maintainers|sponsors|backers|thanks|acknowledg)"
+    r"[^\n]*\n.*?"
+    r"(?=^#{1,6}[ \t]|\Z)",
+    re.IGNORECASE | re.MULTILINE | re.DOTALL,
+)
+_PEOPLE = frozenset(
+    [
+        "author",
+        "authors",
+        "contributors",
+        "maintainers",
+        "license",
+        "licenses",
+        "repository",
+        "bugs",
+        "homepage",
+    ]
+)
+
+
+def _without_people(text: str) -> str:
+    try:
+        told = json.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(told, dict) or not told.keys() & _PEOPLE:
+        return text
+    kept = {key: value for key, value in told.items() if key not in _PEOPLE}
+    return json.dumps(kept, indent=2, ensure_ascii=False) + "\n"
 
 
 _Line = tuple[str, int]

@@ -20,7 +20,7 @@ from functools import partial
 from multiprocessing import Pool
 from pathlib import Path, PurePosixPath
 
-from midfill_training.text.cleaning import clean
+from midfill_training.text.cleaning import clean_file
 from midfill_training.text.packages import Source, fetch, raw_files, read_sources
 
 END_OF_FILE = "\x00"
@@ -203,7 +203,7 @@ def files_of(source: Source, folder: Path) -> Iterator[tuple[str, str]]:
         except UnicodeDecodeError:
             continue
         text = text.replace("\r\n", "\n")
-        if is_source_text(text) and is_source_text(text := clean(text).lstrip("\n")):
+        if is_source_text(text) and is_source_text(text := clean_file(path, text)):
             yield path, text
 
 

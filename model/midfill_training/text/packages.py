@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import Parser
+from importlib.util import find_spec
 from pathlib import Path
 
 SOURCES = Path(__file__).with_name("sources")
@@ -92,11 +93,19 @@ def raw_files(source: Source, folder: Path) -> Iterator[tuple[str, bytes]]:
                 if not name.endswith("/"):
                     yield name, archive.read(name)
     else:
-        paths = sysconfig.get_paths()
-        root = Path(paths["stdlib"]) if source.registry == "python" else Path(paths["purelib"]) / source.name
+        root = (
+            Path(sysconfig.get_paths()["stdlib"]) if source.registry == "python" else _installed(source.name)
+        )
         for path in root.rglob("*"):
             if path.is_file() and "site-packages" not in path.relative_to(root).parts:
                 yield path.relative_to(root).as_posix(), path.read_bytes()
+
+
+def _installed(name: str) -> Path:
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError(f"{name} is not installed")
+    return Path(spec.origin).parent
 
 
 def _tarball(source: Source, folder: Path) -> Path:
@@ -193,7 +202,11 @@ def told_by(path: Path) -> tuple[str, str, str]:
             file = archive.extractfile(member)
             told = json.loads(file.read()) if file else {}
         licence = told.get("license") or (told.get("licenses") or [""])[0]
-        return told["name"], told["version"], licence["type"] if isinstance(licence, dict) else licence
+        return (
+            told["name"],
+            told["version"].removeprefix("v"),
+            licence["type"] if isinstance(licence, dict) else licence,
+        )
     with zipfile.ZipFile(path) as wheel:
         names = wheel.namelist()
         named = next(name for name in names if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))

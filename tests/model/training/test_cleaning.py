@@ -3,7 +3,7 @@
 import pytest
 
 from midfill_server.trim.words.others import words_of_others
-from midfill_training.text.cleaning import clean
+from midfill_training.text.cleaning import clean, clean_file
 
 PYTHON = '''\
 #!/usr/bin/env python3
@@ -161,3 +161,11 @@ def test_a_handle_after_a_space_leaves() -> None:
 def test_many_headings_take_no_time() -> None:
     text = "# Heading\n\nSome words.\n" * 2_000
     assert clean(text) == text
+
+
+def test_people_leave_a_readme_and_a_packages_json() -> None:
+    readme = "# Things\n\nUse it.\n\n## License\n\nAsk Ann.\n\n## More\n\nWords.\n### Authors\nAnn\n"
+    assert clean_file("README.md", readme) == "# Things\n\nUse it.\n\n## More\n\nWords.\n"
+    told = '{"name": "things", "author": {"name": "Ann"}, "main": "a.js"}'
+    assert clean_file("package.json", told) == '{\n  "name": "things",\n  "main": "a.js"\n}\n'
+    assert clean_file("a.json", "[1]") == "[1]" and clean_file("a.json", "{ // x") == "{ // x"
