@@ -16,7 +16,8 @@ from midfill_server.context.ranking import pack
 from midfill_server.context.ranking.rank import Piece, pieces_of, ranked
 
 LANGUAGES = frozenset(
-    {"python", "shell", "config", "javascript", "typescript", "c", "cpp", "go", "rust", "java", "ruby", "php"}
+    {"python", "javascript", "typescript", "c", "cpp", "go", "rust", "java", "ruby", "php"}
+    | {"shell", "sql", "html", "css", "config"}
 )
 """Those of the corpus whose prompts have other files."""
 LOOKED_AT = 6_000  # characters of one file

@@ -35,7 +35,7 @@ class Piece:
 
     text: str
     path: str = ""
-    language: str = "web"
+    language: str = ""
     head: str = ""
     others: tuple[Other, ...] = ()
 

@@ -3,7 +3,7 @@
 import pytest
 
 from midfill_server.trim.words.others import words_of_others
-from midfill_training.text.cleaning import clean
+from midfill_training.text.cleaning import clean, clean_file
 
 PYTHON = '''\
 #!/usr/bin/env python3
@@ -114,3 +114,58 @@ def test_what_is_nobodys_stays_as_it_is(text: str) -> None:
 def test_nothing_is_left_that_the_server_would_not_show() -> None:
     for text in (PYTHON, SCRIPT):
         assert [line for line in clean(text).split("\n") if [*words_of_others(line)]] == []
+
+
+LICENCE = 'Licensed under the Apache License, Version 2.0 (the "License");\nyou may not use this file.\n'
+
+
+def test_a_licence_in_a_docstring_leaves_whole() -> None:
+    assert clean(f'"""\n{LICENCE}"""\n\nimport os\n') == "\nimport os\n"
+    assert clean(f'"""Things.\n\n{LICENCE}\n{LICENCE}"""\nimport os\n') == '"""Things.\n"""\nimport os\n'
+    assert clean(f"# Things.\n\nr'''\n{LICENCE}'''\nimport os\n") == "# Things.\n\nimport os\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Author: Ann Onym",
+        ":Author: Ann Onym",
+        "@Author  :   Ann Onym",
+        "Written by Ann Onym",
+        "Credits: Ann <a@onym.org>",
+    ],
+)
+def test_who_wrote_it_leaves_a_docstring(line: str) -> None:
+    assert clean(f'"""Things.\n\n{line}\n"""\n') == '"""Things.\n\n"""\n'
+    assert clean(f"# {line}\nx = 1\n") == "x = 1\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "  author: BlockedAuthor;",
+        "author = Author()",
+        "Split by Key Size.",
+        "author: Mapped[Author]",
+        "  author,",
+    ],
+)
+def test_code_about_authors_stays(line: str) -> None:
+    assert clean(f"{line}\n") == f"{line}\n"
+
+
+def test_a_handle_after_a_space_leaves() -> None:
+    assert clean("# NOTE (annonym): slow\nx = 1\n# TODO (later)\n") == "x = 1\n"
+
+
+def test_many_headings_take_no_time() -> None:
+    text = "# Heading\n\nSome words.\n" * 2_000
+    assert clean(text) == text
+
+
+def test_people_leave_a_readme_and_a_packages_json() -> None:
+    readme = "# Things\n\nUse it.\n\n## License\n\nAsk Ann.\n\n## More\n\nWords.\n### Authors\nAnn\n"
+    assert clean_file("README.md", readme) == "# Things\n\nUse it.\n\n## More\n\nWords.\n"
+    told = '{"name": "things", "author": {"name": "Ann"}, "main": "a.js"}'
+    assert clean_file("package.json", told) == '{\n  "name": "things",\n  "main": "a.js"\n}\n'
+    assert clean_file("a.json", "[1]") == "[1]" and clean_file("a.json", "{ // x") == "{ // x"
