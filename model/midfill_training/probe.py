@@ -1,4 +1,4 @@
-"""How the network does on held-out text while it is in the trainer: middle loss and line exact match."""
+"""How the network does on held-out text while it is in the trainer: the loss of middles, by language."""
 
 from __future__ import annotations
 
@@ -18,17 +18,15 @@ from midfill_training.text.pieces import Corpus
 from midfill_training.text.samples import BEGIN, BOS, END, EOS, HOLE, Encode
 
 LANGUAGES = ("python", "typescript", "javascript", "go", "rust", "java", "c", "cpp")
-HOLES, WRITTEN = 512, 128
-"""Of each language: for the loss, and of those for the exact match."""
+HOLES = 256  # of each language
 OTHERS, PREFIX, SUFFIX, LONGEST_LINE = 384, 640, 96, 40  # tokens
 
 
 @torch.no_grad()
 def probe(network: Network, split: Path, tokenizer: Path) -> dict[str, dict[str, float]]:
-    """By language {exact, loss, bits, holes}, from a token boundary to the end of its line, with other files.
+    """By language {loss, bits, holes}, from a token boundary to the end of its line, with other files.
 
-    `exact` is the share written right greedily, `loss` nats a token, `bits` those of one character: only they
-    can be compared between tokenizers.
+    `loss` is in nats a token, `bits` of one character: only they can be compared between tokenizers.
     """
     corpus = Corpus(split)
     return {
@@ -52,12 +50,7 @@ def _probe(network: Network, corpus: Corpus, language: str, tokenizer: Path) -> 
                 torch.nn.functional.cross_entropy(logits[end - len(want) : end], want, reduction="sum")
             )
             count += len(want)
-    some = prompts[:WRITTEN]
-    done = [greedy(network, some[at : at + 64], device) for at in range(0, len(some), 64)]
-    written = [tokens for batch in done for tokens in batch]
-    exact = sum(a == b for a, b in zip(written, middles[:WRITTEN], strict=True)) / max(len(some), 1)
     return {
-        "exact": round(exact, 4),
         "loss": round(nll / count, 4),
         "bits": round(nll / math.log(2) / n_characters, 4),
         "holes": len(middles),
@@ -103,20 +96,3 @@ def forward(network: Network, documents: list[list[int]], device: torch.device) 
     begin = torch.tensor(starts, dtype=torch.int32, device=device)
     hidden, _ = network.hidden(Packed(ids, positions, begin, max(map(len, documents))))
     return torch.nn.functional.linear(hidden, network.embed_tokens).float(), starts
-
-
-def greedy(network: Network, prompts: list[list[int]], device: torch.device) -> list[list[int]]:
-    """No cache: a few dozen whole forwards are quick enough here, and need no second network."""
-    written: list[list[int]] = [[] for _ in prompts]
-    open_ = set(range(len(prompts)))
-    for _ in range(LONGEST_LINE):
-        logits, starts = forward(network, [p + w for p, w in zip(prompts, written, strict=True)], device)
-        best = logits[torch.tensor(starts[1:], device=device) - 1].argmax(dim=-1).tolist()
-        for i in list(open_):
-            if best[i] >= EOS or best[i] == BOS:
-                open_.discard(i)
-            else:
-                written[i].append(best[i])
-        if not open_:
-            break
-    return written

@@ -189,11 +189,10 @@ def finish(run: Run, network: Network, optimizer: Optimizer, report: dict[str, o
     print(f"exported after {report['tokens']:,} tokens", flush=True)
     for name, four_bit in (("bf16", False), ("nf4", True)):
         optimizer.publish(four_bit)
-        for split in ("heldout_packages", "heldout_files"):
-            found = probe(network, run.corpus.with_name(f"{split}.txt"), run.tokenizer)
-            report[f"{name} {split}"] = found
-            for language, figures in found.items():
-                print(name, split, language, json.dumps(figures), flush=True)
+        found = probe(network, run.corpus.with_name("heldout_packages.txt"), run.tokenizer)
+        report[name] = found
+        for language, figures in found.items():
+            print(name, language, json.dumps(figures), flush=True)
     settings = {key: str(value) for key, value in asdict(run).items()}
     (run.out / "training.json").write_text(json.dumps({"run": settings, **report}, indent=1))
 
