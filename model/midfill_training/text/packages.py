@@ -27,7 +27,10 @@ SOURCES = Path(__file__).with_name("sources")
 AT_A_TIME = 4  # downloads
 PYTHONS = ("3.13.9", "3.14.3")
 """The versions that a wheel may be for; the first that has one."""
-_PLATFORMS = [f"manylinux{v}_x86_64" for v in ("_2_28", "_2_27", "_2_24", "_2_17", "2014", "1")]
+_PLATFORMS = [
+    f"manylinux{v}_x86_64"
+    for v in ("_2_39", "_2_35", "_2_34", "_2_31", "_2_28", "_2_27", "_2_24", "_2_17", "2014", "1")
+]
 _ONLY = [word for name in [*_PLATFORMS, "any"] for word in ("--platform", name)]
 
 
