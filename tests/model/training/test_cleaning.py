@@ -169,3 +169,11 @@ def test_people_leave_a_readme_and_a_packages_json() -> None:
     told = '{"name": "things", "author": {"name": "Ann"}, "main": "a.js"}'
     assert clean_file("package.json", told) == '{\n  "name": "things",\n  "main": "a.js"\n}\n'
     assert clean_file("a.json", "[1]") == "[1]" and clean_file("a.json", "{ // x") == "{ // x"
+
+
+def test_public_domain_notices_and_names_in_comments_leave() -> None:
+    assert clean("/*\n** The author disclaims copyright to this source code.\n*/\nint a;\n") == "int a;\n"
+    assert clean("// Fixed by Ann Onym\nint a;\n") == "int a;\n"
+    assert clean("/* Converted to C by Ann Onym */\nint a;\n") == "int a;\n"
+    assert clean("<p>Copyright &#169; 2004 Ann Onym</p>\n<p>Words</p>\n") == "<p>Words</p>\n"
+    assert clean("// Sorted by name and used by Spring Boot\nint a;\n").startswith("// Sorted")
