@@ -79,4 +79,4 @@ def test_a_list_for_each_group_names_packages_that_are_held_out() -> None:
     for group in compiled.GROUPS:
         sources = compiled.group_sources(group)
         assert sources[0].heldout and not sources[-1].heldout
-        assert len({source.name for source in sources}) == len(sources)
+        assert len({(it.registry, it.name) for it in sources}) == len(sources)
