@@ -50,7 +50,7 @@ class Source:
 
 
 def read_sources(folder: Path = SOURCES) -> list[Source]:
-    """All but those that are built for themselves, by `compiled.py`."""
+    """All but those that are built for themselves, by `debian/build.py`."""
     paths = sorted(path for path in folder.glob("*.txt") if not path.name.startswith("debian-"))
     return [source for path in paths for source in sources_in(path)]
 

@@ -5,7 +5,7 @@ import tarfile
 from collections import Counter
 from pathlib import Path
 
-from midfill_training.text import compiled
+from midfill_training.text.debian import build
 from midfill_training.text.packages import Source
 
 COPYRIGHT = "Format: 1.0\n\nFiles: *\nCopyright: 2020 Ann Onym\nLicense: Expat\n"
@@ -28,7 +28,7 @@ def taken(files: dict[str, str], group: str, folder: Path, source: Source = SOUR
                 member = tarfile.TarInfo(path)
                 member.size = len(text.encode())
                 archive.addfile(member, io.BytesIO(text.encode()))
-    chosen = compiled.chosen(source, folder, group, set(), Counter())
+    chosen = build.chosen(source, folder, group, set(), Counter())
     return {path: language for language, path, _ in chosen}
 
 
@@ -76,7 +76,7 @@ def test_paths_limit_what_is_read(tmp_path: Path) -> None:
 
 
 def test_a_list_for_each_group_names_packages_that_are_held_out() -> None:
-    for group in compiled.GROUPS:
-        sources = compiled.group_sources(group)
+    for group in build.GROUPS:
+        sources = build.group_sources(group)
         assert sources[0].heldout and not sources[-1].heldout
         assert len({(it.registry, it.name) for it in sources}) == len(sources)

@@ -2,8 +2,8 @@
 
 Each group has its own lines that count as seen: its languages share none with those of another.
 
-    python -m midfill_training.text.compiled fetch DIR
-    python -m midfill_training.text.compiled build DIR GROUP OUT   # GROUP-train.txt and two more
+    python -m midfill_training.text.debian.build fetch DIR
+    python -m midfill_training.text.debian.build build DIR GROUP OUT   # GROUP-train.txt and two more
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from midfill_training.text import corpus, debian, packages
+from midfill_training.text import corpus, packages
 from midfill_training.text.cleaning import clean
 from midfill_training.text.corpus import (
     END_OF_FILE,
@@ -25,6 +25,7 @@ from midfill_training.text.corpus import (
     is_source_text,
     lines_of,
 )
+from midfill_training.text.debian import archive
 from midfill_training.text.packages import Source
 
 GROUPS = {
@@ -171,7 +172,7 @@ def raw_files(source: Source, folder: Path, group: str) -> Iterator[tuple[str, b
             (path, raw) for path, raw in packages.raw_files(source, folder) if wanted(f"p/{path}")
         )
     else:
-        files = debian.raw_files(source, folder, wanted)
+        files = archive.raw_files(source, folder, wanted)
     for path, raw in files:
         if _is_read(_language(path, raw), group):
             yield path, raw
@@ -197,6 +198,6 @@ def _language(path: str, raw: bytes) -> str:
 
 if __name__ == "__main__":
     if sys.argv[1] == "fetch":
-        debian.fetch([it for group in GROUPS for it in group_sources(group)], Path(sys.argv[2]))
+        archive.fetch([it for group in GROUPS for it in group_sources(group)], Path(sys.argv[2]))
     else:
         build(Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4]))

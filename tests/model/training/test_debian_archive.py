@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from midfill_training.text import debian
+from midfill_training.text.debian import archive
 from midfill_training.text.packages import Source
 
 COPYRIGHT = """\
@@ -38,7 +38,7 @@ License: GPL-2+
      "public-domain", "Zlib", "BSL-1.0", "ISC", "PostgreSQL", "Apache-2.0 with LLVM exception", "CC0-1.0"],
 )  # fmt: skip
 def test_permissive_licences_are_known(licence: str) -> None:
-    assert debian.is_permissive(licence)
+    assert archive.is_permissive(licence)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_permissive_licences_are_known(licence: str) -> None:
      "CC-BY-SA-3.0",     "AGPL-3", "CDDL-1.1", "Artistic or GPL-1+", "BUSL-1.1", "", "other"],
 )  # fmt: skip
 def test_other_licences_are_refused(licence: str) -> None:
-    assert not debian.is_permissive(licence)
+    assert not archive.is_permissive(licence)
 
 
 @pytest.mark.parametrize(
@@ -55,23 +55,23 @@ def test_other_licences_are_refused(licence: str) -> None:
     [("src/one.c", True), ("tools/one.c", False), ("tools/free/one.c", True), ("extra/one.c", False)],
 )
 def test_the_last_rule_that_fits_tells(path: str, allowed: bool) -> None:
-    found = debian.licences(COPYRIGHT)
+    found = archive.licences(COPYRIGHT)
     assert found is not None
     assert found.allow(path) is allowed
 
 
 def test_in_a_binary_package_the_paths_begin_anywhere() -> None:
-    found = debian.licences(COPYRIGHT, anywhere=True)
+    found = archive.licences(COPYRIGHT, anywhere=True)
     assert found is not None
     assert not found.allow("example.com/onym/tools/one.go")
     assert found.allow("example.com/onym/one.go")
 
 
 def test_a_package_without_a_clear_licence_is_refused() -> None:
-    assert debian.licences("") is None
-    assert debian.licences("This is free software under the GNU General Public License.") is None
-    assert debian.licences(COPYRIGHT.replace("Expat", "GPL-3").replace("BSD-3-clause", "GPL-3")) is None
-    told = debian.licences("Permission is hereby granted, free of charge, to any person")
+    assert archive.licences("") is None
+    assert archive.licences("This is free software under the GNU General Public License.") is None
+    assert archive.licences(COPYRIGHT.replace("Expat", "GPL-3").replace("BSD-3-clause", "GPL-3")) is None
+    told = archive.licences("Permission is hereby granted, free of charge, to any person")
     assert told is not None and told.allow("one.c")
 
 
@@ -87,7 +87,7 @@ def test_a_source_package_gives_its_permissive_files(tmp_path: Path) -> None:
         "onym-2.0/debian/four.c": "int four;",
     }
     pack(tmp_path / "src/onym_2.0.orig.tar.xz", files)
-    read = dict(debian.raw_files(source, tmp_path, lambda path: path.endswith(".c")))
+    read = dict(archive.raw_files(source, tmp_path, lambda path: path.endswith(".c")))
     assert read == {"src/one.c": b"int one;"}
 
 
@@ -105,15 +105,10 @@ def test_a_binary_package_gives_its_sources(tmp_path: Path) -> None:
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
         (tree / path).write_text(text)
     (tmp_path / "deb").mkdir()
-    command = [
-        "dpkg-deb",
-        "--build",
-        "--root-owner-group",
-        tree,
-        tmp_path / "deb/golang-onym-dev_2.0-3_all.deb",
-    ]
+    deb = tmp_path / "deb/golang-onym-dev_2.0-3_all.deb"
+    command = ["dpkg-deb", "--build", "--root-owner-group", str(tree), str(deb)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    read = dict(debian.raw_files(source, tmp_path, lambda path: path.endswith(".go")))
+    read = dict(archive.raw_files(source, tmp_path, lambda path: path.endswith(".go")))
     assert read == {"example.com/onym/one.go": b"package onym"}
 
 
