@@ -36,7 +36,12 @@ _BY_ANYBODY = re.compile(
     r"|found|patch|submit|provid|adapt|invent|optimi[sz]|enhanc|develop|implement|maintain|work|idea|courtesy)\w*"
     r"(?: \w+){0,4}? (?:by|of|from) [A-Z][a-z]+ (?:[A-Z]\.? )?[A-Z][a-z]+\b"
 )
-_DISCLAIMED = re.compile(r"disclaims? copyright|&#169;", re.IGNORECASE)
+_DISCLAIMED = re.compile(
+    r"disclaims? copyright|&#169;|copyright notice and this|merchantability|in no event shall"
+    r"|associated documentation files|disclaims? all warrant|software is provided",
+    re.IGNORECASE,
+)
+"""What licences say apart from the line that gives their name: some have blank lines in them."""
 _WHOLE = re.compile(r"[ \t]*/\*.*\*/[ \t]*")
 _HANDLE_APART = re.compile(r"\b(?:TODO|FIXME|XXX|HACK|NOTE) \([a-z][\w.-]*\)")
 _TOP_DOCSTRING = re.compile(
@@ -121,7 +126,19 @@ _SIGNS = {
     **dict.fromkeys(
         ("copyright", "©", "&copy;", "(c)", "spdx-", "all rights reserved", "licen", "the terms"), _TELLS
     ),
-    **dict.fromkeys(("permission is", "redistribution", "warrant", "mozilla public", "you may "), _TELLS),
+    **dict.fromkeys(
+        (
+            "permission is",
+            "redistribution",
+            "merchantab",
+            "in no event",
+            "associated doc",
+            "warrant",
+            "mozilla public",
+            "you may ",
+        ),
+        _TELLS,
+    ),
     **dict.fromkeys((f"this {work} " for work in _WORKS), _TELLS),
     **dict.fromkeys(_PERSONS, _TELLS | _NAMES),
     "__email__": _TELLS,
@@ -172,7 +189,7 @@ def _blocks(lines: list[str], signs: dict[int, int]) -> Iterator[list[_Line]]:
         if inside or _COMMENT.match(line):
             block.append(marked)
             inside = inside and not _CLOSES.search(line)
-            if not inside and _CLOSES.search(line):
+            if not inside and _CLOSES.search(line) and not _WHOLE.fullmatch(line):  # a box has such lines
                 yield block
                 block = []
             continue
