@@ -31,6 +31,18 @@ _BY_SOMEBODY = re.compile(
     r"\W*(?i:created|written|developed|implemented|ported|contributed|maintained|provided|adapted) by:? +"
     r"[A-Z][\w.]* [A-Z]"
 )
+_BY_ANYBODY = re.compile(
+    r"\b(?i:fix|add|convert|modifi|modify|chang|updat|rewritten|improv|design|port|contribut|written|creat|report|suggest"
+    r"|found|patch|submit|provid|adapt|invent|optimi[sz]|enhanc|develop|implement|maintain|work|idea|courtesy)\w*"
+    r"(?: \w+){0,4}? (?:by|of|from) [A-Z][a-z]+ (?:[A-Z]\.? )?[A-Z][a-z]+\b"
+)
+_DISCLAIMED = re.compile(
+    r"disclaims? copyright|&#169;|copyright notice and this|merchantability|in no event shall"
+    r"|associated documentation files|disclaims? all warrant|software is provided",
+    re.IGNORECASE,
+)
+"""What licences say apart from the line that gives their name: some have blank lines in them."""
+_WHOLE = re.compile(r"[ \t]*/\*.*\*/[ \t]*")
 _HANDLE_APART = re.compile(r"\b(?:TODO|FIXME|XXX|HACK|NOTE) \([a-z][\w.-]*\)")
 _TOP_DOCSTRING = re.compile(
     r"\A(?:[ \t]*#[^\n]*\n|[ \t]*\n)*(?P<all>[rR]?(?P<quotes>\"\"\"|''')(?P<words>.*?)(?P=quotes)\n?)", re.S
@@ -114,7 +126,19 @@ _SIGNS = {
     **dict.fromkeys(
         ("copyright", "©", "&copy;", "(c)", "spdx-", "all rights reserved", "licen", "the terms"), _TELLS
     ),
-    **dict.fromkeys(("permission is", "redistribution", "warrant", "mozilla public", "you may "), _TELLS),
+    **dict.fromkeys(
+        (
+            "permission is",
+            "redistribution",
+            "merchantab",
+            "in no event",
+            "associated doc",
+            "warrant",
+            "mozilla public",
+            "you may ",
+        ),
+        _TELLS,
+    ),
     **dict.fromkeys((f"this {work} " for work in _WORKS), _TELLS),
     **dict.fromkeys(_PERSONS, _TELLS | _NAMES),
     "__email__": _TELLS,
@@ -165,7 +189,7 @@ def _blocks(lines: list[str], signs: dict[int, int]) -> Iterator[list[_Line]]:
         if inside or _COMMENT.match(line):
             block.append(marked)
             inside = inside and not _CLOSES.search(line)
-            if not inside and _CLOSES.search(line):
+            if not inside and _CLOSES.search(line) and not _WHOLE.fullmatch(line):  # a box has such lines
                 yield block
                 block = []
             continue
@@ -186,7 +210,7 @@ def _cleaned(block: list[_Line]) -> list[str]:
     if not signs:
         return lines
     comment = bool(_COMMENT.match(lines[0]))
-    if comment and signs & _TELLS and NOTICE.search("\n".join(lines)):
+    if comment and signs & _TELLS and _is_notice("\n".join(lines)):
         return []
     kept = [it for it in block if not (it[1] and (_is_told(it) or (comment and _names_somebody(it))))]
     if comment and kept and len(kept) < len(lines) and not any(_has_words(line) for line, _ in kept):
@@ -201,7 +225,11 @@ def _is_told(marked: _Line) -> bool:
         return True
     if not signs & _TELLS:
         return False
-    return bool(_TOLD.match(line)) or (NOTICE.search(line) is not None and not _is_code(line))
+    return bool(_TOLD.match(line)) or (_is_notice(line) and (line.lstrip()[:1] == "<" or not _is_code(line)))
+
+
+def _is_notice(text: str) -> bool:
+    return NOTICE.search(text) is not None or _DISCLAIMED.search(text) is not None
 
 
 def _is_code(line: str) -> bool:
@@ -210,10 +238,15 @@ def _is_code(line: str) -> bool:
 
 def _names_somebody(marked: _Line) -> bool:
     line, signs = marked
-    looked_for = ((AUTHOR, _NAMES), (HANDLE, _HANDLES), (_HANDLE_APART, _HANDLES), (ADDRESS, _AT))
-    return any(signs & sign and pattern.search(line) for pattern, sign in looked_for) and not _CLOSES.search(
-        line
+    looked_for = (
+        (AUTHOR, _NAMES),
+        (HANDLE, _HANDLES),
+        (_HANDLE_APART, _HANDLES),
+        (_BY_ANYBODY, _NAMES),
+        (ADDRESS, _AT),
     )
+    found = any(signs & sign and pattern.search(line) for pattern, sign in looked_for)
+    return found and (_CLOSES.search(line) is None or _WHOLE.fullmatch(line) is not None)
 
 
 def _has_words(line: str) -> bool:

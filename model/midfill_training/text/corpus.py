@@ -43,7 +43,8 @@ _CONFIG = re.compile(
 )
 
 SKIPPED = re.compile(
-    r"(^|/)(_?vendor(ed)?|third[_-]?party|generated|external|extern|node_modules|locales?|i18n|migrations|versions|esm5|umd|"
+    r"(^|/)(_?vendor(ed)?|third[_-]?party|eigen[^/]*|boost|xsimd|generated|external|extern|"
+    r"node_modules|locales?|i18n|migrations|versions|esm5|umd|"
     r"es2015|cjs|bundles|fixtures|testdata|snapshots|__snapshots__|cassettes|\.storybook)/"
     r"|(^|/)([^/]*[.-](min|prod|production|profiling|bundle|all|debug)[.-][^/]*|[^/]*_pb2(_grpc)?\.pyi?)$"
     r"|[0-9a-f]{16,}\.|(^|/)(changelog|changes|history|news|releases?|licen[sc]es?|notice|copying|authors|contributors|"

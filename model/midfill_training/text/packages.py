@@ -27,18 +27,22 @@ SOURCES = Path(__file__).with_name("sources")
 AT_A_TIME = 4  # downloads
 PYTHONS = ("3.13.9", "3.14.3")
 """The versions that a wheel may be for; the first that has one."""
-_PLATFORMS = [f"manylinux{v}_x86_64" for v in ("_2_28", "_2_27", "_2_24", "_2_17", "2014", "1")]
+_PLATFORMS = [
+    f"manylinux{v}_x86_64"
+    for v in ("_2_39", "_2_35", "_2_34", "_2_31", "_2_28", "_2_27", "_2_24", "_2_17", "2014", "1")
+]
 _ONLY = [word for name in [*_PLATFORMS, "any"] for word in ("--platform", name)]
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    registry: str  # pypi | npm | python | installed
+    registry: str  # pypi | npm | python | installed | deb | debsrc
     name: str
     version: str
     licence: str
     heldout: bool
     limit: int  # characters taken at most
+    paths: tuple[str, ...] = ()  # what is read of it; all
 
     @property
     def pinned(self) -> str:
@@ -46,13 +50,20 @@ class Source:
 
 
 def read_sources(folder: Path = SOURCES) -> list[Source]:
-    """One source a line: `registry name version licence [heldout] [limit=MB]`."""
-    lines = [line for path in sorted(folder.glob("*.txt")) for line in path.read_text("utf-8").splitlines()]
+    """All but those that are built for themselves, by `debian/build.py`."""
+    paths = sorted(path for path in folder.glob("*.txt") if not path.name.startswith("debian-"))
+    return [source for path in paths for source in sources_in(path)]
+
+
+def sources_in(path: Path) -> list[Source]:
+    """Those of one list: `registry name version licence [heldout] [limit=MB] [paths=a,b]` in each line."""
+    lines = path.read_text("utf-8").splitlines()
     rows = (line.split() for line in lines if line and not line.startswith("#"))
     return [
         Source(
             registry, name, version, licence, "heldout" in rest,
             next((int(word[6:]) for word in rest if word.startswith("limit=")), 40) * 1_000_000,
+            next((tuple(word[6:].split(",")) for word in rest if word.startswith("paths=")), ()),
         )
         for registry, name, version, licence, *rest in rows
     ]  # fmt: skip

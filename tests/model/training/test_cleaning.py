@@ -169,3 +169,29 @@ def test_people_leave_a_readme_and_a_packages_json() -> None:
     told = '{"name": "things", "author": {"name": "Ann"}, "main": "a.js"}'
     assert clean_file("package.json", told) == '{\n  "name": "things",\n  "main": "a.js"\n}\n'
     assert clean_file("a.json", "[1]") == "[1]" and clean_file("a.json", "{ // x") == "{ // x"
+
+
+def test_public_domain_notices_and_names_in_comments_leave() -> None:
+    assert clean("/*\n** The author disclaims copyright to this source code.\n*/\nint a;\n") == "int a;\n"
+    assert clean("// Fixed by Ann Onym\nint a;\n") == "int a;\n"
+    assert clean("/* Converted to C by Ann Onym */\nint a;\n") == "int a;\n"
+    assert clean("<p>Copyright &#169; 2004 Ann Onym</p>\n<p>Words</p>\n") == "<p>Words</p>\n"
+    assert clean("// Sorted by name and used by Spring Boot\nint a;\n").startswith("// Sorted")
+
+
+def test_a_notice_in_a_box_leaves_as_a_whole() -> None:
+    box = [
+        "Copyright (c) 2014 Ann Onym",
+        "",
+        "The above notice shall be included in all copies.",
+        "It is free.",
+    ]
+    lines = [f"/* {line:60} */" for line in box]
+    assert clean("/" + "*" * 60 + "/\n" + "\n".join(lines) + "\n/* */\nint a;\n") == "int a;\n"
+    assert clean("/* One. */\nint a;\n/* Two. */\nint b;\n") == "/* One. */\nint a;\n/* Two. */\nint b;\n"
+
+
+def test_paragraphs_of_a_licence_leave_each() -> None:
+    text = "// MIT License\n\n"
+    text += "// The above copyright notice and this permission notice shall be included.\n\nint a;\n"
+    assert clean(text).strip() == "int a;"
