@@ -141,7 +141,7 @@ def train(run: Run) -> None:
         window += torch.stack(
             [nll / total, middle / (weights == 1).sum(), balance, balance.new_ones(())]
         ).detach()
-        if step % 1000 == 0 and rank == 0:
+        if step % 2500 == 0 and rank == 0:
             export(optimizer.master, run.shape, run.tokenizer, run.out)  # a machine can be taken away
         if step % 20 == 0:
             progress = agreed(max(step / steps, (time.time() - began) / 60 / run.minutes), device, world)
