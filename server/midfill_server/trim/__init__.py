@@ -31,7 +31,7 @@ from .rest import (
 )
 from .shape import is_complete, one_line_only, one_unit, whole_lines
 from .words.again import attributes_again, behind_the_end, block_lines_again, rows, unknown_arguments
-from .words.defined import defined_again
+from .words.defined import defined_again, imports_again, parameters_again
 from .words.docs import library_docs, lone_heading, words_of_javascript
 from .words.foreign import another_language
 from .words.harm import endless_calls, harmful
@@ -60,6 +60,8 @@ _BY_LINES: tuple[Filter, ...] = (
     block_lines_again,
     attributes_again,
     defined_again,
+    imports_again,
+    parameters_again,
     rows,
     behind_the_end,
     unknown_arguments,

@@ -58,6 +58,12 @@ def above(window: Window) -> tuple[Line, ...]:
     return tuple(line_of(it) for it in lines if it.strip())
 
 
+def far_above(window: Window) -> list[Line]:
+    """Those further up, as far as the window goes; costs more, and is seldom asked for."""
+    lines = window.prefix[: len(window.prefix) - len(window.line_start)].split("\n")[:-_ABOVE]
+    return [line_of(it) for it in lines if it.strip()]
+
+
 @lru_cache(maxsize=4)
 def below(window: Window) -> tuple[Line, ...]:
     """Those below it."""
