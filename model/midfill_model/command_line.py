@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
+import re
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import NoReturn
 
 INTERRUPTED, CLOSED_PIPE = 130, 141  # as shells tell that SIGINT or SIGPIPE ended a program
@@ -22,6 +27,45 @@ def complain(message: str, code: int = 1) -> int:
 
 class UsageError(Exception):
     """What the user asked for makes no sense; the message says what would."""
+
+
+def writable(file: Path) -> None:
+    """Before long work whose result goes there: UsageError if it could not be written. The file stays."""
+    try:
+        was_there = file.exists()
+        with file.open("ab"):
+            pass
+        if not was_there:
+            file.unlink()
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}") from None
+
+
+@contextmanager
+def ended_as_by_control_c() -> Iterator[list[int]]:
+    """SIGTERM and SIGHUP end what is under way as Ctrl-C does: what was started for it is stopped, too.
+
+    Yields the list of those that came. What asyncio then says of tasks that nobody waits for is not said.
+    """
+    logging.getLogger("asyncio").disabled = True
+    came: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        at_control_c = signal.getsignal(signal.SIGINT)  # asyncio has its own
+        if callable(at_control_c):
+            at_control_c(signal.SIGINT, frame)
+        else:  # it is ignored, as a shell sets it for what runs in the background
+            raise KeyboardInterrupt
+
+    names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
+    ours = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {it: signal.signal(it, end) for it in ours if signal.getsignal(it) is signal.SIG_DFL}  # no nohup
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Parser(argparse.ArgumentParser):
@@ -44,12 +88,19 @@ def whole(lowest: int, highest: int | None = None) -> Callable[[str], int]:
     return read
 
 
+def any_whole(text: str) -> int:
+    """The type of an option that takes any whole number."""
+    if not re.fullmatch("-?[0-9]{1,18}", text):
+        raise argparse.ArgumentTypeError(f"give a whole number, not {text!r}")
+    return int(text)
+
+
 def above_zero(highest: float) -> Callable[[str], float]:
     """The type of an option that takes a number above 0."""
 
     def read(text: str) -> float:
         try:
-            number = float(text)
+            number = float(text) if text.isascii() else 0.0
         except ValueError:
             number = 0.0
         if not 0 < number <= highest:
@@ -59,15 +110,28 @@ def above_zero(highest: float) -> Callable[[str], float]:
     return read
 
 
+def path(text: str) -> Path:
+    """The type of an option that names a file or a folder: an empty one would be the working directory."""
+    if not text:
+        raise argparse.ArgumentTypeError("give a path, not ''")
+    return Path(text)
+
+
 def model_name(text: str) -> str:
     """The type of --model: a folder becomes an absolute path, for the engine runs in another folder."""
+    if text in ("auto", "demo", "lite"):
+        return text
     try:
-        folder = Path(text).expanduser()
-    except RuntimeError:  # the home of a user who is not known
-        raise argparse.ArgumentTypeError(
-            f"give auto, demo, lite, a folder or a hub id, not {text!r}"
-        ) from None
-    return text if text in ("auto", "demo", "lite") or not folder.is_dir() else str(folder.resolve())
+        if text and (folder := Path(text).expanduser()).is_dir():
+            return str(folder.resolve())
+    except (RuntimeError, OSError):  # the home of a user who is not known; a name that is too long
+        pass
+    if not _HUB_ID.fullmatch(text):  # whether the hub has it is told later
+        raise argparse.ArgumentTypeError(f"give auto, demo, lite, a folder or a hub id, not {text!r}")
+    return text
+
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[\w./-]+)?", re.ASCII)
 
 
 def machine(told: Mapping[str, str] | None = None) -> str:

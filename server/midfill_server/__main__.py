@@ -9,29 +9,69 @@ import asyncio
 import json
 import os
 import sys
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
+from io import TextIOWrapper
 
-from midfill_model.command_line import CLOSED_PIPE, INTERRUPTED, Parser, UsageError, complain, model_name
+from midfill_model.command_line import (
+    CLOSED_PIPE,
+    INTERRUPTED,
+    Parser,
+    UsageError,
+    complain,
+    ended_as_by_control_c,
+    model_name,
+)
 from midfill_server import __version__
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command: 0 on success, 2 on wrong usage, 130 after Ctrl-C, 141 for a closed pipe, else 1."""
+    """Run one command: 0 on success, 2 on wrong usage, 130 after Ctrl-C, 141 for a closed pipe, else 1.
+
+    Another signal that ends it, and that it can clean up after, is told as shells do: 128 and its number.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    _open_streams()
+    if argv[:1] in OWN_SIGNALS:
+        return _run_and_tell(argv)
+    with ended_as_by_control_c() as ended_by:
+        code = _run_and_tell(argv)
+    return 128 + ended_by[0] if ended_by else code
+
+
+OWN_SIGNALS = (["serve"], ["engine"])
+
+
+def _open_streams() -> None:
+    """Those that the caller has closed lead nowhere; what others cannot show is replaced."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):  # so their numbers are 0, 1, 2
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - until the process ends
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def _run_and_tell(argv: list[str]) -> int:
     try:
-        code = _run(sys.argv[1:] if argv is None else argv)
+        code = _run(argv)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # what is still buffered goes nowhere, instead of raising again at the exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
+        _forget_output()
         return CLOSED_PIPE
     except UsageError as error:
         return complain(str(error), 2)
     except Exception as error:
         if (sentence := _known_failure(error)) is None:
             raise
+        _forget_output()
         return complain(sentence)
+
+
+def _forget_output() -> None:
+    """What is still buffered goes nowhere, instead of raising again at the exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(argv: list[str]) -> int:
@@ -54,6 +94,8 @@ def _known_failure(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, ConnectionError):
         return "the language server stopped; run `midfill serve` on its own to see why"
+    if isinstance(error, OSError) and error.strerror:  # the disk is full, say
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return None
 
 
@@ -81,8 +123,15 @@ def complete(options: Namespace) -> int:
     from midfill_server.tools import complete_command
     from midfill_server.tools.set_option import settings_of
 
-    settings = settings_of(options.set) | {"model": options.model}
-    settings |= {"url": options.url} if options.url else {}
+    if options.url == "":
+        raise UsageError("--url is empty; give an address, such as http://localhost:8000/v1")
+    given = {"url": options.url, "model": options.model}
+    settings = settings_of(options.set, {key: value for key, value in given.items() if value is not None})
+    if "model" in settings and not settings.get("url"):
+        try:
+            settings["model"] = model_name(settings["model"])
+        except ArgumentTypeError as error:
+            raise UsageError(str(error)) from None
     return complete_command.main(options.where, settings, options.json)
 
 
@@ -197,7 +246,9 @@ def parser() -> Parser:
 
     it = commands.add_parser("complete", help="show one completion, asked for as an editor would")
     it.add_argument("where", metavar="FILE:LINE:COL", help="the cursor; line and column count from 1")
-    it.add_argument("--model", type=model_name, default="auto", help="auto, demo, lite, a folder or a hub id")
+    it.add_argument(
+        "--model", help="auto, demo, lite, a folder or a hub id; with --url, the name that the server uses"
+    )
     it.add_argument("--url", help="ask the server at this address instead of the engine of this machine")
     add_set_option(it)
     it.add_argument("--json", action="store_true", help="print one JSON object instead of text")

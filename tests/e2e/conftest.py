@@ -82,7 +82,7 @@ def runtime_folder() -> Iterator[Path]:
         done = subprocess.run([*CLI, "stop"], env=environment(folder), capture_output=True, check=False)
         shutil.rmtree(folder)
         assert done.returncode == 0, done.stderr
-        assert pid is None or _ends(pid), "an engine was left behind"
+        assert pid is None or ends(pid), "an engine was left behind"
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -93,7 +93,7 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
-def _ends(pid: int) -> bool:
+def ends(pid: int) -> bool:
     """The interpreter needs a moment after the engine has let go of its lock."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:

@@ -105,36 +105,6 @@ def test_replay_types_the_file_and_leaves_it_alone(own_folder: Path, code: Path)
     assert code.read_text() == CODE
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["eval"], "give either DATA.jsonl or --repo DIR"),
-        (["eval", "/nowhere.jsonl"], "cannot read /nowhere.jsonl"),
-        (["eval", __file__], "line 1 is not JSON"),
-        (["eval", "{empty}/empty.jsonl"], "holds no tasks"),
-        (["eval", "{empty}/other.jsonl"], "lacks the text task_id"),
-        (["eval", "--repo", "/nowhere"], "/nowhere is not a folder"),
-        (["eval", "--repo", "{empty}"], "no holes found"),
-        (["eval", "--repo", "{empty}", "--set", "debounceMs"], "is not KEY=VALUE"),
-        (["eval", "--repo", "{empty}", "--set", "debounceMs=soon"], "debounceMs must be"),
-        (["eval", "--repo", "{empty}", "--holes", "0"], "--holes"),
-        (["replay"], "FILE"),
-        (["replay", "/nowhere.py"], "cannot read /nowhere.py"),
-        (["replay", "{empty}/empty.jsonl"], "cannot be typed"),
-        (["replay", __file__, "--lines", "100000"], "fewer --lines"),
-        (["replay", __file__, "--speed", "0"], "--speed"),
-    ],
-)
-def test_wrong_usage_is_one_sentence(
-    own_folder: Path, tmp_path: Path, arguments: list[str], sentence: str
-) -> None:
-    (tmp_path / "empty.jsonl").write_text("")
-    (tmp_path / "other.jsonl").write_text('{"text": "x"}\n')
-    done = midfill(own_folder, *(it.replace("{empty}", str(tmp_path)) for it in arguments))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert sentence in done.stderr and "Traceback" not in done.stderr
-
-
 def test_an_engine_that_dies_meanwhile_is_one_sentence(own_folder: Path, code: Path) -> None:
     command = [*CLI, "eval", "--repo", str(code.parent), "--holes", "100", "--model", "demo"]
     temporary = {**environment(own_folder), "TMPDIR": str(own_folder)}
@@ -146,9 +116,3 @@ def test_an_engine_that_dies_meanwhile_is_one_sentence(own_folder: Path, code: P
     out, errors = run.communicate(timeout=PATIENCE)
     assert (run.returncode, out) == (1, "")
     assert errors == "midfill: The engine stopped while it was measured; what it measured so far is lost\n"
-
-
-def test_a_failing_engine_is_one_sentence(own_folder: Path, code: Path) -> None:
-    done = midfill(own_folder, "eval", "--repo", code.parent, "--model", "/nowhere/model")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "/nowhere/model" in done.stderr and "Traceback" not in done.stderr

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from ..scripted_engine import PATIENCE, ScriptedEngine
-from .conftest import CLI, PROGRAM, end_of, environment
+from .conftest import CLI, PROGRAM, end_of, ends, environment
 
 
 class Terminal:
     """A command whose stderr is a terminal; its stdout is a pipe."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, ignores: bool = False) -> None:
         self._end, other = os.openpty()
         self.said = ""
         self.process = subprocess.Popen(
@@ -28,7 +28,9 @@ class Terminal:
             text=True,
             env=environment(folder) | {"TMPDIR": str(folder)},
             # as from a terminal: what a shell starts in the background ignores SIGINT
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            preexec_fn=lambda: signal.signal(
+                signal.SIGINT, signal.SIG_IGN if ignores else signal.default_int_handler
+            ),
         )
         os.close(other)
 
@@ -54,8 +56,8 @@ class Terminal:
 
 
 @contextmanager
-def terminal(folder: Path, *arguments: str) -> Iterator[Terminal]:
-    it = Terminal(folder, *arguments)
+def terminal(folder: Path, *arguments: str, ignores: bool = False) -> Iterator[Terminal]:
+    it = Terminal(folder, *arguments, ignores=ignores)
     try:
         yield it
     finally:
@@ -92,13 +94,14 @@ def test_control_c_ends_complete_quietly(engine: ScriptedEngine, program: str) -
 
 def test_the_engine_shows_that_it_is_ready_and_control_c_stops_it(own_folder: Path, model: str) -> None:
     with terminal(own_folder, "engine", "--model", model) as it:
-        it.until("is ready; Ctrl-C stops it")
+        it.until("is ready; Ctrl-C stops the engine")
         it.process.send_signal(signal.SIGINT)
         assert it.ends() == (130, "")
     assert "Traceback" not in it.said
     assert not (own_folder / "engine.json").exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize(
     ("command", "doing"),
     [
@@ -107,15 +110,19 @@ def test_the_engine_shows_that_it_is_ready_and_control_c_stops_it(own_folder: Pa
         (("replay", __file__), " of "),
     ],
 )
-def test_control_c_ends_a_measurement_and_its_engine(
-    own_folder: Path, model: str, command: tuple[str, ...], doing: str
+def test_a_signal_ends_a_measurement_and_its_engine(
+    own_folder: Path, model: str, command: tuple[str, ...], doing: str, number: signal.Signals
 ) -> None:
-    with terminal(own_folder, *command, "--model", model) as it:
+    """Also where SIGINT is ignored, as shells have it for what runs in the background."""
+    ignores = number != signal.SIGINT and command[0] == "bench"
+    with terminal(own_folder, *command, "--model", model, ignores=ignores) as it:
         it.until(doing)
-        it.process.send_signal(signal.SIGINT)
-        assert it.ends() == (130, "")
-    assert "Traceback" not in it.said
-    assert not list(own_folder.glob("midfill-*/engine.json"))
+        pids = [json.loads(card.read_text())["pid"] for card in own_folder.glob("midfill-*/engine.json")]
+        it.process.send_signal(number)
+        assert it.ends() == (128 + number, "")
+    assert "Traceback" not in it.said and "Task" not in it.said
+    assert not list(own_folder.glob("midfill-*"))
+    assert pids and all(ends(pid) for pid in pids)
 
 
 def test_control_c_ends_a_server(own_folder: Path) -> None:

@@ -116,7 +116,6 @@ class Engine:
         try:
             loaded = self._load(lambda done: self._set(State(progress=done)))
         except ModelError as error:
-            log.error("%s", error)
             self._refuse_all(str(error))
         except Exception as error:
             log.exception("loading failed")

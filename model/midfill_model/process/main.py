@@ -17,7 +17,16 @@ from socket import socket
 from typing import TYPE_CHECKING
 
 from midfill_model import seam
-from midfill_model.command_line import INTERRUPTED, Busy, Parser, above_zero, complain, model_name, whole
+from midfill_model.command_line import (
+    INTERRUPTED,
+    Busy,
+    Parser,
+    above_zero,
+    complain,
+    model_name,
+    path,
+    whole,
+)
 
 from . import cpus
 
@@ -26,9 +35,11 @@ if TYPE_CHECKING:
 
 
 def main(argv: list[str]) -> int:
-    """Serve until SIGTERM or POST /shutdown: 0. A second engine of the same user ends at once, with 0 too.
+    """Serve until SIGTERM or POST /shutdown: 0.
 
-    1 if it cannot serve, or not any longer; 2 for wrong options; 130 after Ctrl-C.
+    1 if it cannot serve, or not any longer, or if another one serves already; 2 for wrong options; 130 after
+    Ctrl-C. With --stay, as fronts start it, a second engine ends with 0, and one that cannot load its model
+    goes on, to tell it to who asks.
     """
     options = _parse(argv)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -37,8 +48,8 @@ def main(argv: list[str]) -> int:
         with seam.engine_lock(folder):
             why = _serve(options, folder)
     except seam.Locked:
-        print("The engine already runs.", file=sys.stderr)
-        return 0
+        code = 0 if options.stay else 1
+        return complain("the engine already runs; `midfill status` says how, `midfill stop` ends it", code)
     except seam.RuntimeFolderError as error:
         why = str(error)
     except KeyboardInterrupt:
@@ -66,11 +77,14 @@ def _serve(options: argparse.Namespace, folder: Path) -> str:
         load = load_model(options.model, options.threads, options.device, options.double_quant)
         engine = Engine(load, options.slots, options.cache_mb << 20)
 
+        tell = _Teller(name, _where(folder, listener, token), options.stay)
+
         def why() -> str:
-            return engine.crash or _out_of_reach(lost())
+            cannot_load = not options.stay and engine.state.status == "failed"
+            return engine.crash or (engine.state.message if cannot_load else _out_of_reach(lost()))
 
         def is_over() -> bool:
-            busy.show(_doing(engine.state, name))
+            tell(engine.state, busy)
             if not engine.crash and engine.n_unfinished:  # who has found it gets an answer
                 return False
             return bool(why()) or engine.resting_seconds() > 60 * options.idle_minutes
@@ -87,11 +101,35 @@ def _serve(options: argparse.Namespace, folder: Path) -> str:
         return ended
 
 
-def _doing(state: State, name: str) -> str:
-    """For whoever started it in a terminal."""
-    if state.status == "loading":
-        return f"Loading the model {name} {100 * state.progress:.0f} %"
-    return state.message if state.status == "failed" else f"The model {name} is ready; Ctrl-C stops it"
+class _Teller:
+    """Tells who started the engine in a terminal how it is; where an editor did, `stay`, only faults."""
+
+    def __init__(self, name: str, where: str, stay: bool) -> None:
+        self._name, self._stay, self._told = name, stay, False
+        if not stay:
+            print(f"Listening on {where}.", file=sys.stderr, flush=True)
+
+    def __call__(self, state: State, busy: Busy) -> None:
+        if state.status == "loading":
+            busy.show(f"Loading the model {self._name} {100 * state.progress:.0f} %")
+        elif not self._told:
+            self._told = True
+            busy.show("")
+            if state.status == "failed" and self._stay:
+                complain(state.message)
+            elif state.loaded is not None and not self._stay:
+                ready = (
+                    f"The model {state.loaded.name} is ready; Ctrl-C stops the engine. {state.loaded.reason}"
+                )
+                print(ready.strip(), file=sys.stderr, flush=True)
+
+
+def _where(folder: Path, listener: socket, token: str | None) -> str:
+    """For people."""
+    if token is None:
+        return str(folder / seam.SOCKET)
+    port = listener.getsockname()[1]
+    return f"http://127.0.0.1:{port}; the token that it wants is in {folder / seam.CARD}"
 
 
 def _out_of_reach(lost: Path | None) -> str:
@@ -128,9 +166,19 @@ def _card(name: str, folder: Path, listener: socket, token: str | None) -> seam.
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(prog="midfill engine", description="Keep a model resident and answer.")
     parser.add_argument(
-        "--model", type=model_name, default="auto", help="auto, demo, lite, a folder or a hub id"
+        "--model",
+        type=str if "--stay" in argv else model_name,
+        default="auto",
+        help="auto, demo, lite, a folder or a hub id",
     )
-    parser.add_argument("--runtime-dir", metavar="DIR", help="the folder for the socket and engine.json")
+    parser.add_argument(
+        "--stay",
+        action="store_true",
+        help="as editors start it: say nothing, and where the model cannot be loaded, stay and tell who asks",
+    )
+    parser.add_argument(
+        "--runtime-dir", type=path, metavar="DIR", help="the folder for the socket and engine.json"
+    )
     parser.add_argument(
         "--port",
         type=whole(0, 65_535),

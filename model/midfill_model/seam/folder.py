@@ -13,7 +13,7 @@ class RuntimeFolderError(Exception):
     """The runtime folder cannot be used, in one sentence that says what to do."""
 
 
-def runtime_folder(given: str | None = None) -> Path:
+def runtime_folder(given: str | Path | None = None) -> Path:
     """`given`, $MIDFILL_RUNTIME_DIR or the system's place; made private (0700) when missing, and checked.
 
     Whoever can write here could read the user's code, so an unsafe folder raises RuntimeFolderError.

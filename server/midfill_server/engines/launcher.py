@@ -18,7 +18,16 @@ from pathlib import Path
 
 from midfill_model import seam
 from midfill_server.engines.backend import BackendError
-from midfill_server.engines.process import POLL_SECONDS, Found, find, hangs, last_words, start, stop
+from midfill_server.engines.process import (
+    POLL_SECONDS,
+    STOP_SECONDS,
+    Found,
+    find,
+    hangs,
+    last_words,
+    start,
+    stop,
+)
 
 LISTEN_SECONDS = 60.0  # from the start of an engine until it listens; loading comes later
 SILENT_SECONDS = 20.0  # an engine that runs and does not answer for so long hangs
@@ -50,7 +59,8 @@ class Launcher:
         while True:
             found = await self.answering(folder)
             if found is not None:
-                if await self._stays(folder, found):
+                just_failed = n_starts > 0 and found.health.status == "failed"  # it would again
+                if just_failed or await self._stays(folder, found):
                     return found
             elif n_starts < MOST_STARTS:
                 n_starts += await self._start(folder, model, options, before_start)
@@ -77,6 +87,12 @@ class Launcher:
         """No zombie stays of an engine that has ended."""
         if self._process is not None:
             self._process.poll()
+
+    async def end(self) -> None:
+        """The engine that this front has started ends, whether it is ready or has just begun."""
+        if (process := self._process) is not None and process.poll() is None:
+            process.terminate()
+            await asyncio.to_thread(process.wait, STOP_SECONDS)
 
     async def _start(
         self,

@@ -49,7 +49,7 @@ async def find(folder: Path) -> Found | None:
 
 def start(folder: Path, model: str, options: Sequence[str] = ()) -> subprocess.Popen[bytes]:
     """An engine that outlives this server. -I: a user's folder cannot shadow our modules. OSError."""
-    command = [sys.executable, "-I", "-m", "midfill_server", "engine", "--model", _absolute(model), *options]
+    command = [sys.executable, "-I", "-m", "midfill_server", "engine", "--stay", "--model", _absolute(model)]
     flags = getattr(subprocess, "DETACHED_PROCESS", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
     path = folder / LOG
     with suppress(OSError):
@@ -57,7 +57,7 @@ def start(folder: Path, model: str, options: Sequence[str] = ()) -> subprocess.P
             path.replace(folder / OLD_LOG)
     with open(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600), "ab", buffering=0) as log:
         process = subprocess.Popen(
-            [*command, "--runtime-dir", str(folder)],
+            [*command, *options, "--runtime-dir", str(folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

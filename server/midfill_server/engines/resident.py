@@ -114,6 +114,11 @@ class Resident:
             self._backend.close()
             self._backend = None
 
+    async def end(self) -> None:
+        """As `close`; and the engine ends that this front has started."""
+        self.close()
+        await self._launcher.end()
+
     async def _found(self) -> Backend:
         while True:
             search, me = self._search, asyncio.current_task()

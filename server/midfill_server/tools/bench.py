@@ -21,7 +21,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from midfill_model.command_line import Busy, Parser, machine, model_name, whole
+from midfill_model.command_line import Busy, Parser, complain, machine, model_name, path, whole, writable
 from midfill_server.engines.backend import Backend, BackendError, Order
 from midfill_server.engines.dialects.midfill import MIDFILL
 from midfill_server.tools.chart import svg
@@ -49,16 +49,20 @@ PREFIX, SUFFIX, ITEM = 896, 100, 24  # tokens
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    median: float
-    p95: float
-    best: float
-    worst: float
+    """Milliseconds; None where there was nothing to measure."""
+
+    median: float | None
+    p95: float | None
+    best: float | None
+    worst: float | None
     n: int
 
 
 def main(argv: list[str]) -> int:
     """Print the figures. Raises BackendError when there is nothing to measure."""
     options = _parse(argv)
+    if options.chart is not None:
+        writable(options.chart)
     against, network = None, None
     with Busy() as busy:
         samples, on_gpu = asyncio.run(_measure(options.model, options.runs, busy))
@@ -79,6 +83,8 @@ def main(argv: list[str]) -> int:
             print("\n" + as_text(network))
     if options.chart and network is not None and network.theirs is not None:
         options.chart.write_text(svg(network), "utf-8")
+    elif options.chart:
+        complain("--chart needs a GPU and --against transformers; nothing is drawn", 0)
     return 0
 
 
@@ -245,8 +251,8 @@ async def _timings(backend: Backend, prefix: str, suffix: str, slot: str) -> Map
 def _stretches() -> list[tuple[str, str]]:
     """(prefix, suffix) around blocks in the standard library, each long enough to fill the budget."""
     found = []
-    for path in sorted(Path(os.__file__).parent.glob("*.py")):
-        text = path.read_text("utf-8", "replace")
+    for file in sorted(Path(os.__file__).parent.glob("*.py")):
+        text = file.read_text("utf-8", "replace")
         for at in range(12_000, len(text) - 4_000, 16_000):
             cut = text.find(":\n", at) + 2  # a block begins: its body is worth more than a few tokens
             found.append((text[cut - 8_000 : cut], text[cut + 200 :][:2_000]))
@@ -266,8 +272,7 @@ def _against(model: str) -> dict[str, dict[str, float]]:
 
 def _figure(values: list[float]) -> Figure:
     if not values:
-        nan = float("nan")
-        return Figure(nan, nan, nan, nan, 0)
+        return Figure(None, None, None, None, 0)
     median, p95 = round(statistics.median(values), 2), round(_p95(values), 2)
     return Figure(median, p95, round(min(values), 2), round(max(values), 2), len(values))
 
@@ -277,11 +282,15 @@ def _p95(values: list[float]) -> float:
 
 
 def _print_table(figures: dict[str, Figure], against: dict[str, dict[str, float]] | None) -> None:
-    print(f"{machine()}\n\n{'':52}{'median':>9}{'95 %':>9}{'best':>9}{'worst':>9}{'target':>9}")
+    columns = "".join(f"{it:>9}" for it in ("median", "95 %", "best", "worst", "target", "met"))
+    print(f"{machine()}\n\n{'milliseconds':52}{columns}")
     for name, figure in figures.items():
         label, target = TARGETS[name]
-        numbers = f"{figure.median:9.1f}{figure.p95:9.1f}{figure.best:9.1f}{figure.worst:9.1f}"
-        print(f"{label:52}{numbers}{'' if target is None else f'≤ {target:g}':>9}")
+        four = (figure.median, figure.p95, figure.best, figure.worst)
+        numbers = "".join(f"{'-' if it is None else f'{it:.1f}':>9}" for it in four)
+        met = "" if target is None or figure.median is None else "yes" if figure.median <= target else "no"
+        wanted = "" if target is None else f"≤ {target:g}"
+        print(f"{label:52}{numbers}{wanted:>9}{met:>9}".rstrip())
     if against:
         theirs, mine = against["transformers"], against["midfill"]
         print(f"\n{'the same weights in one process':52}{'midfill':>9}{'transf.':>9}{'ratio':>9}")
@@ -305,6 +314,6 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument(
-        "--chart", type=Path, metavar="FILE", help="on a GPU, with --against: draw both as an SVG file"
+        "--chart", type=path, metavar="FILE", help="on a GPU, with --against: draw both as an SVG file"
     )
     return parser.parse_args(argv)

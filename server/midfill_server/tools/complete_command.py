@@ -47,7 +47,10 @@ def main(where: str, settings: Json, as_json: bool) -> int:
 
 
 async def complete(place: Place, text: str, settings: Json, show: Callable[[str], None]) -> Json:
-    """{text, streamed, timings in ms, model, warning, error}; `show` gets the whole text as it grows."""
+    """{text, streamed, timings in ms, model, why, warning, error}; `show` gets the whole text as it grows.
+
+    `why`: what ended the request, in words, if there is nothing to show.
+    """
     started = time.perf_counter()
     times, root = _Times(), workspace(place.path)
     with Busy() as busy:
@@ -59,7 +62,7 @@ async def complete(place: Place, text: str, settings: Json, show: Callable[[str]
                 "midfill/statusChanged", lambda it: it["state"] in ("ready", "failed", "off")
             )
             times.ready_ms = _since(started)
-            streamed, final = [], ""
+            streamed, final, why = [], "", None
             if status["state"] == "ready":
                 asked = time.perf_counter()
 
@@ -71,15 +74,26 @@ async def complete(place: Place, text: str, settings: Json, show: Callable[[str]
                 streamed, final = pending.partials, await pending.text()
                 times.total_ms = _since(asked)
                 show(final)
+                why = None if final else _reason(await editor.request("midfill/why"))
             failed = [it["params"] for it in editor.notifications if it["params"].get("state") == "failed"]
     return {
         "text": final,
         "streamed": streamed,
         "timings": times.as_json(),
         "model": status["model"],
+        "why": why,
         "warning": status["warning"] or None,
-        "error": failed[-1]["message"] if failed else None,
+        "error": failed[-1]["message"] if failed else _OFF if status["state"] == "off" else None,
     }
+
+
+_OFF = "the setting enabled is false, so nothing is offered"
+
+
+def _reason(told: Json) -> str | None:
+    """What ended the last request: its line begins with the place and the times."""
+    found = re.search(r":\d+:\d+ [^:]*: (.*)", told["requests"][-1]) if told["requests"] else None
+    return found[1] if found else None
 
 
 def workspace(path: Path) -> Path:
@@ -98,7 +112,7 @@ def _doing(notification: Json) -> str:
 
 def read_place(where: str) -> Place:
     """FILE:LINE:COL, where FILE may hold colons itself."""
-    found = re.fullmatch(r"(.+):(\d+):(\d+)", where)
+    found = re.fullmatch(r"(.+):([0-9]{1,9}):([0-9]{1,9})", where, re.DOTALL)
     if found is None or int(found[2]) < 1 or int(found[3]) < 1:
         raise UsageError(f"{where!r} is not FILE:LINE:COL with numbers from 1; try app.py:10:5")
     return Place(Path(found[1]).resolve(), int(found[2]), int(found[3]))
@@ -149,7 +163,7 @@ class _Terminal:
         if self._shown is None:
             print(self._before, end=self._dim)
         elif not text.startswith(self._shown):
-            print(f"{self._plain}\n(it now reads:)", end=f"\n{self._dim}")
+            print(f"{self._plain}\n({'it now reads:' if text else 'withdrawn'})", end=f"\n{self._dim}")
             self._shown = ""
         print(text[len(self._shown or "") :], end="", flush=True)
         self._shown = text
@@ -176,6 +190,7 @@ def _timings(outcome: dict[str, Any]) -> str:
         f"engine ready after {times['ready_ms']:.0f} ms",
         *([f"first text {first:.0f} ms after the request"] if first is not None else []),
         f"{'all of it' if outcome['text'] else 'nothing to show,'} after {times['total_ms']:.0f} ms",
+        *([outcome["why"]] if outcome["why"] else []),
     ]
     return " · ".join(parts)
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 SERVER = (sys.executable, "-I", "-m", "midfill_server", "serve")
 
@@ -25,17 +25,20 @@ class AnswerError(Exception):
 
 
 class Editor:
-    """One editor window with its own server process. Use it as `async with Editor() as editor`."""
+    """One editor window with its own server process. Use it as `async with Editor() as editor`.
+
+    `log`: the file that gets what the server says on stderr.
+    """
 
     def __init__(
         self,
         command: Sequence[str] = SERVER,
         environment: Mapping[str, str] | None = None,
         folder: str | Path | None = None,
-        show_log: bool = False,
+        log: IO[bytes] | None = None,
         on_notification: Callable[[Json], None] = lambda _: None,
     ) -> None:
-        self._command, self._folder, self._show_log = command, folder, show_log
+        self._command, self._folder, self._log = command, folder, log
         self._environment = {**os.environ, **(environment or {})}
         self._ids = count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
@@ -51,7 +54,7 @@ class Editor:
             *self._command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=None if self._show_log else asyncio.subprocess.DEVNULL,
+            stderr=self._log or asyncio.subprocess.DEVNULL,
             env=self._environment,
             cwd=self._folder,
             limit=2**26,

@@ -6,12 +6,12 @@ import asyncio
 import os
 import tempfile
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 from midfill_model.command_line import Busy
 from midfill_server.engines.backend import Backend, BackendError
-from midfill_server.engines.process import POLL_SECONDS, find, last_words, stop
+from midfill_server.engines.process import POLL_SECONDS, find, last_words
 from midfill_server.engines.resident import Resident
 
 
@@ -22,18 +22,19 @@ async def private_engine(model: str) -> AsyncGenerator[Backend]:
         os.environ["MIDFILL_RUNTIME_DIR"] = name
         folder = Path(name)
         resident = Resident(lambda _: None)
-        resident.use(model)
-        with Busy() as busy:
-            busy.show("Starting the engine")
-            await resident.backend()
+        resident.use(model, ("--idle-minutes", "10"))  # for nobody could end it if this process were killed
+        try:
+            with Busy() as busy:
+                busy.show("Starting the engine")
+                await resident.backend()
             resident.close()  # it would start another engine when this one fails
             if (found := await find(folder)) is None:
                 raise BackendError(f"The engine stopped while loading: {last_words(folder)}")
-        try:
-            await _ready(found.backend)
-            yield found.backend
+            with closing(found.backend) as backend:
+                await _ready(backend)
+                yield backend
         finally:
-            await stop(folder, found.backend)
+            await resident.end()
 
 
 async def _ready(backend: Backend) -> None:

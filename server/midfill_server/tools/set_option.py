@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from midfill_model.command_line import UsageError
@@ -21,17 +21,21 @@ def add_set_option(parser: ArgumentParser) -> None:
     )
 
 
-def settings_of(pairs: Sequence[str]) -> dict[str, Any]:
-    """A value is JSON; anything else is taken as a string. Raises UsageError."""
+def settings_of(pairs: Sequence[str], own: Mapping[str, Any] = {}) -> dict[str, Any]:
+    """A value is JSON; anything else is taken as a string. `own`: from options of their own, by the key.
+
+    Raises UsageError.
+    """
     settings: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
-        if not equals:
+        if not equals or not key:
             raise UsageError(f"{pair!r} is not KEY=VALUE; try --set debounceMs=0")
         try:
             settings[key] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             settings[key] = value
-    if complaints := read_settings(settings)[1]:
-        raise UsageError(f"--set: {'; '.join(complaints)}")
-    return settings
+    for options, given in (("--set: ", settings), ("--", own)):
+        for complaint in read_settings(given)[1]:
+            raise UsageError(options + complaint.removeprefix("midfill."))
+    return settings | dict(own)

@@ -33,7 +33,7 @@ PROMPT: dict[str, Any] = {
 
 def start(runtime: Path, model: Path, *options: str) -> subprocess.Popen[str]:
     code = "import sys; from midfill_model.process.main import main; sys.exit(main(sys.argv[1:]))"
-    where = ("--runtime-dir", str(runtime), "--model", str(model), "--threads", "1")
+    where = ("--runtime-dir", str(runtime), "--model", str(model), "--threads", "1", "--stay")
     return subprocess.Popen(
         [sys.executable, "-I", "-c", code, *where, *options], stderr=subprocess.PIPE, text=True
     )

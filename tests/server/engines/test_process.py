@@ -28,8 +28,8 @@ def started_with(said: Path, folder: Path, model: str, *options: str) -> list[st
     assert start(folder, model, options).wait(30) == 0
     _, directory, *arguments = json.loads(said.read_text())
     assert directory == str(folder) and arguments[-2:] == ["--runtime-dir", str(folder)]
-    assert arguments[:4] == ["-I", "-m", "midfill_server", "engine"]
-    return list(arguments[4:-2])
+    assert arguments[:5] == ["-I", "-m", "midfill_server", "engine", "--stay"]
+    return list(arguments[5:-2])
 
 
 @pytest.mark.parametrize("model", ["weights", "./weights", "../here/weights", "~/here/weights"])

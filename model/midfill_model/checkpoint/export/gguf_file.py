@@ -166,4 +166,10 @@ def _add(writer: GGUFWriter, name: str, array: Array, kind: str) -> None:
     if array.ndim == 1 or ".ffn_gate_inp." in name or wanted is GGMLQuantizationType.F32:
         writer.add_tensor(name, array)
     else:
-        writer.add_tensor(name, gguf.quants.quantize(array, wanted), raw_dtype=wanted)
+        try:
+            writer.add_tensor(name, gguf.quants.quantize(array, wanted), raw_dtype=wanted)
+        except gguf.quants.QuantError:
+            rows = array.shape[-1]
+            raise ModelError(
+                f"{kind} cannot hold {name}, whose rows have {rows} values; use --type f16."
+            ) from None

@@ -1,9 +1,7 @@
 """`midfill export FORMAT DIR`. Its help needs none of the libraries that the export itself needs."""
 
-from pathlib import Path
-
 from midfill_model.checkpoint.config import ModelError
-from midfill_model.command_line import Parser, complain, model_name
+from midfill_model.command_line import Parser, complain, model_name, path
 
 KINDS = {"gguf": ("f32", "f16", "bf16", "q8_0", "q4_0"), "hf": ("f32", "f16", "bf16")}
 
@@ -11,8 +9,10 @@ KINDS = {"gguf": ("f32", "f16", "bf16", "q8_0", "q4_0"), "hf": ("f32", "f16", "b
 def main(argv: list[str]) -> int:
     """Write one model; its file or folder goes to stdout. Raises ModuleNotFoundError."""
     parser = Parser(prog="midfill export", description="Write a model for llama.cpp, vLLM or transformers.")
-    parser.add_argument("format", choices=list(KINDS), help="gguf: llama.cpp's file; hf: a hub folder")
-    parser.add_argument("folder", type=Path, metavar="DIR", help="where to; it is made if need be")
+    parser.add_argument(
+        "format", choices=list(KINDS), metavar="FORMAT", help="gguf: llama.cpp's file; hf: a hub folder"
+    )
+    parser.add_argument("folder", type=path, metavar="DIR", help="where to; it is made if need be")
     parser.add_argument(
         "--model", type=model_name, default="demo", help="demo (the default), a folder, a hub id"
     )
@@ -38,6 +38,8 @@ def main(argv: list[str]) -> int:
             from .hub_folder import write_hub_folder
 
             print(write_hub_folder(source, options.folder, options.type, options.for_vllm))
-    except (ModelError, OSError) as error:
+    except ModelError as error:
         return complain(str(error))
+    except OSError as error:
+        return complain(f"cannot write {error.filename or options.folder}: {error.strerror or error}")
     return 0

@@ -6,10 +6,20 @@ import argparse
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
-from midfill_model.command_line import Busy, Parser, UsageError, above_zero, machine, model_name, whole
+from midfill_model.command_line import (
+    Busy,
+    Parser,
+    UsageError,
+    above_zero,
+    any_whole,
+    machine,
+    model_name,
+    path,
+    whole,
+    writable,
+)
 from midfill_server.tools.evaluation import infilling, page, repository, trace
 from midfill_server.tools.evaluation.replay import Manner, replay
 from midfill_server.tools.evaluation.report import Report
@@ -55,6 +65,8 @@ Run = Callable[[argparse.Namespace, Trial, Progress], Coroutine[Any, Any, Report
 
 def _measure(command: str, options: argparse.Namespace, run: Run) -> int:
     settings = settings_of(options.set)
+    if options.html is not None:
+        writable(options.html)
     if getattr(options, "context", None) is not None:
         settings["context"] = options.context == "on"
     trial = Trial(options.model, settings)
@@ -63,16 +75,9 @@ def _measure(command: str, options: argparse.Namespace, run: Run) -> int:
     about = {"command": command, "settings": dict(trial.settings or {}), "machine": machine()}
     report = Report({**about, **found.about}, found.tables, found.plots)
     if options.html is not None:
-        _write(options.html, page.html(report))
+        options.html.write_text(page.html(report), "utf-8")
     print(json.dumps(report.as_json()) if options.json else report.as_text())
     return 0
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _evaluate_parser() -> Parser:
@@ -80,13 +85,13 @@ def _evaluate_parser() -> Parser:
     it.add_argument(
         "data",
         nargs="?",
-        type=Path,
+        type=path,
         metavar="DATA.jsonl",
         help="tasks in HumanEval-infilling's format, plain or gzipped; RUNS the code that the model writes, "
         "limited in time and memory but not in a sandbox",
     )
     it.add_argument("--limit", type=whole(1), help="run only this many tasks, drawn by the seed")
-    it.add_argument("--repo", type=Path, metavar="DIR", help="make holes in the code of this folder instead")
+    it.add_argument("--repo", type=path, metavar="DIR", help="make holes in the code of this folder instead")
     it.add_argument("--holes", type=whole(1), default=100, help="how many holes of each kind (%(default)s)")
     it.add_argument("--context", choices=("on", "off"), help="send other files as context, or not")
     return _shared(it)
@@ -94,7 +99,7 @@ def _evaluate_parser() -> Parser:
 
 def _replay_parser() -> Parser:
     it = Parser("midfill replay", description="Type real files, and measure what is shown.")
-    it.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    it.add_argument("files", nargs="+", type=path, metavar="FILE")
     it.add_argument(
         "--lines", type=whole(1), default=30, help="how many lines of each file are typed (%(default)s)"
     )
@@ -111,11 +116,11 @@ def _replay_parser() -> Parser:
 
 
 def _shared(it: Parser) -> Parser:
-    it.add_argument("--seed", type=int, default=1, help="seed of the random choices (%(default)s)")
+    it.add_argument("--seed", type=any_whole, default=1, help="seed of the random choices (%(default)s)")
     it.add_argument(
         "--model", type=model_name, default="demo", help="demo, lite, a folder or a hub id (%(default)s)"
     )
     add_set_option(it)
     it.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
-    it.add_argument("--html", type=Path, metavar="FILE", help="also write a page with plots")
+    it.add_argument("--html", type=path, metavar="FILE", help="also write a page with plots")
     return it

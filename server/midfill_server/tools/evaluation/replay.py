@@ -73,6 +73,8 @@ async def replay(paths: Sequence[Path], manner: Manner, trial: Trial, progress: 
 def part(path: Path, manner: Manner) -> Part:
     """`lines` lines from a random place on, with the line end before them. Raises UsageError."""
     try:
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder; give files, such as {path / '*.py'}")
         path.stat()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error

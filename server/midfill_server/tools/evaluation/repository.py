@@ -8,7 +8,7 @@ from pathlib import Path
 from midfill_model.command_line import UsageError
 from midfill_server.tools.evaluation import curve
 from midfill_server.tools.evaluation.curve import Filled
-from midfill_server.tools.evaluation.holes import EXTENSIONS, Hole, holes, source_files
+from midfill_server.tools.evaluation.holes import EXTENSIONS, LARGEST, SMALLEST, Hole, holes, source_files
 from midfill_server.tools.evaluation.outcome import STAGES, Outcome, outcome, quality, speed
 from midfill_server.tools.evaluation.report import Curves, Report
 from midfill_server.tools.evaluation.session import Trial, session
@@ -40,7 +40,8 @@ def find(root: Path, n: int, seed: int) -> tuple[Path, list[Hole]]:
     found = list(holes(source_files(root), n, seed))
     if not found:
         raise UsageError(
-            f"no holes found in {root}; it needs a file of code ({', '.join(sorted(EXTENSIONS))})"
+            f"no holes found in {root}; it needs a file of code ({', '.join(sorted(EXTENSIONS))}) "
+            f"of {SMALLEST:,} to {LARGEST:,} bytes"
         )
     return root.resolve(), found
 
