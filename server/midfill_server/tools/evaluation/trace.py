@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from midfill_server.tools.evaluation.outcome import mean, percentile, reused_prefix
 from midfill_server.tools.evaluation.report import Curves, Row, Strip, Table, Unit
+from midfill_server.tools.evaluation.screen import HELPS, Episode
 from midfill_server.tools.evaluation.tap import Exchange
 
 Source = Literal["known", "joined", "asked", "superseded", "unasked"]
@@ -25,6 +26,7 @@ class Keystroke:
 
     shown: Shown
     source: Source = "unasked"
+    starts_line: bool = False
     latency: float | None = None  # seconds from the request to the answer
     first: float | None = None  # seconds from the request to the first text, or part of one, that came of it
 
@@ -33,20 +35,25 @@ class Keystroke:
 class Trace:
     """`n_keys` would type the text without help; accepting would have saved `n_saved` of them, or did.
 
-    `n_texts` were shown; `n_flashed` of them went with the very next key.
+    `episodes` are the texts that appeared.
     """
 
     name: str
     n_keys: int
     n_saved: int
-    n_texts: int
-    n_flashed: int
+    episodes: Sequence[Episode]
     seconds: float
     strokes: Sequence[Keystroke]
     exchanges: Sequence[Exchange]
 
     def screen(self, *shown: Shown) -> float | None:
         return mean(stroke.shown in shown for stroke in self.strokes)
+
+    def line_starts(self, *shown: Shown) -> float | None:
+        return mean(stroke.shown in shown for stroke in self.strokes if stroke.starts_line)
+
+    def texts(self, counts: Callable[[Episode], bool]) -> float | None:
+        return mean(counts(it) for it in self.episodes)
 
     def share(self, *sources: Source) -> float | None:
         return mean(stroke.source in sources for stroke in self.strokes)
@@ -81,12 +88,27 @@ FIGURES: tuple[tuple[str, str, Unit, Callable[[Trace], float | None]], ...] = (
     ("shown", "keystrokes with text on screen", "%", lambda it: it.screen("line", "word", "wrong")),
     ("word", "… whose next word is right", "%", lambda it: it.screen("line", "word")),
     ("line", "… whose first line is right", "%", lambda it: it.screen("line")),
+    ("texts", "texts that appeared", "", lambda it: len(it.episodes)),
+    ("useful", f"… useful: right for {HELPS} keys or more", "%", lambda it: it.texts(lambda it: it.useful)),
+    ("trivial", "… right for fewer", "%", lambda it: it.texts(lambda it: 0 < it.right < HELPS)),
+    ("wrong", "… wrong from the first character", "%", lambda it: it.texts(lambda it: it.wrong)),
     (
-        "flashed",
-        "texts that stood for one key",
+        "wrong_long",
+        "… wrong, and 3 characters or more",
         "%",
-        lambda it: it.n_flashed / it.n_texts if it.n_texts else None,
+        lambda it: it.texts(lambda it: it.wrong and it.length >= 3),
     ),
+    ("flashed", "… of no use, and gone at the next key", "%", lambda it: it.texts(lambda it: it.flashed)),
+    (
+        "blinked",
+        "… the same within 0.3 s",
+        "%",
+        lambda it: it.texts(lambda it: it.flashed and it.seconds < 0.3),
+    ),
+    ("line_starts", "line starts", "", lambda it: sum(stroke.starts_line for stroke in it.strokes)),
+    ("starts_line", "… whose first line is right", "%", lambda it: it.line_starts("line")),
+    ("starts_word", "… only the first word", "%", lambda it: it.line_starts("word")),
+    ("starts_wrong", "… wrong", "%", lambda it: it.line_starts("wrong")),
     ("saved", "keystrokes that accepting saves", "%", lambda it: it.n_saved / it.n_keys),
     ("known", "answered from known text", "%", lambda it: it.share("known")),
     ("joined", "answered from a generation under way", "%", lambda it: it.share("joined")),
@@ -135,8 +157,7 @@ def together(traces: Sequence[Trace]) -> Trace:
         "all",
         sum(it.n_keys for it in traces),
         sum(it.n_saved for it in traces),
-        sum(it.n_texts for it in traces),
-        sum(it.n_flashed for it in traces),
+        [episode for it in traces for episode in it.episodes],
         sum(it.seconds for it in traces),
         [stroke for it in traces for stroke in it.strokes],
         [exchange for it in traces for exchange in it.exchanges],

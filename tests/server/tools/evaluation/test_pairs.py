@@ -1,5 +1,6 @@
 """The editor of a replay closes brackets and quotes itself; what comes of it is the file all the same."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,11 +30,11 @@ class Editor:
 
 
 def typed(pairs: bool) -> list[str]:
-    file: Any = SimpleNamespace(path=SimpleNamespace(as_uri=lambda: "file:///a.py"))
+    file: Any = SimpleNamespace()
     part = Part(file, "import f", CODE, "\nend")
     editor = Editor(part.above + part.below)
     session: Any = SimpleNamespace(editor=editor, tap=SimpleNamespace(exchanges=[]))
-    typing = Typing(session, part, Manner(pairs=pairs))
+    typing = Typing(session, part, Path("/a.py"), Manner(pairs=pairs))
     for key in keys(CODE):
         typing._edit(key)
         typing._text += key

@@ -4,7 +4,7 @@ import random
 import statistics
 from itertools import pairwise
 
-from midfill_server.tools.evaluation.screen import Screen, next_word, right_words, useful
+from midfill_server.tools.evaluation.screen import Episode, Screen, next_word, right_words, useful
 from midfill_server.tools.evaluation.tap import Exchange
 from midfill_server.tools.evaluation.trace import Keystroke, Trace, table, together
 from midfill_server.tools.evaluation.typist import keys, pause
@@ -76,7 +76,24 @@ def test_a_text_flashes_that_the_next_key_takes_away() -> None:
     for shown, typed in (("abc", "x"), ("abc", "a"), ("bcd", "x"), ("", "y"), ("q", "q")):
         screen.show(shown)
         screen.typed(typed)
-    assert (screen.n_texts, screen.n_flashed) == (3, 1)  # bcd is what was left of abc, and grew
+    assert [it.flashed for it in screen.episodes] == [True, False, True]  # bcd is what was left of abc
+    assert [it.right for it in screen.episodes] == [0, 1, 1]
+    assert [it.wrong for it in screen.episodes] == [True, False, False]
+    assert screen.episodes[1].length == 4
+
+
+def test_a_text_is_useful_that_foretells_four_keys() -> None:
+    screen = Screen(clock := Clock())
+    screen.show("abcdef")
+    for key in "abc":
+        screen.typed(key)
+    assert not screen.episodes[0].useful
+    screen.show("de")  # cut shorter: still the same text
+    screen.typed("d")
+    clock.now = 0.5
+    screen.show("")
+    (episode,) = screen.episodes
+    assert episode.useful and episode.ended and not episode.flashed and episode.seconds == 0.5
 
 
 def exchange(started: float, ended: float, reused: int, prefix: int) -> Exchange:
@@ -86,17 +103,30 @@ def exchange(started: float, ended: float, reused: int, prefix: int) -> Exchange
 
 def test_the_figures_of_a_trace() -> None:
     strokes = [
-        Keystroke("line", "known", 0.002),
-        Keystroke("word", "known", 0.004),
-        Keystroke("wrong", "asked", 0.2),
+        Keystroke("line", "known", latency=0.002),
+        Keystroke("word", "known", latency=0.004),
+        Keystroke("wrong", "asked", latency=0.2, starts_line=True),
         Keystroke("nothing"),
     ]
     exchanges = [exchange(0, 2, 0, 100), exchange(1, 3, 90, 100), exchange(5, 6, 130, 100)]
-    trace = Trace("a.py", 4, 1, 4, 1, 9.0, strokes, exchanges)
+    episodes = [
+        Episode(0.0, 9, right=5, keys=6, ended=True),
+        Episode(0.0, 2, right=2, keys=2, ended=True),
+        Episode(0.0, 1, right=1, keys=1, seconds=0.2, ended=True),
+        Episode(0.0, 3, right=0, keys=1, seconds=1.0, ended=True),
+    ]
+    trace = Trace("a.py", 4, 1, episodes, 9.0, strokes, exchanges)
     found = {row.name: row.values[0] for row in table([trace]).rows}
     assert (found["shown"], found["word"], found["line"]) == (0.75, 0.5, 0.25)
     assert (found["known"], found["asked"], found["unanswered"]) == (0.5, 0.25, 0.25)
-    assert (found["saved"], found["flashed"]) == (0.25, 0.25)
+    assert (found["texts"], found["useful"], found["trivial"], found["wrong"]) == (4, 0.25, 0.5, 0.25)
+    assert (found["saved"], found["wrong_long"], found["flashed"], found["blinked"]) == (
+        0.25,
+        0.25,
+        0.5,
+        0.25,
+    )
+    assert (found["line_starts"], found["starts_wrong"], found["starts_line"]) == (1, 1.0, 0.0)
     assert found["known_p95"] == 4.0
     assert found["engine_seconds"] == 4.0  # overlaps count once
     assert found["reuse"] == 0.95  # the first one had nothing to reuse; the suffix does not count
@@ -104,5 +134,5 @@ def test_the_figures_of_a_trace() -> None:
 
 
 def test_a_trace_of_nothing_has_no_shares() -> None:
-    found = {row.name: row.values[0] for row in table([Trace("a.py", 1, 0, 0, 0, 0.0, [], [])]).rows}
+    found = {row.name: row.values[0] for row in table([Trace("a.py", 1, 0, [], 0.0, [], [])]).rows}
     assert found["shown"] is found["flashed"] is found["known_p95"] is found["reuse"] is None
