@@ -44,13 +44,17 @@ class Completer:
         desk, story = self._desk(ask.uri), story or Story()
         with desk.seat():
             shown = await self._answer(ask, desk, grow, story)
-            story.whole, story.ending = story.now(), shown.why_no_more
+            text = desk.worth_a_glance(shown.text, ask)
+            too_short = "the text is typed sooner than it is read" if text != shown.text else ""
+            story.whole, story.ending = story.now(), too_short or shown.why_no_more
             if not desk.flying:
-                self._look_ahead(ask, shown.text)
-            return shown.text
+                self._look_ahead(ask, text)
+            return text
 
     async def _answer(self, ask: Ask, desk: Desk, grow: Callable[[str], None], story: Story) -> Shown:
-        def growing(text: str) -> None:
+        def growing(written: str) -> None:
+            if not (text := desk.worth_a_glance(written, ask)) and written:
+                return
             story.first = story.now() if story.first is None else story.first
             grow(text)
 

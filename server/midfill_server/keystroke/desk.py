@@ -1,4 +1,4 @@
-"""A document's desk: the newest request for it, and the generation under way.
+"""A document's desk: the newest request for it, the generation under way, and what is on its screen.
 
 A flight belongs to the request that follows it. A cancelled request closes its flight, which hangs up on the
 engine, which stops decoding: there is no second way to cancel. A request that was superseded, or that an edit
@@ -10,13 +10,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from midfill_server.context import Window
-from midfill_server.keystroke.flight import Flight
+from midfill_server.keystroke.flight import Ask, Flight
+from midfill_server.keystroke.typed import typed_since
+
+GLANCE = 3
+"""Characters without blanks, of a new text: fewer are typed sooner than they are read, and only flash."""
 
 
 class Desk:
     def __init__(self) -> None:
         self._request: asyncio.Task[object] | None = None
         self._flight: Flight | None = None
+        self._seen: tuple[Window, str] | None = None
 
     @contextmanager
     def seat(self) -> Iterator[None]:
@@ -65,8 +70,24 @@ class Desk:
         if flight is not None and not any(flight.agrees(it) or flight.awaits(it) for it in windows):
             self.drop()
 
+    def worth_a_glance(self, text: str, ask: Ask) -> str:
+        """`text`, which the editor is then shown, or "" for a new one that is too short to be read.
+
+        What is left of a text on screen stays, however short. Who asks with a key is shown all.
+        """
+        on_screen = self._seen is not None and _is_left(self._seen[1], typed_since(self._seen[0], ask.window))
+        asked_for = ask.confidence <= 0 or ask.chosen > 0
+        if not (on_screen or asked_for) and len("".join(text.split())) < GLANCE:
+            text = ""
+        self._seen = (ask.window, text) if text else None
+        return text
+
     def drop(self) -> None:
         """Close the flight, if there is one."""
         if self._flight is not None:
             self._flight.close()
             self._flight = None
+
+
+def _is_left(text: str, typed: str | None) -> bool:
+    return typed is not None and text != typed and text.startswith(typed)
