@@ -92,7 +92,10 @@ def test_status_has_the_same_keys_with_and_without_an_engine(
     assert stopped["pid"] is None and stopped["model"] is None
 
 
-COMMANDS = ("serve", "complete", "status", "stop", "download", "engine", "bench", "eval", "replay")
+COMMANDS = (
+    *("serve", "complete", "status", "why", "stop"),
+    *("download", "export", "engine", "bench", "eval", "replay"),
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -83,6 +83,7 @@ GOOD: dict[str, list[Row]] = {
     "engine": [
         Row("engine --model {model}", 0, err="Listening on .*engine.sock", until="is ready; Ctrl-C"),
         Row("engine --model {model} --port 0", 0, err="token .* is in .*engine.json", until="is ready"),
+        Row("engine --model {model} --runtime-dir {runs}", 1, err="the engine already runs"),
         Row("engine --model {cut}", 1, err="config.json"),
         Row("engine --model nobody/nothing", 1, err="midfill download nobody/nothing"),
         Row("engine --model {model} --device cuda", 1, err="use --device cpu"),
@@ -292,7 +293,7 @@ def world(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worl
         (root / "empty.jsonl").write_text("")
         (root / "other.jsonl").write_text('{"text": "x"}\n')
         names |= {it: str(root / f"{it}.jsonl") for it in ("empty", "other")}
-        names |= {"cut": str(root / "cut"), "taken": other.url.rpartition(":")[2]}
+        names |= {"cut": str(root / "cut"), "taken": other.url.rpartition(":")[2], "runs": str(short)}
         hub_cache = {"HF_ENDPOINT": hub.url, "HF_HOME": str(root / "hub"), "HF_HUB_CACHE": str(root / "hub")}
         own = environment(short) | hub_cache | {"MIDFILL_CACHE_DIR": str(root / "cache"), "NO_PROXY": "*"}
         (short / "rows").mkdir()

@@ -107,13 +107,20 @@ def as_text(state: dict[str, Any]) -> str:
         return "The engine is starting."
     if state["state"] == "hangs":
         return f"{state['message']}."
-    weights = f" in {state['weights']}" if state["weights"] else ""
-    words = f"{state['state']}: model {state['model']}{weights} on {state['device']}, process {state['pid']}"
-    up = "" if state["uptime_s"] is None else f", up {state['uptime_s']:.0f} s"
-    words += f"{up}, {state['requests']} requests{_held(state['memory'] or {})}."
+    words = f"{state['state']}: model {state['model'] or 'of an unknown name'}"
+    words += f" in {state['weights']}" if state["weights"] else ""
+    words += f" on {state['device']}" if state["device"] else ""
+    words += f", process {state['pid']}"
+    words += "" if state["uptime_s"] is None else f", up {state['uptime_s']:.0f} s"
+    words += "" if state["requests"] is None else f", {_counted(state['requests'], 'request')}"
+    words += f"{_held(state['memory'] or {})}."
     if state["fim_trained"] is False:
         words += f" {UNTRAINED}."
     return f"{words} {state['message']}".strip()
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def _held(memory: dict[str, int]) -> str:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from midfill_server.tools.status_command import STOPPED, as_text
 
 READY: dict[str, Any] = STOPPED | {
@@ -34,3 +36,10 @@ def test_an_engine_that_is_loading_or_gone() -> None:
     loading = READY | {"state": "loading", "fim_trained": None, "memory": {}, "message": "Loading the model."}
     assert as_text(loading).endswith("3 requests. Loading the model.")
     assert as_text(STOPPED).startswith("No engine is running")
+
+
+@pytest.mark.parametrize("state", ["loading", "ready", "failed", "stopped", "starting"])
+def test_what_is_not_known_is_not_said(state: str) -> None:
+    """Of an engine that loads its model, or of another version: None is no word for people."""
+    text = as_text(STOPPED | {"state": state, "pid": 1, "message": "Loading."})
+    assert "None" not in text and text.endswith(".")
