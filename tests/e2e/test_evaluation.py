@@ -53,7 +53,8 @@ def test_eval_of_a_folder(own_folder: Path, code: Path, tmp_path: Path) -> None:
     assert sum(it["holes"] for it in found["calibration"].values()) == 6
     speed = found["speed"]["p95"]
     assert speed.keys() == STAGES.keys()
-    assert 0 < speed["prefill_ms"] < speed["first_text_ms"] <= speed["whole_ms"]
+    assert 0 < speed["prefill_ms"] < speed["whole_ms"]
+    assert 0 < speed["first_text_ms"] <= speed["whole_ms"]  # of those holes where there is text to show
     assert "<svg" in page.read_text("utf-8")
 
 
