@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
+MODELS = "auto, demo, lite, lite-gguf, a folder, a hub id, a .gguf file or owner/repo:Q4_K_M of one"
 INTERRUPTED, CLOSED_PIPE = 130, 141  # as shells tell that SIGINT or SIGPIPE ended a program
 
 
@@ -60,14 +61,12 @@ def above_zero(highest: float) -> Callable[[str], float]:
 
 
 def model_name(text: str) -> str:
-    """The type of --model: a folder becomes an absolute path, for the engine runs in another folder."""
+    """The type of --model: a path becomes absolute, for the engine runs in another folder."""
     try:
         folder = Path(text).expanduser()
     except RuntimeError:  # the home of a user who is not known
-        raise argparse.ArgumentTypeError(
-            f"give auto, demo, lite, a folder or a hub id, not {text!r}"
-        ) from None
-    return text if text in ("auto", "demo", "lite") or not folder.is_dir() else str(folder.resolve())
+        raise argparse.ArgumentTypeError(f"give {MODELS}, not {text!r}") from None
+    return text if text in ("auto", "demo", "lite") or not folder.exists() else str(folder.resolve())
 
 
 def machine(told: Mapping[str, str] | None = None) -> str:

@@ -17,12 +17,21 @@ from socket import socket
 from typing import TYPE_CHECKING
 
 from midfill_model import seam
-from midfill_model.command_line import INTERRUPTED, Busy, Parser, above_zero, complain, model_name, whole
+from midfill_model.command_line import (
+    INTERRUPTED,
+    MODELS,
+    Busy,
+    Parser,
+    above_zero,
+    complain,
+    model_name,
+    whole,
+)
 
 from . import cpus
 
 if TYPE_CHECKING:
-    from midfill_model.generation.engine import State
+    from .routes import State
 
 
 def main(argv: list[str]) -> int:
@@ -52,19 +61,16 @@ def _serve(options: argparse.Namespace, folder: Path) -> str:
     Raises KeyboardInterrupt when Ctrl-C ended it, after everything is cleaned up.
     """
     _tame_waiting_threads()
-    from midfill_model.generation.engine import Engine
-    from midfill_model.process.loading import load_model, short_name
-
     from . import sockets
+    from .engines import engine_for
     from .routes import Api
     from .server import Server
 
     over_tcp = options.port is not None or sys.platform == "win32"
     token = secrets.token_urlsafe(32) if over_tcp else None
-    name = short_name(options.model)
+    chosen = engine_for(options, folder)
+    engine, name = chosen.engine, chosen.name
     with sockets.tcp_socket(options.port or 0) if over_tcp else sockets.unix_socket(folder) as listener:
-        load = load_model(options.model, options.threads, options.device, options.double_quant)
-        engine = Engine(load, options.slots, options.cache_mb << 20)
 
         def why() -> str:
             return engine.crash or _out_of_reach(lost())
@@ -75,7 +81,7 @@ def _serve(options: argparse.Namespace, folder: Path) -> str:
                 return False
             return bool(why()) or engine.resting_seconds() > 60 * options.idle_minutes
 
-        api = Api(engine, name, token, stop=lambda: server.stop())
+        api = Api(engine, chosen.told, name, token, stop=lambda: server.stop())
         server = Server(api.app(), before_shutdown=engine.cancel_all, is_over=is_over)
         engine.start()
         with Busy() as busy, seam.card_in(folder, _card(name, folder, listener, token)) as lost:
@@ -127,9 +133,7 @@ def _card(name: str, folder: Path, listener: socket, token: str | None) -> seam.
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = Parser(prog="midfill engine", description="Keep a model resident and answer.")
-    parser.add_argument(
-        "--model", type=model_name, default="auto", help="auto, demo, lite, a folder or a hub id"
-    )
+    parser.add_argument("--model", type=model_name, default="auto", help=MODELS)
     parser.add_argument("--runtime-dir", metavar="DIR", help="the folder for the socket and engine.json")
     parser.add_argument(
         "--port",
@@ -137,7 +141,9 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         help="listen on this port of localhost, with a token, instead of on a Unix socket",
     )
     parser.add_argument(
-        "--threads", type=whole(1, 1024), default=cpus.usable(), help="how many CPU threads (%(default)s)"
+        "--threads",
+        type=whole(1, 1024),
+        help=f"how many CPU threads ({cpus.usable()}; for a .gguf file one fewer)",
     )
     parser.add_argument(
         "--device",
@@ -151,7 +157,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         help="make the weights on a GPU smaller (lite: by 0.7 GiB); the default if they do not fit otherwise",
     )
     parser.add_argument(
-        "--slots", type=whole(1, 1024), default=16, help="how many documents have a KV cache (%(default)s)"
+        "--slots",
+        type=whole(1, 1024),
+        default=16,
+        help="how many documents have a KV cache, but with a .gguf file (%(default)s)",
     )
     parser.add_argument(
         "--cache-mb",
