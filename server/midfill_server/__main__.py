@@ -11,7 +11,15 @@ import os
 import sys
 from argparse import Namespace
 
-from midfill_model.command_line import CLOSED_PIPE, INTERRUPTED, Parser, UsageError, complain, model_name
+from midfill_model.command_line import (
+    CLOSED_PIPE,
+    INTERRUPTED,
+    MODELS,
+    Parser,
+    UsageError,
+    complain,
+    model_name,
+)
 from midfill_server import __version__
 
 
@@ -197,7 +205,7 @@ def parser() -> Parser:
 
     it = commands.add_parser("complete", help="show one completion, asked for as an editor would")
     it.add_argument("where", metavar="FILE:LINE:COL", help="the cursor; line and column count from 1")
-    it.add_argument("--model", type=model_name, default="auto", help="auto, demo, lite, a folder or a hub id")
+    it.add_argument("--model", type=model_name, default="auto", help=MODELS)
     it.add_argument("--url", help="ask the server at this address instead of the engine of this machine")
     add_set_option(it)
     it.add_argument("--json", action="store_true", help="print one JSON object instead of text")

@@ -28,7 +28,7 @@ class Settings:
     enabled: bool = True
     """Offer completions at all."""
     model: str = "auto"
-    """auto, demo, lite, a folder, a hub id; with `url`: the name that the server knows it by."""
+    """auto, demo, lite, lite-gguf, a folder, a hub id, a .gguf file, `owner/repo:Q4_K_M`; `url`'s name of it."""
     engine_options: tuple[str, ...] = ()
     """Options of `midfill engine`: --device, --threads, --cache-mb, --double-quant, --idle-minutes."""
     url: str | None = None
@@ -139,11 +139,11 @@ def _model_fault(model: str) -> str | None:
     if not model:
         return "must not be empty"
     if not model.isprintable() or model.startswith("-"):
-        return "must be auto, demo, lite, a model's folder or a hub id"
+        return "must be auto, demo, lite, lite-gguf, a model's folder, a hub id or a .gguf file"
     try:
         Path(model).expanduser()
     except RuntimeError:
-        return "begins with the home of a user who is not known here: give the whole path of the folder"
+        return "begins with the home of a user who is not known here: give the whole path"
     return None
 
 

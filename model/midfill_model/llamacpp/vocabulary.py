@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import OrderedDict
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,8 @@ from .server import Server
 
 _KNOWN = 64  # texts whose ids are kept: a suffix and other files stay as they are from key to key
 _CHARACTERS_OF_A_TOKEN = 8  # at most, on average: of a longer prefix only its end is encoded
+_GROWN = 4  # texts that a new one is compared with, the latest
+_BEFORE, _WORTH = 200, 1000  # characters before a difference; that may be saved
 _LONGEST_TYPED = 32  # characters that are written anew at most
 # The end of a line that a token may have begun with, as most vocabularies split text before anything else: a
 # blank; letters with what may stand before them; digits; other signs.
@@ -91,10 +94,27 @@ class Vocabulary:
         if not text:
             return [], []
         if (known := self._known.get(text)) is None:
-            known = self._known[text] = self._asked(text)
+            known = self._known[text] = self._grown(text) or self._asked(text)
             while len(self._known) > _KNOWN:
                 self._known.popitem(last=False)
         return known
+
+    def _grown(self, text: str) -> Ids | None:
+        """The ids of a text that goes on like one that is known: only what may differ is asked for.
+
+        From the start of a line on that is not indented, where a token began, well before the difference: no
+        vocabulary splits what stands before it by what stands so far behind.
+        """
+        for known, (ids, starts) in list(self._known.items())[: -_GROWN - 1 : -1]:
+            at = _line_start(text, _n_common(known, text) - _BEFORE)
+            first = bisect_left(starts, at)
+            if at < _WORTH or first == len(starts) or starts[first] != at:
+                continue
+            its_ids, its_starts = self._asked(text[at:])
+            spelled = sum(len(self.token_bytes(id_)) for id_ in its_ids)
+            if spelled == len(text[at:].encode("utf-8", "replace")):  # no blank was put before it
+                return ids[:first] + its_ids, starts[:first] + [at + it for it in its_starts]
+        return None
 
     def _asked(self, text: str) -> Ids:
         text = text.encode("utf-8", "replace").decode("utf-8")
@@ -108,6 +128,23 @@ class Vocabulary:
             starts.append(min(at if begins else at - 1, len(text)))
             at += sum(byte & 0b1100_0000 != 0b1000_0000 for byte in spelling)
         return ids, starts
+
+
+def _n_common(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one[low:middle] == other[low:middle] else (low, middle - 1)
+    return low
+
+
+def _line_start(text: str, before: int) -> int:
+    """The last start of a line that is not indented, at `before` or earlier; 0 where there is none."""
+    at = text.rfind("\n", 0, max(before, 0)) + 1
+    while at > 0 and text[at : at + 1].isspace():
+        at = text.rfind("\n", 0, at - 1) + 1
+    return at
 
 
 def typed_part(text: str) -> str:
