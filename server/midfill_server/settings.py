@@ -28,7 +28,7 @@ class Settings:
     enabled: bool = True
     """Offer completions at all."""
     model: str = "auto"
-    """auto, demo, lite, lite-gguf, a folder, a hub id, a .gguf file, `owner/repo:Q4_K_M`; `url`'s name of it."""
+    """auto, demo, lite, lite-gguf, a folder, hub id or .gguf file, `owner/repo:Q4_K_M`; `url`'s own name."""
     engine_options: tuple[str, ...] = ()
     """Options of `midfill engine`: --device, --threads, --cache-mb, --double-quant, --idle-minutes."""
     url: str | None = None
