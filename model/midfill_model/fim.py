@@ -221,6 +221,11 @@ def family_of(*names: str | None) -> Family | None:
     return None
 
 
+def by_signs(named: Family | None) -> list[Family]:
+    """Those that a vocabulary tells, in the order to try: the one of its name, then of two alike the usual one."""
+    return sorted((it for it in FAMILIES if it.by_ids), key=lambda it: (it is not named, it.suffix_first))
+
+
 def render(prefix: str, suffix: str) -> str:
     """DeepSeek's prompt as text."""
     return DEEPSEEK.render(prefix, suffix)

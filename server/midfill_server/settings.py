@@ -31,10 +31,18 @@ class Settings:
     """auto, demo, lite, lite-gguf, a folder, hub id or .gguf file, `owner/repo:Q4_K_M`; `url`'s own name."""
     engine_options: tuple[str, ...] = ()
     """Options of `midfill engine`: --device, --threads, --cache-mb, --double-quant, --idle-minutes."""
-    url: str | None = None
-    """An OpenAI-compatible server, such as http://localhost:8000/v1; null: the engine of this machine."""
-    api_key_env: str | None = None
-    """The NAME of the environment variable that holds the key for `url`."""
+    url: str | tuple[str, ...] | None = None
+    """An OpenAI-compatible server, or several in order, the last perhaps `local`; null: the engine here."""
+    api_key_env: str | tuple[str, ...] | None = None
+    """The NAME of the environment variable that holds the key for `url`; a list: each URL's."""
+    api_key_file: str | None = None
+    """A file that holds the key and that only its owner can read (0600), instead of a variable."""
+    ca_file: str | None = None
+    """Certificates in PEM that `url` may have been signed with, beside the system's."""
+    proxy: str | None = None
+    """An HTTP proxy for `url`, instead of the system's."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Further HTTP headers for `url`; a value `$NAME` is that environment variable's."""
     dialect: Dialect = "auto"
     """How `url` is asked to fill in the middle; auto: as the server says of itself."""
     debounce_ms: int = 75
@@ -72,6 +80,11 @@ class Settings:
     log_level: LogLevel = "warning"
     """What goes to stderr; never a user's text."""
 
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The servers to ask, the best first; `local`, perhaps with a model's name, is the engine here."""
+        return (self.url,) if isinstance(self.url, str) and self.url else tuple(self.url or ())
+
 
 DEFAULTS = Settings()
 
@@ -96,14 +109,15 @@ def read_settings(options: object, base: Settings = DEFAULTS) -> tuple[Settings,
         elif complaint := rule(value):
             complaints.append(f"midfill.{key} {complaint}")
         else:
-            settings = replace(settings, **{_FIELDS[key]: _frozen(value)})
+            settings = replace(settings, **{_FIELDS[key]: _frozen(key, value)})
     return settings, complaints
 
 
-def _frozen(value: Any) -> Any:
-    """A list as a tuple; a map, of languages, as pairs, with the defaults for what it does not name."""
+def _frozen(key: str, value: Any) -> Any:
+    """A list as a tuple; a map as pairs, of languages with the defaults for what it does not name."""
     if isinstance(value, dict):
-        return tuple(sorted((dict(DEFAULTS.languages) | value).items()))
+        usual = dict(DEFAULTS.languages) if key == "languages" else {}
+        return tuple(sorted((usual | value).items()))
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -169,6 +183,36 @@ def _address_fault(url: str) -> str | None:
     except ValueError:
         has_port = False
     return None if has_port else f"must have a number from 1 to 65535 as its port, {example}"
+
+
+def _addresses_fault(urls: str | list[Any]) -> str | None:
+    if isinstance(urls, str):
+        return _address_fault(urls)
+    if not all(isinstance(url, str) and url for url in urls):
+        return f"must be {_URLS}"
+    for number, url in enumerate(urls, 1):
+        if url == LOCAL or url.startswith(f"{LOCAL}:"):
+            if number < len(urls):
+                return f'must have "{url[:60]}" as its last'
+        elif fault := _address_fault(url):
+            return f'has "{url[:60].rpartition("@")[2]}", which {fault}'
+    return None
+
+
+def _headers_fault(headers: dict[Any, Any]) -> str | None:
+    """A value may be a secret: it is not repeated."""
+    for name, value in headers.items():
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", name):
+            return f"must have names of HTTP headers, as in {_HEADERS}"
+        if not isinstance(value, str) or not value.isascii() or not (value.isprintable() and value.strip()):
+            return f'must have a text in ASCII for "{name}", as in {_HEADERS}'
+        if name.lower() in ("host", "content-length", "transfer-encoding", "connection"):
+            return f'cannot have "{name}": HTTP itself needs it'
+    return None
+
+
+def _path_fault(path: str) -> str | None:
+    return None if path.isprintable() else "must be the path of a file"
 
 
 def _is_host(host: str) -> bool:
@@ -238,16 +282,21 @@ def _exclude_fault(globs: list[Any]) -> str | None:
     return None
 
 
-def _variable_fault(name: str) -> str | None:
+def _variable_fault(names: str | list[Any]) -> str | None:
     """A key that was pasted here by mistake is not repeated in the message."""
-    is_name = re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]*)?", name)
+    of_each = names if isinstance(names, list) else [names]
+    are_names = all(isinstance(it, str) and re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]*)?", it) for it in of_each)
     return (
         None
-        if is_name
+        if are_names
         else "must be the name of an environment variable, such as OPENAI_API_KEY, not the key"
     )
 
 
+LOCAL = "local"
+"""Of several URLs: the engine of this machine; `local:MODEL` runs that model."""
+_URLS = 'a string, null, or a list such as ["http://gpu:8000/v1", "local"]'
+_HEADERS = '{"X-Team": "editors", "X-Token": "$TOKEN"}'
 _OPTION_LIST = 'a list of strings, such as ["--threads", "4"]'
 _GLOB_LIST = 'a list of globs, such as ["*.csv", "generated/"]'
 _BOOLEAN = Rule("true or false", (bool,))
@@ -264,8 +313,12 @@ RULES: dict[str, Rule] = {
     "enabled": _BOOLEAN,
     "model": Rule("a string", (str,), check=_model_fault),
     "engineOptions": Rule(_OPTION_LIST, (list,), check=_engine_options_fault),
-    "url": Rule("a string or null", (str, type(None)), check=_address_fault),
-    "apiKeyEnv": Rule("a string or null", (str, type(None)), check=_variable_fault),
+    "url": Rule(_URLS, (str, list, type(None)), check=_addresses_fault),
+    "apiKeyEnv": Rule("a string, a list of strings or null", (str, list, type(None)), check=_variable_fault),
+    "apiKeyFile": Rule("a string or null", (str, type(None)), check=_path_fault),
+    "caFile": Rule("a string or null", (str, type(None)), check=_path_fault),
+    "proxy": Rule("a string or null", (str, type(None)), check=_address_fault),
+    "headers": Rule(f"an object, such as {_HEADERS}", (dict,), check=_headers_fault),
     "dialect": _one_of(*get_args(Dialect)),
     "debounceMs": _between(0, 10_000),
     "prefetch": _one_of("auto", "on", "off"),

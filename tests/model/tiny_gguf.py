@@ -13,7 +13,7 @@ Value = str | int | bool | Sequence[str] | Sequence[int]
 
 def write_tiny(path: Path, tokens: Sequence[str] = TOKENS, **values: Value) -> Path:
     """`values` by GGUF's names, with `__` for a dot."""
-    told: dict[str, Value] = {
+    usual: dict[str, Value] = {
         "general.architecture": "deepseek2",
         "general.name": "tiny",
         "general.file_type": 15,
@@ -21,7 +21,8 @@ def write_tiny(path: Path, tokens: Sequence[str] = TOKENS, **values: Value) -> P
         "tokenizer.ggml.tokens": list(tokens),
         "tokenizer.ggml.token_type": [3 if it in fim.CONTROL else 1 for it in tokens],
         "tokenizer.ggml.merges": ["a b", "b c"],
-    } | {name.replace("__", "."): value for name, value in values.items()}
+    }
+    told = usual | {name.replace("__", "."): value for name, value in values.items()}
     path.write_bytes(header(told))
     return path
 

@@ -30,7 +30,7 @@ def test_values_are_taken_over_with_or_without_the_section() -> None:
         ("enabled", 1),
         ("model", None),
         ("url", 3),
-        ("apiKeyEnv", ["KEY"]),
+        ("apiKeyEnv", [3]),
         ("dialect", "psm"),
         ("debounceMs", "75"),
         ("debounceMs", True),
@@ -246,6 +246,6 @@ def test_the_readme_names_every_setting() -> None:
     rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| `")]
     named = {key: row[1] for row in rows for key in re.findall(r"`(\w+)`", row[0])}
     defaults = {camel_case(it.name): f"`{json.dumps(it.default)}`" for it in fields(Settings)}
-    assert named == defaults | {"languages": "prose off"}
+    assert named == defaults | {"languages": "prose off", "headers": "`{}`"}
     (row,) = (row for row in rows if row[0] == "| `languages`")
     assert set(PROSE) == set(re.findall(r"`([a-z-]+)`", row[2])) - {"true", "false"}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from midfill_model.fim import FAMILIES, Family, family_of
+from midfill_model.fim import Family, by_signs, family_of
 
 from .config import ModelError
 
@@ -94,7 +94,7 @@ class Metadata:
         """To fill in the middle with; None where it has none that are known."""
         ids = {token: id_ for id_, token in enumerate(self.tokens)}
         named = family_of(self.name, str(self.values.get("general.name", "")))
-        for family in sorted((it for it in FAMILIES if it.by_ids), key=lambda it: it is not named):
+        for family in by_signs(named):
             if all(sign in ids for sign in family.signs):
                 middle = ids[family.middle] if family.middle else None
                 return Signs(family, ids[family.prefix], ids[family.suffix], middle)

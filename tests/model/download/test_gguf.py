@@ -39,7 +39,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServe
 
 def test_the_command_fetches_the_one_file(server: HubServer) -> None:
     with command(f"{REPO}:Q4_K_M") as process:
-        out, errors = process.communicate(timeout=120)
+        out, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     path = Path(out.strip())
     assert path.name == SMALL and path == resolve_gguf(f"{REPO}:Q4_K_M") == resolve_gguf(f"{REPO}@main")
