@@ -15,8 +15,8 @@ import torch
 from midfill_model import fim
 from midfill_model.generation.completion import Loaded
 from midfill_model.generation.engine import State
-from midfill_model.requests.ticket import Delta, Done, Emit, Failed, Request, Ticket, Timings
-from midfill_model.requests.writer import Shown
+from midfill_model.generation.requests.ticket import Delta, Done, Emit, Failed, Request, Ticket, Timings
+from midfill_model.generation.requests.writer import Shown
 
 Finish = Literal["stop", "length", "cancelled"]
 Blame = Literal["request", "engine"]

@@ -222,7 +222,7 @@ def family_of(*names: str | None) -> Family | None:
 
 
 def by_signs(named: Family | None) -> list[Family]:
-    """Those that a vocabulary tells, in the order to try: the one of its name, then of two alike the usual one."""
+    """Those that a vocabulary tells, to be tried in this order: of two alike the usual one comes first."""
     return sorted((it for it in FAMILIES if it.by_ids), key=lambda it: (it is not named, it.suffix_first))
 
 

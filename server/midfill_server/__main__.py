@@ -178,6 +178,12 @@ def replay(argv: list[str]) -> int:
     return command.replay_main(argv)
 
 
+def load(argv: list[str]) -> int:
+    from midfill_server.tools.load import command
+
+    return command.main(argv)
+
+
 def _missing(error: ModuleNotFoundError, extra: str = "local") -> str:
     return f'{error.name} is not installed; install it with: pip install "midfill[{extra}]"'
 
@@ -189,6 +195,7 @@ WITH_OWN_OPTIONS = {
     "bench": bench,
     "eval": evaluate,
     "replay": replay,
+    "load": load,
 }
 
 
@@ -232,6 +239,7 @@ def parser() -> Parser:
         ("bench", "measure the speed"),
         ("eval", "measure the quality, on holes in real code"),
         ("replay", "type real files, and measure what is shown"),
+        ("load", "let many people type at once, and measure a server"),
     ):
         commands.add_parser(name, help=f"{what} (see `midfill {name} --help`)")
     return top

@@ -15,11 +15,11 @@ import pytest_asyncio
 from midfill_model import seam
 from midfill_model.checkpoint.hub import resolve
 from midfill_model.fim import CONTROL
+from midfill_model.generation.requests.prompt import Budgets, Parts, fim_prompt
+from midfill_model.generation.requests.ticket import Delta, Event, Request
 from midfill_model.generation.tokens import Tokenizer
-from midfill_model.llamacpp.engine import Engine as LlamaEngine
-from midfill_model.llamacpp.server import SOCKET, Options
-from midfill_model.requests.prompt import Budgets, Parts, fim_prompt
-from midfill_model.requests.ticket import Delta, Event, Request
+from midfill_model.process.llamacpp.engine import Engine as LlamaEngine
+from midfill_model.process.llamacpp.server import SOCKET, Options
 from midfill_server.engines.backend import Backend, Order
 from midfill_server.engines.dialects.midfill import MIDFILL
 from midfill_server.tools.lsp_client import Editor

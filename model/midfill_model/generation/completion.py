@@ -4,10 +4,18 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from midfill_model.generation.requests.prompt import Budgets, Parts, Prompt, fim_prompt, within
+from midfill_model.generation.requests.ticket import (
+    Delta,
+    Done,
+    Finish,
+    Request,
+    RequestError,
+    Ticket,
+    Timings,
+)
+from midfill_model.generation.requests.writer import Shown, Writer
 from midfill_model.network.protocol import Branching, Network, Token
-from midfill_model.requests.prompt import Budgets, Parts, Prompt, fim_prompt, within
-from midfill_model.requests.ticket import Delta, Done, Finish, Request, RequestError, Ticket, Timings
-from midfill_model.requests.writer import Shown, Writer
 
 from .alternatives import alternatives
 from .cache import Slot, Slots

@@ -16,7 +16,15 @@ from typing import Literal
 import torch
 
 from midfill_model.checkpoint.config import ModelError
-from midfill_model.requests.ticket import Done, Emit, Failed, Request, RequestError, Ticket, Timings
+from midfill_model.generation.requests.ticket import (
+    Done,
+    Emit,
+    Failed,
+    Request,
+    RequestError,
+    Ticket,
+    Timings,
+)
 
 from .cache import Slots
 from .completion import Completion, Loaded

@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Container, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
+from midfill_model.generation.requests.ticket import Finish
 from midfill_model.network.protocol import Token, never
-from midfill_model.requests.ticket import Finish
 
 from .heal import Beginning
 

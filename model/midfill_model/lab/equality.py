@@ -20,11 +20,11 @@ from torch import Tensor
 from midfill_model.checkpoint import hub
 from midfill_model.checkpoint.config import read_config
 from midfill_model.checkpoint.fused.store import load_fused
+from midfill_model.generation.requests.prompt import Budgets, Parts, fim_prompt
 from midfill_model.generation.tokens import Tokenizer
 from midfill_model.network.gpu.graphs import SIZES, FusedDeepseekV2
 from midfill_model.network.protocol import Network
 from midfill_model.process.loading import device_name
-from midfill_model.requests.prompt import Budgets, Parts, fim_prompt
 
 from .reference import CONTEXT, ours, theirs
 

@@ -50,8 +50,8 @@ def short_name(model: str) -> str:
 
 
 def _llama_cpp(model: str, reason: str, options: Namespace, folder: Path) -> Chosen:
-    from midfill_model.llamacpp.engine import Engine
-    from midfill_model.llamacpp.server import Options
+    from midfill_model.process.llamacpp.engine import Engine
+    from midfill_model.process.llamacpp.server import Options
 
     threads = options.threads or max(1, cpus.usable() - 1)  # its threads spin while they wait for each other
     how = Options(threads, options.device, options.cache_mb)

@@ -19,7 +19,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from midfill_model import seam
-from midfill_model.requests.ticket import Delta, Emit, Event, Failed, Request, Ticket
+from midfill_model.generation.requests.ticket import Delta, Emit, Event, Failed, Request, Ticket
 
 from . import wire
 
@@ -45,7 +45,7 @@ class State(Protocol):
 
 
 class Engine(Protocol):
-    """What answers: our network (generation/engine.py), or llama.cpp (llamacpp/engine.py)."""
+    """What answers: our network (generation/engine.py), or llama.cpp (process/llamacpp/engine.py)."""
 
     n_requests: int
 

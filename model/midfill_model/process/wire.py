@@ -19,8 +19,8 @@ from dataclasses import asdict, dataclass
 from itertools import accumulate
 from typing import Any
 
-from midfill_model.requests.ticket import Delta, Done, Request, Timings
-from midfill_model.requests.writer import Shown
+from midfill_model.generation.requests.ticket import Delta, Done, Request, Timings
+from midfill_model.generation.requests.writer import Shown
 
 MAX_TOKENS, MAX_BEAMS, MAX_CHOICES, MAX_LOGPROBS = 4096, 16, 8, 20
 

@@ -171,7 +171,7 @@ class Several:
         """How the one is that answers; with what is wrong with those before it."""
         number = self._current
         status = self._told.get(number)
-        if status is None:
+        if status is None or number in self._faults:  # whoever asked tells that none answers
             return
         left = [self._faults[it] for it in range(number) if it in self._faults]
         if left and status.state is not State.FAILED:

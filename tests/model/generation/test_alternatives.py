@@ -14,13 +14,13 @@ from midfill_model.generation.alternatives import alternatives
 from midfill_model.generation.cache import Slot, Slots
 from midfill_model.generation.completion import Completion, Loaded
 from midfill_model.generation.heal import Beginning
+from midfill_model.generation.requests.prompt import Budgets, Parts, fim_prompt
+from midfill_model.generation.requests.ticket import Delta, Event, Finish, Request, Ticket
 from midfill_model.generation.task import Task
 from midfill_model.generation.tokens import Tokenizer
 from midfill_model.lab.reference import ours
 from midfill_model.network.deepseek import DeepseekV2
 from midfill_model.network.protocol import Branching, Network
-from midfill_model.requests.prompt import Budgets, Parts, fim_prompt
-from midfill_model.requests.ticket import Delta, Event, Finish, Request, Ticket
 
 from ..network.test_deepseek import greedy
 from .test_generate import new_slot, texts

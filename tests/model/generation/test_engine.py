@@ -12,7 +12,7 @@ import torch
 
 from midfill_model.generation.completion import Loaded
 from midfill_model.generation.engine import Engine
-from midfill_model.requests.ticket import Delta, Done, Failed, Request
+from midfill_model.generation.requests.ticket import Delta, Done, Failed, Request
 
 
 class Watched:

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from midfill_model.generation.cache import Slot
 from midfill_model.generation.completion import Loaded
 from midfill_model.generation.heal import Beginning
+from midfill_model.generation.requests.prompt import Budgets, Parts, fim_prompt
+from midfill_model.generation.requests.ticket import Request
 from midfill_model.generation.search import BEHIND, DEEPEST, search
 from midfill_model.generation.task import Task
 from midfill_model.generation.tokens import Tokenizer
 from midfill_model.lab.reference import ours
 from midfill_model.network.deepseek import DeepseekV2
 from midfill_model.network.protocol import Branching, Token
-from midfill_model.requests.prompt import Budgets, Parts, fim_prompt
-from midfill_model.requests.ticket import Request
 
 from ..network.test_deepseek import greedy
 from .test_generate import new_slot, texts

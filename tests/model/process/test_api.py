@@ -18,10 +18,10 @@ import pytest
 
 from midfill_model import fim
 from midfill_model.checkpoint.shapes import tensor_shapes
+from midfill_model.generation.requests.ticket import Delta
 from midfill_model.generation.tokens import BYTE_OF
 from midfill_model.lab import synthetic
 from midfill_model.process.wire import Answer, sse
-from midfill_model.requests.ticket import Delta
 
 PROMPT: dict[str, Any] = {
     "prompt": "def add(a, b):\n    return ",

@@ -3,8 +3,8 @@
 import json
 
 from midfill_model.generation.engine import Engine
+from midfill_model.generation.requests.ticket import Request
 from midfill_model.process.wire import read_order
-from midfill_model.requests.ticket import Request
 
 WINDOW, OTHER = Request("a", "b", slot="window"), Request("a", "b", slot="other")
 AHEAD = Request("ab", "b", slot="window", background=True)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from midfill_model.generation.cache import Slots
 from midfill_model.generation.completion import Completion, Loaded
+from midfill_model.generation.requests.ticket import Delta, Done, Event, Ticket
 from midfill_model.network.deepseek import DeepseekV2
 from midfill_model.process.wire import Answer, BadBody, read_order
-from midfill_model.requests.ticket import Delta, Done, Event, Ticket
 
 
 def chunks(loaded: Loaded, **body: Any) -> list[dict[str, Any]]:

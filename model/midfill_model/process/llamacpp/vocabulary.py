@@ -10,7 +10,7 @@ from typing import Any
 
 from midfill_model import fim
 from midfill_model.checkpoint.gguf import Signs
-from midfill_model.requests.prompt import Budgets, Parts, Prompt, kept
+from midfill_model.generation.requests.prompt import Budgets, Parts, Prompt, kept
 
 from .server import Server
 

@@ -16,8 +16,16 @@ from midfill_model import seam
 from midfill_model.checkpoint.config import ModelError
 from midfill_model.checkpoint.gguf import Metadata, read_metadata
 from midfill_model.checkpoint.gguf_name import resolve_gguf
-from midfill_model.requests.prompt import Budgets
-from midfill_model.requests.ticket import Done, Emit, Failed, Request, RequestError, Ticket, Timings
+from midfill_model.generation.requests.prompt import Budgets
+from midfill_model.generation.requests.ticket import (
+    Done,
+    Emit,
+    Failed,
+    Request,
+    RequestError,
+    Ticket,
+    Timings,
+)
 
 from .server import Gone, Options, Server
 from .vocabulary import Vocabulary

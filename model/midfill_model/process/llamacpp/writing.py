@@ -8,9 +8,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from midfill_model.requests.prompt import Budgets, Parts, Prompt, within
-from midfill_model.requests.ticket import Delta, Done, Emit, Failed, Finish, Request, RequestError, Timings
-from midfill_model.requests.writer import Shown, Writer
+from midfill_model.generation.requests.prompt import Budgets, Parts, Prompt, within
+from midfill_model.generation.requests.ticket import (
+    Delta,
+    Done,
+    Emit,
+    Failed,
+    Finish,
+    Request,
+    RequestError,
+    Timings,
+)
+from midfill_model.generation.requests.writer import Shown, Writer
 
 from .server import Refused, Server
 from .vocabulary import Vocabulary, grammar, typed_part
