@@ -118,7 +118,8 @@ class Vocabulary:
 
     def _asked(self, text: str) -> Ids:
         text = text.encode("utf-8", "replace").decode("utf-8")
-        told = self._server.ask("POST", "/tokenize", {"content": text, "with_pieces": True})
+        body = {"content": text, "with_pieces": True, "parse_special": False}  # it parses signs unless told
+        told = self._server.ask("POST", "/tokenize", body)
         ids, starts, at = list[int](), list[int](), 0
         for token in told["tokens"]:
             id_, spelling = token["id"], _spelled(token["piece"])
