@@ -117,7 +117,7 @@ HERE = str(Path(__file__).parent)
         ("download a/b c/d", "unrecognized arguments: c/d"),
         ("download a/b/c", "'a/b/c' is not a model on the hub; give lite, owner/name or owner/name@revision"),
         ("engine --threads 0", "--threads: give a whole number from 1 to 1024, not '0'"),
-        ("engine --model ~no_such_user/x", "--model: give auto, demo, lite, a folder or a hub id, not"),
+        ("engine --model ~no_such_user/x", "--model: give auto, demo, lite, lite-gguf, a folder, "),
         ("engine --device gpu", "--device: invalid choice: 'gpu'"),
         ("engine --idle-minutes nan", "--idle-minutes: give a number above 0"),
         ("bench --runs 0", "--runs: give a whole number of 1 or more, not '0'"),

@@ -5,6 +5,7 @@ import os
 import queue
 import signal
 import subprocess
+from argparse import Namespace
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -14,20 +15,23 @@ import pytest
 import pytest_asyncio
 
 from midfill_model import seam
+from midfill_model.checkpoint.gguf_name import LITE
 from midfill_model.checkpoint.hub import resolve
 from midfill_model.fim import CONTROL
 from midfill_model.generation.requests.prompt import Budgets, Parts, fim_prompt
 from midfill_model.generation.requests.ticket import Delta, Event, Request
 from midfill_model.generation.tokens import Tokenizer
+from midfill_model.process import cpus
+from midfill_model.process.engines import engine_for
 from midfill_model.process.llamacpp.engine import Engine as LlamaEngine
 from midfill_model.process.llamacpp.server import SOCKET, Options
 from midfill_server.engines.backend import Backend, Order
 from midfill_server.engines.dialects.midfill import MIDFILL
 from midfill_server.tools.lsp_client import Editor
-from midfill_server.tools.private_engine import private_engine
 
 from ..e2e.conftest import CLI, Engine, runtime_folder
 from ..model.tiny_gguf import write_tiny
+from .conftest import engine_of
 from .holes import MODULES, N_TOKENS, greedy, places
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -56,13 +60,8 @@ def exact(gguf: Path) -> Iterator[LlamaEngine]:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def managed(gguf: Path) -> AsyncIterator[Backend]:
     """As a front has it: found by its card, asked over its socket."""
-    before = os.environ.get("MIDFILL_RUNTIME_DIR")
-    async with private_engine(str(gguf)) as backend:
+    async with engine_of(str(gguf)) as backend:
         yield backend
-    if before is None:
-        del os.environ["MIDFILL_RUNTIME_DIR"]
-    else:
-        os.environ["MIDFILL_RUNTIME_DIR"] = before
 
 
 def events(engine: LlamaEngine, request: Request) -> list[Event]:
@@ -269,6 +268,28 @@ async def test_none_of_a_users_text_is_in_a_log(gguf: Path, folder: Path) -> Non
     stop(folder)
     texts = [await asyncio.to_thread(it.read_bytes) for it in files_in(folder)]
     assert texts and not any(b"zebra" in it for it in texts)
+
+
+def options_of(model: str, device: str = "auto") -> Namespace:
+    return Namespace(model=model, device=device, threads=1, cache_mb=64, slots=1, double_quant=False)
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+async def test_auto_takes_lite_where_it_is_and_memory_is_enough(
+    gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(cpus, "memory", lambda: 12e9)
+    assert engine_for(options_of("auto", device), tmp_path).name == "demo", "nothing is fetched unasked"
+    snapshot = LITE.hub.storage / "snapshots" / ("a" * 40)
+    snapshot.mkdir(parents=True)
+    (snapshot / LITE.wanted).symlink_to(gguf)
+    chosen = engine_for(options_of("auto", device), tmp_path)
+    assert chosen.name == "lite-gguf"
+    assert ("Lite runs in llama.cpp" in chosen.told().reason) is (device == "auto")
+    monkeypatch.setattr(cpus, "memory", lambda: 11e9)
+    assert engine_for(options_of("auto", device), tmp_path).name == "demo"
+    assert engine_for(options_of("lite-gguf", device), tmp_path).name == "lite-gguf", "who asks gets it"
 
 
 def llama_processes(folder: Path) -> int:

@@ -79,6 +79,7 @@ class Api:
     def app(self) -> Starlette:
         routes = {
             ("/v1/completions", "POST"): self.completions,
+            ("/rendered/v1/completions", "POST"): self.rendered,  # for clients without a `suffix`: Zed
             ("/v1/models", "GET"): self.models,
             ("/health", "GET"): self.health,
             ("/shutdown", "POST"): self.shutdown,
@@ -86,8 +87,14 @@ class Api:
         return Starlette(routes=[Route(p, self._guarded(f), methods=[m]) for (p, m), f in routes.items()])
 
     async def completions(self, http: HttpRequest) -> Response:
+        return await self._complete(http, rendered=False)
+
+    async def rendered(self, http: HttpRequest) -> Response:
+        return await self._complete(http, rendered=True)
+
+    async def _complete(self, http: HttpRequest, rendered: bool) -> Response:
         try:
-            order = wire.read_order(await _body(http))
+            order = wire.read_order(await _body(http), rendered)
         except wire.BadBody as error:
             return _error(400, str(error))
         loop, inbox = asyncio.get_running_loop(), asyncio.Queue[Event]()
