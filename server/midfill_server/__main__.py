@@ -185,7 +185,12 @@ def load(argv: list[str]) -> int:
 
 
 def _missing(error: ModuleNotFoundError, extra: str = "local") -> str:
-    return f'{error.name} is not installed; install it with: pip install "midfill[{extra}]"'
+    from importlib.util import find_spec
+
+    sentence = f'{error.name} is not installed; install it with: pip install "midfill[{extra}]"'
+    if extra == "local" and find_spec("xllamacpp") is not None:  # somebody wanted llama.cpp alone
+        sentence += "; or set midfill.model to a .gguf file"
+    return sentence
 
 
 WITH_OWN_OPTIONS = {

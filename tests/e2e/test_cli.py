@@ -115,7 +115,7 @@ HERE = str(Path(__file__).parent)
         ("status --stats --forget", "--forget: not allowed with argument --stats"),
         ("stop now", "unrecognized arguments: now"),
         ("download a/b c/d", "unrecognized arguments: c/d"),
-        ("download a/b/c", "'a/b/c' is not a model on the hub; give lite, owner/name or owner/name@revision"),
+        ("download a/b/c", "'a/b/c' is not a model on the hub; give lite, lite-gguf, owner/name, "),
         ("engine --threads 0", "--threads: give a whole number from 1 to 1024, not '0'"),
         ("engine --model ~no_such_user/x", "--model: give auto, demo, lite, lite-gguf, a folder, "),
         ("engine --device gpu", "--device: invalid choice: 'gpu'"),
