@@ -188,7 +188,7 @@ def _missing(error: ModuleNotFoundError, extra: str = "local") -> str:
     from importlib.util import find_spec
 
     sentence = f'{error.name} is not installed; install it with: pip install "midfill[{extra}]"'
-    if extra == "local" and find_spec("xllamacpp") is not None:  # somebody wanted llama.cpp alone
+    if error.name == "torch" and find_spec("xllamacpp") is not None:  # somebody wanted llama.cpp alone
         sentence += "; or set midfill.model to a .gguf file"
     return sentence
 

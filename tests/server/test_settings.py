@@ -106,6 +106,34 @@ def test_a_complaint_is_a_sentence_that_says_what_to_write(key: str, wrong: Any,
     assert sentence in complaint
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("url", ["http://a", "local", "http://b"], 'midfill.url must have "local" as its last'),
+        ("url", ["ftp://a"], 'midfill.url has "ftp://a", which must begin with http:// or https://'),
+        ("url", ["http://a", 3], "midfill.url must be a string, null, or a list such as"),
+        ("headers", {"X Team": "a"}, "midfill.headers must have names of HTTP headers"),
+        ("headers", {"X-Team": "a\nb"}, 'midfill.headers must have a text in ASCII for "X-Team"'),
+        ("headers", {"Host": "a"}, 'midfill.headers cannot have "Host"'),
+        ("proxy", "proxy:3128", "midfill.proxy must begin with http:// or https://"),
+        ("apiKeyEnv", ["KEY", "sk-1"], "must be the name of an environment variable"),
+    ],
+)
+def test_several_servers_and_the_way_to_them_are_looked_at(key: str, value: Any, sentence: str) -> None:
+    settings, (complaint,) = read_settings({key: value})
+    assert settings == Settings() and sentence in complaint
+
+
+def test_several_servers_are_taken_in_their_order() -> None:
+    settings, complaints = read_settings({"url": ["http://a:1", "https://b/v1", "local:lite-gguf"]})
+    assert (settings.urls, complaints) == (("http://a:1", "https://b/v1", "local:lite-gguf"), [])
+
+
+def test_no_secret_of_a_header_or_a_url_is_repeated() -> None:
+    for wrong in ({"headers": {"X-Key": "sec\tret"}}, {"url": ["ftp://me:secret@host"]}):
+        assert "secret" not in str(read_settings(wrong)[1]) and "sec\tret" not in str(read_settings(wrong)[1])
+
+
 def test_a_key_given_instead_of_its_variable_is_not_repeated() -> None:
     assert "sk-1234" not in read_settings({"apiKeyEnv": "sk-1234"})[1][0]
 

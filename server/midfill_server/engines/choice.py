@@ -78,7 +78,7 @@ class Choice:
             self._resident.rest()
             self._tell(Status(State.OFF))
         elif settings.urls:
-            if not self._local_number():
+            if self._local_number() is None:
                 self._resident.rest()
             self._tell(Status(State.STARTING))  # ready is told when it has answered
             if self._wanted:
@@ -188,7 +188,7 @@ class Choice:
     def _servers(self, settings: Settings) -> Remote | Several:
         """The server behind `url`, or those behind several."""
         urls = settings.urls
-        if len(urls) == 1 and not self._local_number():
+        if len(urls) == 1 and self._local_number() is None:
             remote = self._server_at(urls[0], 0, lambda status: self._hear_of(remote, status))
             return remote
         several = Several(lambda status: self._hear_of(several, status))

@@ -192,6 +192,19 @@ async def test_the_engine_of_this_machine_may_be_the_last(
         await asyncio.sleep(0)
 
 
+async def test_the_engine_of_this_machine_may_be_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIDFILL_RUNTIME_DIR", str(tmp_path))
+
+    async def says(peer: Peer) -> None:
+        await peer.completion("mine")
+
+    async with engine_at(tmp_path, says):
+        window = Window("local:demo")
+        assert await window.ask() == "mine"
+        window.choice.close()
+        await asyncio.sleep(0)
+
+
 async def test_keys_and_headers_go_to_their_own_server_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIRST_KEY", "one-secret")
     monkeypatch.setenv("SECOND_KEY", "two-secret")

@@ -44,7 +44,7 @@ def _gpu(xllamacpp: Any) -> str:
 
 def _parameters(xllamacpp: Any, options: dict[str, Any], on_gpu: bool) -> Any:
     it = xllamacpp.CommonParams()
-    it.model.path = options["model"]
+    it.model.path, it.offline = options["model"], True  # nothing is fetched, ever
     it.hostnames, it.port = [options["socket"]], 0
     it.verbosity = 1  # errors alone: what is told beyond may hold a user's text
     it.ui = it.endpoint_slots = False
