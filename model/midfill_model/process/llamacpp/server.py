@@ -83,8 +83,8 @@ class Server:
         )
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
         words: deque[str] = deque(maxlen=60)
-        reader = threading.Thread(target=_listen, args=(process.stderr, words), daemon=True)
-        reader.start()
+        self._reader = threading.Thread(target=_listen, args=(process.stderr, words), daemon=True)
+        self._reader.start()
         told = asdict(self._options) | {"model": str(self._model), "socket": str(self._socket)}
         with suppress(BrokenPipeError):
             process.stdin.write(json.dumps(told) + "\n")
@@ -98,7 +98,7 @@ class Server:
             if "address" in news:
                 return
         process.wait()
-        reader.join(1)
+        self._reader.join(1)
         raise ModelError(self._why(words))
 
     def wait(self) -> int:
@@ -117,6 +117,10 @@ class Server:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        self._reader.join(_END_SECONDS)  # it has met the end
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
         self._socket.unlink(missing_ok=True)
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
