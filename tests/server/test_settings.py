@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from midfill_model.process.main import _parse
-from midfill_server.settings import ENGINE_OPTIONS, PROSE, RULES, Dialect, Settings, camel_case, read_settings
+from midfill_server.settings import PROSE, RULES, Dialect, Settings, camel_case, read_settings
+from midfill_server.settings.faults import ENGINE_OPTIONS
 
 
 def test_nothing_said_means_the_defaults() -> None:

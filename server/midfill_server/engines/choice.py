@@ -20,7 +20,8 @@ from midfill_server.engines.remote import Remote
 from midfill_server.engines.resident import Resident
 from midfill_server.engines.several import Local, Member, Several
 from midfill_server.engines.status import State, Status
-from midfill_server.settings import LOCAL, Settings
+from midfill_server.settings import Settings
+from midfill_server.settings.faults import LOCAL
 
 
 class Choice:
