@@ -11,7 +11,7 @@ import pytest
 
 from ..e2e.conftest import CLI
 
-SECONDS = 12
+SECONDS = 20
 
 
 @pytest.mark.parametrize("n", [20])
@@ -25,7 +25,7 @@ def test_twenty_developers_without_an_error(llama: Callable[..., str], tmp_path:
     figures = told["load"]["all"]
     assert told["errors"] == {} and figures["errors"] == 0
     assert figures["keys"] > n and figures["generations"] >= n // 2
-    assert 0 <= figures["cancelled"] <= 1 and figures["wasted"] <= figures["tokens"]
+    assert 0 <= figures["cancelled"] <= 1 and figures["wasted"] <= figures["tokens"] > 0
     drawn = xml.fromstring(plot.read_text("utf-8"))
     assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
 

@@ -89,6 +89,9 @@ class Developer:
             self._choice.close()
             await asyncio.sleep(0)
             for it in self._generations:
+                it.is_over = (
+                    it.is_over or it is self._generations[-1]
+                )  # the measuring ends, and nobody gave up
                 self._count(it)
 
     async def _type(self, end: float) -> None:
