@@ -17,8 +17,14 @@ CODE = "def add(a, b):\n    return a + b\n\n\n" * 40
 SECONDS = 6.0  # of typing: the first key comes within three
 
 
-async def typed(fake: Fake, path: Path) -> Figures:
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    path = tmp_path / "a.py"
     path.write_text(CODE)
+    return path
+
+
+async def typed(fake: Fake, path: Path) -> Figures:
     async with serving(fake.answer) as server:
         settings = Settings(url=server.address.url, confidence=0.0)
         developer = Developer(0, part(path, Manner(lines=20)), settings, seed=1)
@@ -31,9 +37,9 @@ def fake(does: str = "completes") -> Fake:
     return Fake({"/v1/models": models("qwen2.5-coder", owner="tabbyAPI")}, does)
 
 
-async def test_what_a_server_writes_is_counted(tmp_path: Path) -> None:
+async def test_what_a_server_writes_is_counted(code: Path) -> None:
     server = fake()
-    found = await typed(server, tmp_path / "a.py")
+    found = await typed(server, code)
     assert found.errors == {} and found.n_keys > 0
     assert found.n_generations == len(server.bodies) > 0
     assert 0 < found.n_tokens <= 2 * found.n_generations  # it writes two pieces
@@ -42,8 +48,8 @@ async def test_what_a_server_writes_is_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("does", "sentence"), [("500", "(500)"), ("404 model", "does not exist")])
-async def test_an_error_is_counted_by_its_sentence(tmp_path: Path, does: str, sentence: str) -> None:
-    found = await typed(fake(does), tmp_path / "a.py")
+async def test_an_error_is_counted_by_its_sentence(code: Path, does: str, sentence: str) -> None:
+    found = await typed(fake(does), code)
     assert found.items == [] and found.errors.total() > 0
     assert all(sentence in it for it in found.errors)
 
