@@ -88,10 +88,9 @@ class Developer:
             self._completer.changed(self._uri, ())
             self._choice.close()
             await asyncio.sleep(0)
+            if self._generations:
+                self._generations[-1].is_over = True  # the measuring ends: nobody gave it up
             for it in self._generations:
-                it.is_over = (
-                    it.is_over or it is self._generations[-1]
-                )  # the measuring ends, and nobody gave up
                 self._count(it)
 
     async def _type(self, end: float) -> None:
