@@ -29,15 +29,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
 import uvicorn
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 
 from midfill_model import seam
-from midfill_model.generation.engine import Engine, State
+from midfill_model.generation.engine import State
 from midfill_model.process import sockets, wire
+from midfill_model.process.loading import told
 from midfill_model.process.main import _card
 from midfill_model.process.routes import Api
 
@@ -216,7 +217,7 @@ class _Api(Api):
     """The real routes; requests are kept as they came."""
 
     def __init__(self, engine: ScriptedEngine, generation: Generation) -> None:
-        super().__init__(cast(Engine, generation), engine.model, engine.token, engine.stop)
+        super().__init__(generation, lambda: told(generation.state), engine.model, engine.token, engine.stop)
         self._scripted = engine
 
     async def completions(self, http: HttpRequest) -> Response:

@@ -13,9 +13,10 @@ from typing import Any, Literal, cast
 import torch
 
 from midfill_model import fim
-from midfill_model.generation.completion import Delta, Done, Emit, Failed, Loaded, Request, Ticket, Timings
+from midfill_model.generation.completion import Loaded
 from midfill_model.generation.engine import State
-from midfill_model.generation.tokens import Shown
+from midfill_model.generation.requests.ticket import Delta, Done, Emit, Failed, Request, Ticket, Timings
+from midfill_model.generation.requests.writer import Shown
 
 Finish = Literal["stop", "length", "cancelled"]
 Blame = Literal["request", "engine"]

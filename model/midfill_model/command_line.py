@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import NoReturn
 
+MODELS = "auto, demo, lite, lite-gguf, a folder, a hub id, a .gguf file or owner/repo:Q4_K_M of one"
 INTERRUPTED, CLOSED_PIPE = 130, 141  # as shells tell that SIGINT or SIGPIPE ended a program
 
 
@@ -118,20 +119,20 @@ def path(text: str) -> Path:
 
 
 def model_name(text: str) -> str:
-    """The type of --model: a folder becomes an absolute path, for the engine runs in another folder."""
-    if text in ("auto", "demo", "lite"):
+    """The type of --model: a path becomes absolute, for the engine runs in another folder."""
+    if text in ("auto", "demo", "lite", "lite-gguf"):
         return text
     try:
-        if text and (folder := Path(text).expanduser()).is_dir():
-            return str(folder.resolve())
+        if text and ((path := Path(text).expanduser()).exists() or path.suffix == ".gguf"):
+            return str(path.resolve())
     except (RuntimeError, OSError):  # the home of a user who is not known; a name that is too long
         pass
     if not _HUB_ID.fullmatch(text):  # whether the hub has it is told later
-        raise argparse.ArgumentTypeError(f"give auto, demo, lite, a folder or a hub id, not {text!r}")
+        raise argparse.ArgumentTypeError(f"give {MODELS}, not {text!r}")
     return text
 
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+(@[\w./-]+)?", re.ASCII)
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+([@:][\w./-]+)?", re.ASCII)
 
 
 def machine(told: Mapping[str, str] | None = None) -> str:

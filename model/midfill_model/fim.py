@@ -221,6 +221,22 @@ def family_of(*names: str | None) -> Family | None:
     return None
 
 
+def by_signs(named: Family | None) -> list[Family]:
+    """Those that a vocabulary tells, to be tried in this order: of two alike the usual one comes first."""
+    return sorted((it for it in FAMILIES if it.by_ids), key=lambda it: (it is not named, it.suffix_first))
+
+
+def unrendered(prompt: str) -> tuple[str, str] | None:
+    """Prefix and suffix of a prompt with DeepSeek's signs in it, each just once; None for any other text.
+
+    Whoever rendered it may have put a user's own signs between them: which are meant cannot be told then.
+    """
+    found = re.fullmatch(f"(?:{BOS})?{FIM_BEGIN}(.*){FIM_HOLE}(.*){FIM_END}", prompt, re.DOTALL)
+    if found is None or any(sign in part for sign in CONTROL for part in found.groups()):
+        return None
+    return found[1], found[2]
+
+
 def render(prefix: str, suffix: str) -> str:
     """DeepSeek's prompt as text."""
     return DEEPSEEK.render(prefix, suffix)

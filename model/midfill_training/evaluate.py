@@ -19,9 +19,10 @@ from pathlib import Path
 from midfill_model.checkpoint import hub
 from midfill_model.generation.cache import Slot
 from midfill_model.generation.generate import generate
-from midfill_model.generation.prompt import Budgets, Parts, fim_prompt
+from midfill_model.generation.requests.prompt import Budgets, Parts, fim_prompt
+from midfill_model.generation.requests.writer import Detokenizer
 from midfill_model.generation.task import Task
-from midfill_model.generation.tokens import Detokenizer, Tokenizer
+from midfill_model.generation.tokens import Tokenizer
 from midfill_model.lab import reference
 from midfill_training.text.corpus import END_OF_FILE
 from midfill_training.text.holes import line_end

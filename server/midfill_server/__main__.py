@@ -15,6 +15,7 @@ from io import TextIOWrapper
 from midfill_model.command_line import (
     CLOSED_PIPE,
     INTERRUPTED,
+    MODELS,
     Parser,
     UsageError,
     complain,
@@ -219,8 +220,19 @@ def replay(argv: list[str]) -> int:
     return command.replay_main(argv)
 
 
+def load(argv: list[str]) -> int:
+    from midfill_server.tools.load import command
+
+    return command.main(argv)
+
+
 def _missing(error: ModuleNotFoundError, extra: str = "local") -> str:
-    return f'{error.name} is not installed; install it with: pip install "midfill[{extra}]"'
+    from importlib.util import find_spec
+
+    sentence = f'{error.name} is not installed; install it with: pip install "midfill[{extra}]"'
+    if error.name == "torch" and find_spec("xllamacpp") is not None:  # somebody wanted llama.cpp alone
+        sentence += "; or set midfill.model to a .gguf file"
+    return sentence
 
 
 WITH_OWN_OPTIONS = {
@@ -230,6 +242,7 @@ WITH_OWN_OPTIONS = {
     "bench": bench,
     "eval": evaluate,
     "replay": replay,
+    "load": load,
 }
 
 
@@ -246,9 +259,7 @@ def parser() -> Parser:
 
     it = commands.add_parser("complete", help="show one completion, asked for as an editor would")
     it.add_argument("where", metavar="FILE:LINE:COL", help="the cursor; line and column count from 1")
-    it.add_argument(
-        "--model", help="auto, demo, lite, a folder or a hub id; with --url, the name that the server uses"
-    )
+    it.add_argument("--model", help=f"{MODELS}; with --url, the name that the server uses")
     it.add_argument("--url", help="ask the server at this address instead of the engine of this machine")
     add_set_option(it)
     it.add_argument("--json", action="store_true", help="print one JSON object instead of text")
@@ -275,6 +286,7 @@ def parser() -> Parser:
         ("bench", "measure the speed"),
         ("eval", "measure the quality, on holes in real code"),
         ("replay", "type real files, and measure what is shown"),
+        ("load", "let many people type at once, and measure a server"),
     ):
         commands.add_parser(name, help=f"{what} (see `midfill {name} --help`)")
     return top

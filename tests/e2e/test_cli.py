@@ -94,7 +94,7 @@ def test_status_has_the_same_keys_with_and_without_an_engine(
 
 COMMANDS = (
     *("serve", "complete", "status", "why", "stop"),
-    *("download", "export", "engine", "bench", "eval", "replay"),
+    *("download", "export", "engine", "bench", "eval", "replay", "load"),
 )
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -48,11 +48,11 @@ def llama(gguf: Path) -> Iterator[Callable[..., str]]:
         yield start
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def own() -> AsyncIterator[Backend]:
-    """Our engine with the embedded model; in a runtime folder of its own."""
+@asynccontextmanager
+async def engine_of(model: str) -> AsyncIterator[Backend]:
+    """An engine of ours with that model, in a runtime folder of its own."""
     before = os.environ.get("MIDFILL_RUNTIME_DIR")
-    async with private_engine("demo") as backend:
+    async with private_engine(model) as backend:
         yield backend
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
@@ -61,3 +61,10 @@ async def own() -> AsyncIterator[Backend]:
         del os.environ["MIDFILL_RUNTIME_DIR"]
     else:
         os.environ["MIDFILL_RUNTIME_DIR"] = before
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def own() -> AsyncIterator[Backend]:
+    """Our engine with the embedded model."""
+    async with engine_of("demo") as backend:
+        yield backend

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from midfill_model.checkpoint.hub import resolve
-from midfill_model.generation.prompt import Budgets, Parts, fim_prompt
+from midfill_model.generation.requests.prompt import Budgets, Parts, fim_prompt
 from midfill_model.generation.tokens import Tokenizer
 from midfill_server.engines.backend import Backend, Order
 from midfill_server.engines.dialects.ids import Ids

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from midfill_model.process.main import _parse
-from midfill_server.settings import ENGINE_OPTIONS, PROSE, RULES, Dialect, Settings, camel_case, read_settings
+from midfill_server.settings import PROSE, RULES, Dialect, Settings, camel_case, read_settings
+from midfill_server.settings.faults import ENGINE_OPTIONS
 
 
 def test_nothing_said_means_the_defaults() -> None:
@@ -30,7 +31,7 @@ def test_values_are_taken_over_with_or_without_the_section() -> None:
         ("enabled", 1),
         ("model", None),
         ("url", 3),
-        ("apiKeyEnv", ["KEY"]),
+        ("apiKeyEnv", [3]),
         ("dialect", "psm"),
         ("debounceMs", "75"),
         ("debounceMs", True),
@@ -104,6 +105,34 @@ def test_a_wrong_value_is_one_complaint_and_the_default(key: str, wrong: Any) ->
 def test_a_complaint_is_a_sentence_that_says_what_to_write(key: str, wrong: Any, sentence: str) -> None:
     _, (complaint,) = read_settings({key: wrong})
     assert sentence in complaint
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("url", ["http://a", "local", "http://b"], 'midfill.url must have "local" as its last'),
+        ("url", ["ftp://a"], 'midfill.url has "ftp://a", which must begin with http:// or https://'),
+        ("url", ["http://a", 3], "midfill.url must be a string, null, or a list such as"),
+        ("headers", {"X Team": "a"}, "midfill.headers must have names of HTTP headers"),
+        ("headers", {"X-Team": "a\nb"}, 'midfill.headers must have a text in ASCII for "X-Team"'),
+        ("headers", {"Host": "a"}, 'midfill.headers cannot have "Host"'),
+        ("proxy", "proxy:3128", "midfill.proxy must begin with http:// or https://"),
+        ("apiKeyEnv", ["KEY", "sk-1"], "must be the name of an environment variable"),
+    ],
+)
+def test_several_servers_and_the_way_to_them_are_looked_at(key: str, value: Any, sentence: str) -> None:
+    settings, (complaint,) = read_settings({key: value})
+    assert settings == Settings() and sentence in complaint
+
+
+def test_several_servers_are_taken_in_their_order() -> None:
+    settings, complaints = read_settings({"url": ["http://a:1", "https://b/v1", "local:lite-gguf"]})
+    assert (settings.urls, complaints) == (("http://a:1", "https://b/v1", "local:lite-gguf"), [])
+
+
+def test_no_secret_of_a_header_or_a_url_is_repeated() -> None:
+    for wrong in ({"headers": {"X-Key": "sec\tret"}}, {"url": ["ftp://me:secret@host"]}):
+        assert "secret" not in str(read_settings(wrong)[1]) and "sec\tret" not in str(read_settings(wrong)[1])
 
 
 def test_a_key_given_instead_of_its_variable_is_not_repeated() -> None:
@@ -246,6 +275,6 @@ def test_the_readme_names_every_setting() -> None:
     rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| `")]
     named = {key: row[1] for row in rows for key in re.findall(r"`(\w+)`", row[0])}
     defaults = {camel_case(it.name): f"`{json.dumps(it.default)}`" for it in fields(Settings)}
-    assert named == defaults | {"languages": "prose off"}
+    assert named == defaults | {"languages": "prose off", "headers": "`{}`"}
     (row,) = (row for row in rows if row[0] == "| `languages`")
     assert set(PROSE) == set(re.findall(r"`([a-z-]+)`", row[2])) - {"true", "false"}

@@ -1,8 +1,6 @@
 """A model folder in the hub's format, read tensor by tensor; NF4 tensors are expanded on the way."""
 
 import math
-import os
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -29,14 +27,6 @@ def check_memory(folder: Path, n_bytes: int) -> None:
             f"{folder} needs about {n_needed / 1e9:.0f} GB of memory in fp32, and this machine has "
             f"{n_bytes / 1e9:.0f}; use --model demo."
         )
-
-
-def physical_memory() -> int:
-    """Bytes; no limit where the system does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return sys.maxsize
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ _SETTINGS = (
     "added_tokens.json",
     "*.safetensors.index.json",
 )
-_SPARE_BYTES = 256 << 20  # that a download leaves free on the disk
+SPARE_BYTES = 256 << 20  # that a download leaves free on the disk
 _HUB_SECONDS = 30  # for an answer that holds no file
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -58,16 +58,16 @@ def download(name: HubName, progress: Callable[[int, int], "Progress"]) -> Path:
     if (found := _without_network(name)) is not None:
         return found
     with in_one_sentence(name):
-        commit, files = _list_files(name)
+        commit, files = list_files(name)
         folder = name.storage / "snapshots" / commit
-        with _alone(name):
+        with alone(name):
             _fetch_settings(name, commit, files)
             weights = _weights(name, folder, files)
             missing = [file for file in weights if not (folder / file.name).exists()]
             if missing:
                 _check_disk(name, folder, weights, missing)
                 _check_tensors(name, commit, folder, weights)
-            _fetch_weights(name, commit, missing, progress)
+            fetch_weights(name, commit, missing, progress)
             if name.revision != commit:  # only now does the branch's name stand for this commit
                 hf_hub_download(name.repo, CONFIG, revision=name.revision, cache_dir=hub.cache_folder())
     return folder
@@ -88,7 +88,7 @@ def _without_network(name: HubName) -> Path | None:
     return found
 
 
-def _list_files(name: HubName) -> tuple[str, dict[str, File]]:
+def list_files(name: HubName) -> tuple[str, dict[str, File]]:
     """(commit, files by name) of a revision."""
     info = HfApi().model_info(name.repo, revision=name.revision, files_metadata=True, timeout=_HUB_SECONDS)
     if info.sha is None or not hub.COMMIT.fullmatch(info.sha):
@@ -136,24 +136,27 @@ def _check_disk(name: HubName, folder: Path, weights: list[File], missing: list[
 
     place, for_copy = room_for_copy(read_config(folder), sum(file.size for file in weights))
     blobs = name.storage / "blobs"
-    for_files = sum(file.size - _n_there(blobs, file) for file in missing) + _SPARE_BYTES
+    for_files = sum(file.size - n_there(blobs, file) for file in missing) + SPARE_BYTES
     if place.exists() and any(place.glob(f"{hub.name_of(folder)}-*/*.safetensors")):
         for_copy = 0  # it takes the place of the one that is there
-    here, there = _existing(folder), _existing(place)
+    here, there = existing(folder), existing(place)
     if here.stat().st_dev == there.stat().st_dev:
-        _check_room(name, here, for_files + for_copy)
+        check_room(name, here, for_files + for_copy, copied=True)
     else:
-        _check_room(name, here, for_files)
-        _check_room(name, there, for_copy)
+        check_room(name, here, for_files, copied=True)
+        check_room(name, there, for_copy, copied=True)
 
 
-def _check_room(name: HubName, folder: Path, needed: int) -> None:
+def check_room(name: HubName, folder: Path, needed: int, copied: bool = False) -> None:
+    """DownloadError unless so many bytes are free; `copied`: those of the packed copy, too."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise DownloadError(
-            f"{name} needs {needed / 1e9:.1f} GB more in {folder} (with the packed copy for quick starts), "
-            f"and {free / 1e9:.1f} are free; make room, or choose other disks: HF_HOME has the files, "
-            "MIDFILL_CACHE_DIR the copy."
+            f"{name} needs {needed / 1e9:.1f} GB more in {folder}"
+            f"{' (with the packed copy for quick starts)' * copied}, and {free / 1e9:.1f} are free; "
+            "make room, "
+            f"or choose {'other disks' if copied else 'another disk'}: HF_HOME has the files"
+            f"{', MIDFILL_CACHE_DIR the copy' * copied}."
         )
 
 
@@ -178,12 +181,12 @@ def _check_tensors(name: HubName, commit: str, folder: Path, weights: list[File]
         check_header(folder, tensor, shape, header)
 
 
-def _fetch_weights(
+def fetch_weights(
     name: HubName, commit: str, missing: list[File], progress: Callable[[int, int], "Progress"]
 ) -> None:
     blobs = name.storage / "blobs"
     total = sum(file.size for file in missing)
-    with progress(total, sum(_n_there(blobs, file) for file in missing)) as shown:
+    with progress(total, sum(n_there(blobs, file) for file in missing)) as shown:
         for file in missing:
             if file.sha256 and not (blobs / file.sha256).exists():
                 url = hf_hub_url(name.repo, file.name, revision=commit)
@@ -201,7 +204,7 @@ def _fetch_blob(source: transfer.Source, path: Path, file: File, shown: "Progres
         ) from None
 
 
-def _n_there(blobs: Path, file: File) -> int:
+def n_there(blobs: Path, file: File) -> int:
     """Bytes of a file that an earlier download left."""
     if file.sha256 is None:
         return 0
@@ -210,13 +213,13 @@ def _n_there(blobs: Path, file: File) -> int:
     return min(found.stat().st_size, file.size) if found.exists() else 0
 
 
-def _existing(path: Path) -> Path:
+def existing(path: Path) -> Path:
     """The folder itself, or the nearest one above it that is there."""
     return next(folder for folder in (path, *path.absolute().parents) if folder.exists())
 
 
 @contextmanager
-def _alone(name: HubName) -> Iterator[None]:
+def alone(name: HubName) -> Iterator[None]:
     """Two downloads of one model would write into the same unfinished files."""
     locks = hub.cache_folder() / ".locks" / name.storage.name  # where the library has its own
     locks.mkdir(parents=True, exist_ok=True)

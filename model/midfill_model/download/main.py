@@ -3,6 +3,8 @@
 import sys
 
 from midfill_model.checkpoint.config import ModelError
+from midfill_model.checkpoint.gguf_name import LITE as LITE_GGUF
+from midfill_model.checkpoint.gguf_name import GgufName
 from midfill_model.checkpoint.hub import LITE, HubName
 from midfill_model.command_line import INTERRUPTED, Parser, UsageError, complain
 
@@ -14,23 +16,29 @@ def main(argv: list[str]) -> int:
         "model",
         nargs="?",
         default="lite",
-        help=f"lite ({LITE.repo}, the default) or owner/name; add @revision for another one than the newest",
+        help=f"lite ({LITE.repo}, the default), lite-gguf ({LITE_GGUF.hub.repo}), owner/name, "
+        "or owner/name:Q4_K_M for a .gguf file; add @revision for another one than the newest",
     )
     model = parser.parse_args(argv).model
-    if (name := LITE if model == "lite" else HubName.read(model)) is None:
-        raise UsageError(f"{model!r} is not a model on the hub; give lite, owner/name or owner/name@revision")
+    name = LITE if model == "lite" else HubName.read(model) or GgufName.read(model)
+    if name is None:
+        raise UsageError(
+            f"{model!r} is not a model on the hub; give lite, lite-gguf, owner/name, owner/name@revision or "
+            "owner/name:Q4_K_M"
+        )
     return _download(name)
 
 
-def _download(name: HubName) -> int:
+def _download(name: HubName | GgufName) -> int:
     from huggingface_hub.utils import disable_progress_bars
 
     from .command import Progress, download
     from .errors import DownloadError
+    from .gguf import download_gguf
 
     disable_progress_bars("huggingface_hub.http_get")
     try:
-        print(download(name, Progress))
+        print(download_gguf(name, Progress) if isinstance(name, GgufName) else download(name, Progress))
     except (DownloadError, ModelError) as error:
         return complain(str(error))
     except KeyboardInterrupt:

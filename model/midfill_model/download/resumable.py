@@ -71,11 +71,11 @@ def fetch(source: Source, path: Path, arrived: Callable[[int], None]) -> None:
 
 def fetch_header(url: str) -> dict[str, Any]:
     """What a safetensors file says of its tensors, by name. HTTP_ERROR; Damaged if it is no such file."""
-    length = int.from_bytes(_excerpt(url, 0, 8), "little")
+    length = int.from_bytes(excerpt(url, 0, 8), "little")
     if length > _LONGEST_HEADER:
         raise Damaged
     try:
-        header = json.loads(_excerpt(url, 8, length))
+        header = json.loads(excerpt(url, 8, length))
     except (ValueError, RecursionError):
         raise Damaged from None
     if not isinstance(header, dict):
@@ -83,7 +83,7 @@ def fetch_header(url: str) -> dict[str, Any]:
     return header
 
 
-def _excerpt(url: str, start: int, length: int) -> bytes:
+def excerpt(url: str, start: int, length: int) -> bytes:
     """`length` bytes of a file from `start`; what comes before is read too if the server knows no ranges."""
     headers = {
         **build_hf_headers(),

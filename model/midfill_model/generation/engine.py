@@ -16,9 +16,18 @@ from typing import Literal
 import torch
 
 from midfill_model.checkpoint.config import ModelError
+from midfill_model.generation.requests.ticket import (
+    Done,
+    Emit,
+    Failed,
+    Request,
+    RequestError,
+    Ticket,
+    Timings,
+)
 
 from .cache import Slots
-from .completion import Completion, Done, Emit, Failed, Loaded, Request, RequestError, Ticket, Timings
+from .completion import Completion, Loaded
 
 Load = Callable[[Callable[[float], None]], Loaded]  # tells its progress, 0.0 … 1.0
 

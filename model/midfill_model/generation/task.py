@@ -3,13 +3,12 @@
 from collections.abc import Callable, Collection, Container, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Literal
 
+from midfill_model.generation.requests.ticket import Finish
 from midfill_model.network.protocol import Token, never
 
 from .heal import Beginning
 
-Finish = Literal["stop", "length", "cancelled"]
 Steps = Generator[Token | None, None, Finish]
 """A task under way: None after a step that decides nothing yet, else a token; then why it ended.
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from midfill_model.checkpoint import hub
 from midfill_model.checkpoint.config import read_config
 from midfill_model.checkpoint.fused.store import load_fused
-from midfill_model.generation.prompt import Budgets, Parts, fim_prompt
+from midfill_model.generation.requests.prompt import Budgets, Parts, fim_prompt
 from midfill_model.generation.tokens import Tokenizer
 from midfill_model.network.gpu.graphs import SIZES, FusedDeepseekV2
 from midfill_model.network.protocol import Network

@@ -1,7 +1,8 @@
-"""How many CPUs this process may keep busy, by its affinity and a container's quota."""
+"""How many CPUs this process may keep busy, and how much memory it may have; a container's limits, too."""
 
 import math
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -10,6 +11,18 @@ def usable() -> int:
     """At least 1. More threads than this wait for each other."""
     n_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, math.ceil(min(n_cpus, quota())))
+
+
+def memory(limit: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
+    """Bytes, of the machine or of a container; no limit where the system does not tell."""
+    try:
+        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        physical = sys.maxsize
+    try:
+        return min(physical, int(limit.read_text("ascii")))
+    except (OSError, ValueError):  # "max", or no control groups
+        return physical
 
 
 def quota(memberships: Path = Path("/proc/self/cgroup"), mount: Path = Path("/sys/fs/cgroup")) -> float:

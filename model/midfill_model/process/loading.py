@@ -16,10 +16,13 @@ from midfill_model import seam
 from midfill_model.checkpoint import hub, weights
 from midfill_model.checkpoint.config import Config, ModelError, read_config
 from midfill_model.generation.completion import Loaded
-from midfill_model.generation.engine import Load
+from midfill_model.generation.engine import Load, State
 from midfill_model.generation.tokens import Tokenizer
 from midfill_model.network.deepseek import DeepseekV2
 from midfill_model.network.protocol import Network
+
+from . import cpus, memory
+from .engines import short_name
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -57,11 +60,24 @@ def load_model(model: str, n_threads: int, device: Device = "auto", double: bool
     return load
 
 
-def short_name(model: str) -> str:
-    """What users read; of `auto` the name that it has until it is known better."""
-    if model in ("auto", "demo", "lite"):
-        return "demo" if model == "auto" else model
-    return Path(model).expanduser().absolute().name
+def told(state: State) -> seam.Health:
+    """Of the model that is loaded what /health tells; nothing before."""
+    if (loaded := state.loaded) is None:
+        return seam.Health()
+    network = loaded.network
+    model = seam.Model(
+        id=loaded.name,
+        path=str(loaded.folder),
+        fim=loaded.tokenizer.fim_ids is not None,
+        fim_trained=fim_trained(loaded.folder, network.config, loaded.tokenizer),
+        parameters=network.n_parameters,
+        dtype=network.weights_dtype,
+        device=device_name(network.device),
+        context=network.context,
+        budgets=seam.Budgets(loaded.prefix_tokens, loaded.suffix_tokens, loaded.context_tokens),
+        trained_in=network.config.trained_in,
+    )
+    return seam.Health(reason=loaded.reason, model=model, memory=memory.held(network.device))
 
 
 def read_settings(folder: Path) -> tuple[Config, Tokenizer]:
@@ -104,6 +120,20 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
+def why_no_lite() -> str:
+    """Why lite does not run on this machine's GPU, in a sentence; empty where it does."""
+    if lack := gpu_lack():
+        return f"lite needs a GPU: {lack}."
+    from midfill_model.checkpoint.fused.store import fits_only_double, free_memory
+
+    try:
+        folder = hub.resolve("lite")
+        fits_only_double(folder, read_config(folder), free_memory(torch.device("cuda")))
+    except ModelError as error:
+        return f"lite cannot: {error}"
+    return ""
+
+
 def _folder(model: str, device: Device) -> tuple[Path, str]:
     """The model's folder, and for `auto` why it is the small model's, if it is.
 
@@ -111,16 +141,9 @@ def _folder(model: str, device: Device) -> tuple[Path, str]:
     """
     if model != "auto" or device == "cpu":
         return hub.resolve(model), ""
-    if lack := gpu_lack():
-        return hub.resolve("demo"), f"The small model runs, because lite needs a GPU: {lack}."
-    from midfill_model.checkpoint.fused.store import fits_only_double, free_memory
-
-    try:
-        folder = hub.resolve("lite")
-        fits_only_double(folder, read_config(folder), free_memory(torch.device("cuda")))
-    except ModelError as error:
-        return hub.resolve("demo"), f"The small model runs, because lite cannot: {error}"
-    return folder, ""
+    if lack := why_no_lite():
+        return hub.resolve("demo"), f"The small model runs, because {lack}"
+    return hub.resolve("lite"), ""
 
 
 def _large(folder: Path) -> bool:
@@ -142,7 +165,7 @@ def _on_cpu(
 ) -> Network:
     torch.set_num_threads(n_threads)
     _let_others_go_first()
-    weights.check_memory(folder, weights.physical_memory())
+    weights.check_memory(folder, cpus.memory())
     return plain_network(folder, config, context, progress)
 
 

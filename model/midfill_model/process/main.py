@@ -11,6 +11,7 @@ import os
 import secrets
 import sys
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from socket import socket
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 from midfill_model import seam
 from midfill_model.command_line import (
     INTERRUPTED,
+    MODELS,
     Busy,
     Parser,
     above_zero,
@@ -31,7 +33,7 @@ from midfill_model.command_line import (
 from . import cpus
 
 if TYPE_CHECKING:
-    from midfill_model.generation.engine import State
+    from .routes import State
 
 
 def main(argv: list[str]) -> int:
@@ -63,21 +65,17 @@ def _serve(options: argparse.Namespace, folder: Path) -> str:
     Raises KeyboardInterrupt when Ctrl-C ended it, after everything is cleaned up.
     """
     _tame_waiting_threads()
-    from midfill_model.generation.engine import Engine
-    from midfill_model.process.loading import load_model, short_name
-
     from . import sockets
+    from .engines import engine_for
     from .routes import Api
     from .server import Server
 
     over_tcp = options.port is not None or sys.platform == "win32"
     token = secrets.token_urlsafe(32) if over_tcp else None
-    name = short_name(options.model)
+    chosen = engine_for(options, folder)
+    engine, name = chosen.engine, chosen.name
     with sockets.tcp_socket(options.port or 0) if over_tcp else sockets.unix_socket(folder) as listener:
-        load = load_model(options.model, options.threads, options.device, options.double_quant)
-        engine = Engine(load, options.slots, options.cache_mb << 20)
-
-        tell = _Teller(name, _where(folder, listener, token), options.stay)
+        tell = _Teller(name, _where(folder, listener, token), options.stay, chosen.told)
 
         def why() -> str:
             cannot_load = not options.stay and engine.state.status == "failed"
@@ -89,7 +87,7 @@ def _serve(options: argparse.Namespace, folder: Path) -> str:
                 return False
             return bool(why()) or engine.resting_seconds() > 60 * options.idle_minutes
 
-        api = Api(engine, name, token, stop=lambda: server.stop())
+        api = Api(engine, chosen.told, name, token, stop=lambda: server.stop())
         server = Server(api.app(), before_shutdown=engine.cancel_all, is_over=is_over)
         engine.start()
         with Busy() as busy, seam.card_in(folder, _card(name, folder, listener, token)) as lost:
@@ -104,8 +102,8 @@ def _serve(options: argparse.Namespace, folder: Path) -> str:
 class _Teller:
     """Tells who started the engine in a terminal how it is; where an editor did, `stay`, only faults."""
 
-    def __init__(self, name: str, where: str, stay: bool) -> None:
-        self._name, self._stay, self._told = name, stay, False
+    def __init__(self, name: str, where: str, stay: bool, health: Callable[[], seam.Health]) -> None:
+        self._name, self._stay, self._health, self._told = name, stay, health, False
         if not stay:
             print(f"Listening on {where}.", file=sys.stderr, flush=True)
 
@@ -117,10 +115,9 @@ class _Teller:
             busy.show("")
             if state.status == "failed" and self._stay:
                 complain(state.message)
-            elif state.loaded is not None and not self._stay:
-                ready = (
-                    f"The model {state.loaded.name} is ready; Ctrl-C stops the engine. {state.loaded.reason}"
-                )
+            elif state.status == "ready" and not self._stay:
+                now = self._health()
+                ready = f"The model {now.model.id} is ready; Ctrl-C stops the engine. {now.reason}"
                 print(ready.strip(), file=sys.stderr, flush=True)
 
 
@@ -169,7 +166,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         "--model",
         type=str if "--stay" in argv else model_name,
         default="auto",
-        help="auto, demo, lite, a folder or a hub id",
+        help=MODELS,
     )
     parser.add_argument(
         "--stay",
@@ -185,7 +182,9 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         help="listen on this port of localhost, with a token, instead of on a Unix socket",
     )
     parser.add_argument(
-        "--threads", type=whole(1, 1024), default=cpus.usable(), help="how many CPU threads (%(default)s)"
+        "--threads",
+        type=whole(1, 1024),
+        help=f"how many CPU threads ({cpus.usable()}; for a .gguf file one fewer)",
     )
     parser.add_argument(
         "--device",
@@ -199,7 +198,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         help="make the weights on a GPU smaller (lite: by 0.7 GiB); the default if they do not fit otherwise",
     )
     parser.add_argument(
-        "--slots", type=whole(1, 1024), default=16, help="how many documents have a KV cache (%(default)s)"
+        "--slots",
+        type=whole(1, 1024),
+        default=16,
+        help="how many documents have a KV cache, but with a .gguf file (%(default)s)",
     )
     parser.add_argument(
         "--cache-mb",

@@ -9,7 +9,9 @@ import json
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from importlib.metadata import version
+from typing import Literal, Protocol
 
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
@@ -17,11 +19,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from midfill_model import seam
-from midfill_model.generation.completion import Delta, Event, Failed, Loaded, Ticket
-from midfill_model.generation.engine import Engine
-from midfill_model.process.loading import device_name, fim_trained
+from midfill_model.generation.requests.ticket import Delta, Emit, Event, Failed, Request, Ticket
 
-from . import memory, wire
+from . import wire
 
 _LONGEST_BODY = 8 << 20  # bytes
 
@@ -35,11 +35,43 @@ class Json(Response):
         return json.dumps(content).encode("ascii")
 
 
-class Api:
-    """The routes over one engine."""
+class State(Protocol):
+    @property
+    def status(self) -> Literal["loading", "ready", "failed"]: ...
+    @property
+    def progress(self) -> float: ...
+    @property
+    def message(self) -> str: ...
 
-    def __init__(self, engine: Engine, wanted: str, token: str | None, stop: Callable[[], None]) -> None:
+
+class Engine(Protocol):
+    """What answers: our network (generation/engine.py), or llama.cpp (process/llamacpp/engine.py)."""
+
+    n_requests: int
+
+    @property
+    def state(self) -> State: ...
+    @property
+    def busy(self) -> bool: ...
+    @property
+    def n_unfinished(self) -> int: ...
+    def resting_seconds(self) -> float: ...
+    def submit(self, request: Request, emit: Emit) -> Ticket: ...
+
+
+class Api:
+    """The routes over one engine. `loaded` tells its model, why it is that one, and the memory held."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        loaded: Callable[[], seam.Health],
+        wanted: str,
+        token: str | None,
+        stop: Callable[[], None],
+    ) -> None:
         self._engine = engine
+        self._loaded = loaded
         self._wanted = wanted  # the model's name until it is loaded
         self._token = token
         self._stop = stop
@@ -47,6 +79,7 @@ class Api:
     def app(self) -> Starlette:
         routes = {
             ("/v1/completions", "POST"): self.completions,
+            ("/rendered/v1/completions", "POST"): self.rendered,  # for clients without a `suffix`: Zed
             ("/v1/models", "GET"): self.models,
             ("/health", "GET"): self.health,
             ("/shutdown", "POST"): self.shutdown,
@@ -54,8 +87,14 @@ class Api:
         return Starlette(routes=[Route(p, self._guarded(f), methods=[m]) for (p, m), f in routes.items()])
 
     async def completions(self, http: HttpRequest) -> Response:
+        return await self._complete(http, rendered=False)
+
+    async def rendered(self, http: HttpRequest) -> Response:
+        return await self._complete(http, rendered=True)
+
+    async def _complete(self, http: HttpRequest, rendered: bool) -> Response:
         try:
-            order = wire.read_order(await _body(http))
+            order = wire.read_order(await _body(http), rendered)
         except wire.BadBody as error:
             return _error(400, str(error))
         loop, inbox = asyncio.get_running_loop(), asyncio.Queue[Event]()
@@ -74,14 +113,13 @@ class Api:
         return Json({"object": "list", "data": [model]})
 
     async def health(self, _: HttpRequest) -> Response:
-        engine, state = self._engine, self._engine.state
-        health = seam.Health(
+        engine, state, loaded = self._engine, self._engine.state, self._loaded()
+        health = replace(
+            loaded,
             status=state.status,
             progress=round(state.progress, 3),
             message=state.message,
-            reason=state.loaded.reason if state.loaded else "",
-            model=_model(state.loaded) if state.loaded else seam.Model(self._wanted),
-            memory=memory.held(state.loaded.network.device) if state.loaded else {},
+            model=seam.Model(self._wanted) if loaded.model.id is None else loaded.model,
             pid=os.getpid(),
             version=version("midfill"),
             protocol=seam.PROTOCOL,
@@ -97,8 +135,7 @@ class Api:
         return Json({"status": "stopping"})
 
     def _name(self) -> str:
-        loaded = self._engine.state.loaded
-        return self._wanted if loaded is None else loaded.name
+        return self._loaded().model.id or self._wanted
 
     def _guarded(
         self, endpoint: Callable[[HttpRequest], Awaitable[Response]]
@@ -110,21 +147,6 @@ class Api:
             return await endpoint(http)
 
         return guarded
-
-
-def _model(loaded: Loaded) -> seam.Model:
-    return seam.Model(
-        id=loaded.name,
-        path=str(loaded.folder),
-        fim=loaded.tokenizer.fim_ids is not None,
-        fim_trained=fim_trained(loaded.folder, loaded.network.config, loaded.tokenizer),
-        parameters=loaded.network.n_parameters,
-        dtype=loaded.network.weights_dtype,
-        device=device_name(loaded.network.device),
-        context=loaded.network.context,
-        budgets=seam.Budgets(loaded.prefix_tokens, loaded.suffix_tokens, loaded.context_tokens),
-        trained_in=loaded.network.config.trained_in,
-    )
 
 
 async def _events(

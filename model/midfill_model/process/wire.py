@@ -19,8 +19,9 @@ from dataclasses import asdict, dataclass
 from itertools import accumulate
 from typing import Any
 
-from midfill_model.generation.completion import Delta, Done, Request, Timings
-from midfill_model.generation.tokens import Shown
+from midfill_model import fim
+from midfill_model.generation.requests.ticket import Delta, Done, Request, Timings
+from midfill_model.generation.requests.writer import Shown
 
 MAX_TOKENS, MAX_BEAMS, MAX_CHOICES, MAX_LOGPROBS = 4096, 16, 8, 20
 
@@ -38,10 +39,11 @@ class Order:
     log_probabilities: bool = False  # each token's, in OpenAI's `logprobs`
 
 
-def read_order(body: bytes) -> Order:
+def read_order(body: bytes, rendered: bool = False) -> Order:
     """The body of POST /v1/completions.
 
     Beyond OpenAI's fields: `slot`, `prefix_tokens`, `suffix_tokens`, `beam_width`, `background`; see Request.
+    `rendered`: the prompt holds DeepSeek's signs, as a client that knows no `suffix` writes it.
     """
     try:
         raw = json.loads(body)
@@ -52,6 +54,12 @@ def read_order(body: bytes) -> Order:
     if raw.get("temperature") not in (None, 0):
         raise BadBody("Only temperature 0 is supported: the likeliest text is given.")
     prompt, suffix = _prompt(raw.get("prompt")), _text(raw, "suffix")
+    if rendered:
+        if suffix is not None or not isinstance(prompt, str) or (parts := fim.unrendered(prompt)) is None:
+            raise BadBody(
+                "The prompt must be one text with DeepSeek's signs, each just once, and no suffix beside it."
+            )
+        prompt, suffix = parts
     if suffix is not None and not isinstance(prompt, str):
         raise BadBody("A suffix goes with a prompt of text, not of ids.")
     max_tokens = _whole(raw, "max_tokens", MAX_TOKENS)
@@ -65,7 +73,7 @@ def read_order(body: bytes) -> Order:
         slot=_text(raw, "slot") or "",
         prefix_tokens=_whole(raw, "prefix_tokens"),
         suffix_tokens=_whole(raw, "suffix_tokens"),
-        heal=_flag(raw, "heal"),
+        heal=_flag(raw, "heal", usually=rendered),
         beam_width=1 if beam_width is None else beam_width,
         n=1 if n is None else n,
         background=_flag(raw, "background"),
@@ -182,8 +190,8 @@ def _whole(raw: dict[str, Any], key: str, highest: int = 1 << 20, lowest: int = 
     return value
 
 
-def _flag(raw: dict[str, Any], key: str) -> bool:
-    value = raw.get(key, False)
+def _flag(raw: dict[str, Any], key: str, usually: bool = False) -> bool:
+    value = raw.get(key, usually)
     if not isinstance(value, bool):
         raise BadBody(f"{key} must be true or false.")
     return value

@@ -65,7 +65,7 @@ def verdict_on(request: Request, settings: Settings) -> Verdict:
     window = request.window
     if request.excluded:
         return Verdict("excluded")
-    if (settings.url or not request.wished) and is_secret(request.path, window.prefix, window.suffix):
+    if (settings.urls or not request.wished) and is_secret(request.path, window.prefix, window.suffix):
         return Verdict("secret")
     if request.wished:
         return Verdict()

@@ -223,6 +223,10 @@ class Backend:
             async with self._connections.request("POST", "/shutdown", seconds=CONNECT_SECONDS) as answer:
                 await answer.whole()
 
+    def add_header(self, name: str, value: str) -> None:
+        """To every request from now on."""
+        self._connections.headers[name] = value
+
     def close(self) -> None:
         """Hang up on all streams. Nothing can be asked of it any more."""
         self._connections.close()

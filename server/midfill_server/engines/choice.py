@@ -6,18 +6,22 @@ The only place from which the user hears of engines. Whatever an engine says tha
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import replace
+from functools import partial
 
 from midfill_model import seam
 from midfill_server.engines.backend import BackendError, Chunk, Interrupted, Later, Order
+from midfill_server.engines.http.keys import from_environment, key_for
+from midfill_server.engines.http.route import Way
 from midfill_server.engines.remote import Remote
 from midfill_server.engines.resident import Resident
+from midfill_server.engines.several import Local, Member, Several
 from midfill_server.engines.status import State, Status
 from midfill_server.settings import Settings
+from midfill_server.settings.faults import LOCAL
 
 
 class Choice:
@@ -30,7 +34,7 @@ class Choice:
         self._paused = False
         self._snooze: tuple[float, asyncio.TimerHandle] | None = None  # until when, and what ends it
         self._resident = Resident(self._hear)
-        self._remote: Remote | None = None
+        self._remote: Remote | Several | None = None
         self._well = self.status  # the last that was no failure
         self._wanted = False  # somebody has a file open
         self._warming: asyncio.Task[None] | None = None
@@ -69,13 +73,14 @@ class Choice:
         if self._remote is not None:
             self._remote.close()
             self._remote = None
-        if settings.enabled and settings.url:
-            self._remote = self._server_at(settings.url)
+        if settings.enabled and settings.urls:
+            self._remote = self._servers(settings)
         if not settings.enabled:
             self._resident.rest()
             self._tell(Status(State.OFF))
-        elif settings.url:
-            self._resident.rest()
+        elif settings.urls:
+            if self._local_number() is None:
+                self._resident.rest()
             self._tell(Status(State.STARTING))  # ready is told when it has answered
             if self._wanted:
                 self.warm_up()
@@ -139,8 +144,8 @@ class Choice:
                     yield chunk
             self._recover(settings)
         except BackendError as error:
-            if isinstance(error, Interrupted) and engine is self._resident:
-                raise
+            if isinstance(error, Interrupted) and isinstance(engine, Resident | Several):
+                raise  # another one is looked for
             if settings is self._settings and order.n == 1:  # one that writes no others may work well
                 self._fail(error)
             raise
@@ -156,7 +161,7 @@ class Choice:
 
     @property
     def _is_own(self) -> bool:
-        return self._settings.enabled and not self._settings.url
+        return self._settings.enabled and not self._settings.urls
 
     def _wake(self) -> None:
         self._end_snooze()
@@ -181,19 +186,39 @@ class Choice:
             if remote is self._remote:
                 self._fail(error)
 
-    def _server_at(self, url: str) -> Remote:
-        it, no_key = self._settings, ""
-        key = os.environ.get(it.api_key_env) if it.api_key_env else None
-        if not it.api_key_env:
-            no_key = "set midfill.apiKeyEnv to the name of the environment variable that holds its key"
-        elif not key:
-            no_key = (
-                f"the editor's environment has no variable {it.api_key_env}, which midfill.apiKeyEnv names"
-            )
-        remote = Remote(url, it.model, key, it.dialect, lambda it: self._hear_of(remote, it), no_key)
-        return remote
+    def _servers(self, settings: Settings) -> Remote | Several:
+        """The server behind `url`, or those behind several."""
+        urls = settings.urls
+        if len(urls) == 1 and self._local_number() is None:
+            remote = self._server_at(urls[0], 0, lambda status: self._hear_of(remote, status))
+            return remote
+        several = Several(lambda status: self._hear_of(several, status))
+        members: list[Member] = []
+        for number, url in enumerate(urls):
+            if number == self._local_number():
+                model = url.partition(":")[2] or "auto"
+                self._resident.use(model, settings.engine_options)
+                members.append(Local(self._resident))
+            else:
+                hear = partial(several.hear, number)
+                members.append(self._server_at(url, number, hear))
+        several.use(members)
+        return several
 
-    def _hear_of(self, remote: Remote, status: Status) -> None:
+    def _local_number(self) -> int | None:
+        """Which of several is the engine of this machine."""
+        last = self._settings.urls[-1:]
+        is_local = last and last[0].partition(":")[0] == LOCAL
+        return len(self._settings.urls) - 1 if is_local else None
+
+    def _server_at(self, url: str, number: int, hear: Callable[[Status], None]) -> Remote:
+        it = self._settings
+        key, no_key = key_for(it, number)
+        headers = tuple((name, from_environment(value)) for name, value in it.headers)
+        way = Way(it.ca_file or "", it.proxy or "", headers)
+        return Remote(url, it.model, key, it.dialect, hear, no_key, way)
+
+    def _hear_of(self, remote: Remote | Several, status: Status) -> None:
         """What the server behind `url` says of itself."""
         if remote is self._remote:
             self._tell(status)
@@ -207,6 +232,8 @@ class Choice:
         """What our own engine says of itself."""
         if self._is_own:
             self._tell(status)
+        elif isinstance(self._remote, Several) and (number := self._local_number()) is not None:
+            self._remote.hear(number, status)
 
     def _recover(self, asked_with: Settings) -> None:
         """A completion that succeeds ends a failure."""
@@ -228,4 +255,5 @@ class Choice:
 def _of_engine(settings: Settings) -> tuple[object, ...]:
     """Those that tell which engine is current."""
     it = settings
-    return it.enabled, it.url, it.model, it.api_key_env, it.dialect, it.engine_options
+    way = it.url, it.api_key_env, it.api_key_file, it.ca_file, it.proxy, it.headers
+    return it.enabled, it.model, it.dialect, it.engine_options, *way

@@ -116,7 +116,7 @@ def _environment() -> dict[str, str]:
 
 
 def _absolute(model: str) -> str:
-    """A folder of the user's is found from where this server runs; the engine runs elsewhere."""
-    folder = Path(model).expanduser()
-    named = model not in ("auto", "demo", "lite") and (folder.is_dir() or model.startswith((".", "~")))
-    return str(folder.absolute()) if named else model
+    """A folder or file of the user's is found from where this server runs; the engine runs elsewhere."""
+    path = Path(model).expanduser()
+    named = model not in ("auto", "demo", "lite") and (path.exists() or model.startswith((".", "~")))
+    return str(path.absolute()) if named else model

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
+from secrets import token_hex
 from time import monotonic
+from urllib.parse import urlsplit
 
 from midfill_model import seam
 from midfill_model.fim import FAMILIES
@@ -26,16 +28,28 @@ from midfill_server.engines.dialects.infill import Infill
 from midfill_server.engines.dialects.midfill import Midfill
 from midfill_server.engines.dialects.mistral import Mistral
 from midfill_server.engines.dialects.ollama import CONTEXT, Ollama
-from midfill_server.engines.dialects.probe import LLAMA_CPP, UNKNOWN, Found, probe, split_address, tokenizer
+from midfill_server.engines.dialects.probe import (
+    LLAMA_CPP,
+    SGLANG,
+    UNKNOWN,
+    Found,
+    probe,
+    split_address,
+    tokenizer,
+)
 from midfill_server.engines.dialects.rendered import Rendered
 from midfill_server.engines.dialects.suffix import Suffix
 from midfill_server.engines.http.connection import Address
+from midfill_server.engines.http.route import USUAL_WAY, Way
 from midfill_server.engines.status import State, Status
 
 OF_A_SERVER = seam.LARGE._replace(context=1024)  # whose other files cost time, and perhaps money
 LOOK_SECONDS = 60.0  # without an answer, until it is asked anew what it is
 LOADING_SECONDS = 2.0  # between two looks at a server that loads its model
 TRIAL = Order("def add(a, b):\n    return ", "\n\nprint(add(1, 2))\n", max_tokens=8)
+# Headers by which a router before several such engines finds the one that has a prompt's beginning cached:
+# https://docs.sglang.ai/advanced_features/router.html. Other routers' are for the user to name.
+AFFINITY = {SGLANG: "X-SMG-Routing-Key"}
 TOO_LONG = re.compile(r"context|too long|maximum.{0,20}length|exceed", re.IGNORECASE)
 PROSE = re.compile(
     r"```|^\s*(sure|certainly|of course|here('s| is| are)|the (code|function|missing))\b", re.IGNORECASE
@@ -56,11 +70,13 @@ class Remote:
         dialect: str,
         report: Callable[[Status], None],
         no_key: str = "",
+        way: Way = USUAL_WAY,
     ) -> None:
         bare, self._version = split_address(url)
         self._url, self._model, self._wanted, self._no_key = url, model, dialect, no_key
-        self._backend = Backend(Address(bare, token=key), keep=True)
+        self._backend = Backend(Address(bare, token=key, way=way), keep=True)
         self._report = report
+        self._session = token_hex(8)  # of nobody: whoever keeps a prefix's cache is asked again
         self._found: Found | None = None
         self._dialect: Dialect | None = None
         self._search: asyncio.Task[Dialect] | None = None
@@ -76,6 +92,22 @@ class Remote:
     @property
     def trained_in(self) -> tuple[str, ...] | None:
         return self._found.trained_in if self._found else None
+
+    @property
+    def name(self) -> str:
+        """For people: without a user's name and password."""
+        parts = urlsplit(self._url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+    async def wake(self) -> object:
+        return await self.dialect()
+
+    async def lives(self) -> bool:
+        """Whether it answers a small question, whatever it says."""
+        with suppress(BackendError):
+            await self._backend.ask("GET", f"{'' if self._version == '/beta' else self._version}/models")
+            return True
+        return False
 
     async def stream(self, order: Order) -> AsyncGenerator[Chunk]:
         """A completion. A prompt that is too long is cut to what the server can take, once that is known.
@@ -142,6 +174,8 @@ class Remote:
                 raise BackendError(f"{error}; if it wants TLS, write https://", gone=True) from error
             raise self._told(error) from error
         self._found, self._dialect, self._heard = found, dialect, monotonic()
+        if header := AFFINITY.get(found.engine):
+            self._backend.add_header(header, self._session)
         if not self._failed:
             self._tell_ready()
         return dialect

@@ -14,6 +14,7 @@ from midfill_model.checkpoint import hub, nf4, weights
 from midfill_model.checkpoint.config import ModelError, read_config
 from midfill_model.lab import synthetic
 from midfill_model.lab.reference import ours
+from midfill_model.process import cpus
 from midfill_model.process.loading import fim_trained, gpu_lack, load_model, plain_network, read_settings
 
 from ..tiny import YARN, write_tiny
@@ -192,7 +193,7 @@ def test_a_tensor_that_cannot_be_read_is_named(tmp_path: Path, tiny_folder: Path
 
 
 def test_a_model_that_cannot_fit_is_refused_before_it_is_read(tiny_folder: Path) -> None:
-    weights.check_memory(tiny_folder, weights.physical_memory())
+    weights.check_memory(tiny_folder, cpus.memory())
     with pytest.raises(ModelError, match="GB of memory in fp32"):
         weights.check_memory(tiny_folder, 1000)
 

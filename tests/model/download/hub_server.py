@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
+LARGE = (".safetensors", ".gguf")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -103,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not path.exists():
             return self._missing("EntryNotFound")
         head = {"X-Repo-Commit": self.hub.commit}
-        if path.suffix != ".safetensors":
+        if path.suffix not in LARGE:
             return self._send(200, path.read_bytes(), head | {"ETag": f'"{sha1(path)}"'})
         linked = {"X-Linked-Etag": f'"{sha256(path)}"', "X-Linked-Size": str(path.stat().st_size)}
         self._send(302, b"", head | linked | {"Location": f"{self.hub.store}/{path.name}"})
@@ -149,7 +150,7 @@ def is_excerpt(asked: str | None) -> bool:
 
 
 def lfs(path: Path) -> dict[str, object]:
-    if path.suffix != ".safetensors":
+    if path.suffix not in LARGE:
         return {}
     return {"lfs": {"sha256": sha256(path), "size": path.stat().st_size, "pointerSize": 134}}
 

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from midfill_model.generation.alternatives import alternatives
 from midfill_model.generation.cache import Slot, Slots
-from midfill_model.generation.completion import Completion, Delta, Event, Loaded, Request, Ticket
+from midfill_model.generation.completion import Completion, Loaded
 from midfill_model.generation.heal import Beginning
-from midfill_model.generation.prompt import Budgets, Parts, fim_prompt
-from midfill_model.generation.task import Finish, Task
+from midfill_model.generation.requests.prompt import Budgets, Parts, fim_prompt
+from midfill_model.generation.requests.ticket import Delta, Event, Finish, Request, Ticket
+from midfill_model.generation.task import Task
 from midfill_model.generation.tokens import Tokenizer
 from midfill_model.lab.reference import ours
 from midfill_model.network.deepseek import DeepseekV2

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from midfill_model.generation.completion import Delta, Done, Failed, Loaded, Request
+from midfill_model.generation.completion import Loaded
 from midfill_model.generation.engine import Engine
+from midfill_model.generation.requests.ticket import Delta, Done, Failed, Request
 
 
 class Watched:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from midfill_model.generation.cache import Slot, Slots
 from midfill_model.generation.completion import Loaded
 from midfill_model.generation.generate import generate
-from midfill_model.generation.prompt import Budgets, Parts, fim_prompt
+from midfill_model.generation.requests.prompt import Budgets, Parts, fim_prompt
 from midfill_model.generation.task import Task
 from midfill_model.generation.tokens import Tokenizer
 from midfill_model.lab.reference import ours

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midfill_model.generation.cache import Slots
-from midfill_model.generation.completion import Completion, Delta, Event, Loaded, Request, Ticket
+from midfill_model.generation.completion import Completion, Loaded
 from midfill_model.generation.heal import Beginning, typed_part
+from midfill_model.generation.requests.ticket import Delta, Event, Request, Ticket
 from midfill_model.generation.tokens import Tokenizer
 
 from .test_tokens import write_v2

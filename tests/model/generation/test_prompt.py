@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midfill_model.generation.cache import common_prefix
-from midfill_model.generation.prompt import Budgets, Parts, Prompt, fim_prompt
+from midfill_model.generation.requests.prompt import Budgets, Parts, Prompt, fim_prompt
 from midfill_model.generation.tokens import Tokenizer
 from midfill_server.context import window_at
 from midfill_server.context.outline import head

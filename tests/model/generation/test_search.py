@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midfill_model.generation.cache import Slot
-from midfill_model.generation.completion import Loaded, Request
+from midfill_model.generation.completion import Loaded
 from midfill_model.generation.heal import Beginning
-from midfill_model.generation.prompt import Budgets, Parts, fim_prompt
+from midfill_model.generation.requests.prompt import Budgets, Parts, fim_prompt
+from midfill_model.generation.requests.ticket import Request
 from midfill_model.generation.search import BEHIND, DEEPEST, search
 from midfill_model.generation.task import Task
 from midfill_model.generation.tokens import Tokenizer

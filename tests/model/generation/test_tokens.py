@@ -14,8 +14,9 @@ from midfill_model import fim
 from midfill_model.checkpoint.config import ModelError
 from midfill_model.fim import FimIds
 from midfill_model.generation import tokens
-from midfill_model.generation.prompt import Budgets, Parts, fim_prompt
-from midfill_model.generation.tokens import BYTE_OF, Detokenizer, StopStrings, Tokenizer, Writer
+from midfill_model.generation.requests.prompt import Budgets, Parts, fim_prompt
+from midfill_model.generation.requests.writer import Detokenizer, StopStrings, Writer
+from midfill_model.generation.tokens import BYTE_OF, Tokenizer
 
 CODE = 'def größe(x: int) -> str:\n\treturn f"{x} € 漢字 🎉"  # naïve\r\n\n    \n'
 

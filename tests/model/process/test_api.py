@@ -18,7 +18,7 @@ import pytest
 
 from midfill_model import fim
 from midfill_model.checkpoint.shapes import tensor_shapes
-from midfill_model.generation.completion import Delta
+from midfill_model.generation.requests.ticket import Delta
 from midfill_model.generation.tokens import BYTE_OF
 from midfill_model.lab import synthetic
 from midfill_model.process.wire import Answer, sse
@@ -197,6 +197,24 @@ async def test_delimiters_in_the_text_are_text(http: httpx.AsyncClient) -> None:
     text = "".join(fim.CONTROL)
     answer = (await http.post("/v1/completions", json={"prompt": text, "suffix": text})).json()
     assert answer["usage"]["prompt_tokens"] == 2 * len(text.encode()) + 4
+
+
+async def test_a_rendered_prompt_is_read_where_it_is_asked_for(http: httpx.AsyncClient) -> None:
+    """As Zed's edit predictions send it; anywhere else signs in a text are text."""
+    before, after = str(PROMPT["prompt"]), str(PROMPT["suffix"])
+    body = {
+        "prompt": fim.render(before, after),
+        "max_tokens": 8,
+        "temperature": None,
+        "stop": ["<|fim_pad|>"],
+    }
+    read = (await http.post("/rendered/v1/completions", json=body)).json()
+    parts = (await http.post("/v1/completions", json=PROMPT | {"heal": True})).json()
+    assert read["choices"][0]["text"] == parts["choices"][0]["text"]
+    twice = body | {"prompt": fim.render(before, after) + fim.FIM_END}
+    for wrong in (twice, body | {"prompt": before}, body | {"suffix": after}):
+        refused = await http.post("/rendered/v1/completions", json=wrong)
+        assert refused.status_code == 400 and "each just once" in refused.json()["error"]["message"]
 
 
 async def test_budgets_are_tokens(http: httpx.AsyncClient) -> None:

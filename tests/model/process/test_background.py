@@ -2,8 +2,8 @@
 
 import json
 
-from midfill_model.generation.completion import Request
 from midfill_model.generation.engine import Engine
+from midfill_model.generation.requests.ticket import Request
 from midfill_model.process.wire import read_order
 
 WINDOW, OTHER = Request("a", "b", slot="window"), Request("a", "b", slot="other")

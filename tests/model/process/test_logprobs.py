@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midfill_model.generation.cache import Slots
-from midfill_model.generation.completion import Completion, Delta, Done, Event, Loaded, Ticket
+from midfill_model.generation.completion import Completion, Loaded
+from midfill_model.generation.requests.ticket import Delta, Done, Event, Ticket
 from midfill_model.network.deepseek import DeepseekV2
 from midfill_model.process.wire import Answer, BadBody, read_order
 

@@ -76,3 +76,22 @@ def test_a_delimiter_in_the_users_text_is_neutralised_in_the_text_dialect(delimi
 def test_the_front_may_import_it_without_torch() -> None:
     code = "import sys, midfill_model.fim; print('torch' in sys.modules or 'tokenizers' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-I", "-c", code], text=True).strip() == "False"
+
+
+@given(st.text(), st.text())
+def test_a_rendered_prompt_is_read_back(prefix: str, suffix: str) -> None:
+    assert fim.unrendered(fim.render(prefix, suffix)) == (
+        fim.DEEPSEEK.neutral(prefix),
+        fim.DEEPSEEK.neutral(suffix),
+    )
+
+
+@pytest.mark.parametrize("sign", fim.CONTROL)
+def test_a_prompt_with_a_sign_too_many_is_not_guessed_at(sign: str) -> None:
+    for prefix, suffix in ((f"a{sign}b", "c"), ("a", f"b{sign}c")):
+        assert fim.unrendered(f"{fim.FIM_BEGIN}{prefix}{fim.FIM_HOLE}{suffix}{fim.FIM_END}") is None
+
+
+@pytest.mark.parametrize("text", ["", "a", fim.FIM_BEGIN, f"{fim.FIM_HOLE}{fim.FIM_BEGIN}{fim.FIM_END}"])
+def test_what_is_no_rendered_prompt(text: str) -> None:
+    assert fim.unrendered(text) is None

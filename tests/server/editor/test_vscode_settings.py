@@ -37,11 +37,13 @@ def test_a_setting_is_the_servers(key: str) -> None:
 @pytest.mark.parametrize("key", DEFAULTS)
 def test_what_the_editor_lets_through_the_server_takes(key: str) -> None:
     offered, rule = PROPERTIES[f"midfill.{key}"], RULES[key]
-    text = "http://localhost:8000" if key == "url" else "text"
+    text = "http://localhost:8000" if key in ("url", "proxy") else "text"
     named = offered["type"] if isinstance(offered["type"], list) else [offered["type"]]
     whole = min(70, offered["maximum"]) if "integer" in named else 70
     types: dict[str, Any] = {"string": text, "integer": whole, "boolean": True, "null": None}
-    types |= {"array": ["--threads", "4"], "object": {"markdown": True}}
+    arrays = {"url": [text, "local"], "apiKeyEnv": ["ONE", "TWO"]}
+    types |= {"array": arrays.get(key, ["--threads", "4"])}
+    types |= {"object": {"X-Team": "a"} if key == "headers" else {"markdown": True}}
     if "enum" in offered:
         types["string"] = offered["enum"][0]
         assert all(rule(value) is None for value in offered["enum"])

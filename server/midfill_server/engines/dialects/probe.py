@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from midfill_model import seam
-from midfill_model.fim import FAMILIES, Family, family_of
+from midfill_model.fim import FAMILIES, Family, by_signs, family_of
 from midfill_server.engines.backend import BackendError, Later, Reply, refusal
 from midfill_server.engines.dialects.ids import Signs
 
@@ -283,8 +283,7 @@ async def _by_tokenizer(
     ask: Asks, found: Found, named: Family | None, tokenize: TokenizeWith, start: list[int]
 ) -> Found:
     """The family whose signs are one id each; one that the name tells comes first."""
-    order = sorted((it for it in FAMILIES if it.by_ids), key=lambda it: it is not named)
-    for family in order:
+    for family in by_signs(named):
         ids = []
         for sign in family.signs:
             told = await tokenize(sign, True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import h11
 
-from midfill_server.engines.http.route import Route, find_route, host_header
+from midfill_server.engines.http.route import USUAL_WAY, Route, Way, find_route, host_header
 
 CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 300.0  # between two parts: the resident engine makes a request wait while it loads
@@ -36,6 +36,7 @@ class Address:
     url: str
     socket: str | None = None
     token: str | None = field(default=None, repr=False)
+    way: Way = field(default=USUAL_WAY, repr=False)
 
 
 class Connections:
@@ -43,6 +44,8 @@ class Connections:
 
     def __init__(self, address: Address, keep: bool) -> None:
         self._address, self._keep = address, keep
+        self.headers: dict[str, str] = dict(address.way.headers)
+        """Of every request, beside those that HTTP wants."""
         self._open: set[_Connection] = set()
         self._idle: list[_Connection] = []
         self._route: Route | None = None
@@ -75,8 +78,9 @@ class Connections:
     async def _ask(
         self, method: str, path: str, body: bytes, seconds: float
     ) -> tuple[_Connection, h11.Response]:
-        route = self._route = self._route or await find_route(self._address.url, self._address.socket)
-        headers = dict(route.headers) | {"Host": route.host, "Content-Length": str(len(body))}
+        address = self._address
+        route = self._route = self._route or await find_route(address.url, address.socket, address.way)
+        headers = self.headers | dict(route.headers) | {"Host": route.host, "Content-Length": str(len(body))}
         if body:
             headers["Content-Type"] = "application/json"
         if self._address.token:
@@ -207,7 +211,7 @@ def _why(error: OSError) -> str:
     if isinstance(error, sockets.gaierror):
         return "there is no such host: correct its name"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return "its certificate is not trusted: name the file of its authority in $SSL_CERT_FILE"
+        return "its certificate is not trusted: name the file of its authority in midfill.caFile"
     if isinstance(error, ssl.SSLError):
         return "it speaks no TLS: write http:// instead of https://"
     if error.errno == errno.ECONNREFUSED or f"[Errno {errno.ECONNREFUSED}]" in str(error):

@@ -6,10 +6,25 @@ import asyncio
 import base64
 import ssl
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 PORTS = {"http": 80, "https": 443}
 Header = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What a user says of the way to a server; `headers` may hold secrets."""
+
+    ca_file: str = ""
+    """Certificates of authorities to trust, beside the system's, in PEM."""
+    proxy: str = ""
+    """Of HTTP, instead of the system's; for every host."""
+    headers: tuple[Header, ...] = ()
+
+
+USUAL_WAY = Way()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +47,8 @@ class Route:
         return f"{absolute}{self.path}{path}"
 
 
-async def find_route(url: str, socket: str | None) -> Route:
-    """ValueError for what is no http or https URL."""
+async def find_route(url: str, socket: str | None, way: Way = USUAL_WAY) -> Route:
+    """ValueError for what is no http or https URL; OSError for files and proxies that are none."""
     parts = urlsplit(url)
     port = parts.port  # ValueError when it is none
     if parts.scheme not in PORTS or not parts.hostname or port == 0:
@@ -44,9 +59,12 @@ async def find_route(url: str, socket: str | None) -> Route:
     path = parts.path.rstrip("/")
     if socket is not None:
         return Route(host, path, server)
-    proxy = await asyncio.to_thread(_proxy, parts)  # on some systems it asks a name server
+    if way.proxy:
+        proxy: SplitResult | None = _as_proxy(way.proxy)
+    else:
+        proxy = await asyncio.to_thread(_proxy, parts)  # on some systems it asks a name server
     tls = (
-        await asyncio.to_thread(_tls) if parts.scheme == "https" else None
+        await asyncio.to_thread(_tls, way.ca_file) if parts.scheme == "https" else None
     )  # it reads some hundred certificates
     if proxy is None:
         return Route(host, path, server, headers, tls)
@@ -70,18 +88,31 @@ def _proxy(parts: SplitResult) -> SplitResult | None:
     named = getproxies()
     if not (proxy := named.get(parts.scheme) or named.get("all")):
         return None
+    return _as_proxy(proxy)
+
+
+def _as_proxy(proxy: str) -> SplitResult:
     split = urlsplit(proxy if "//" in proxy else f"http://{proxy}")
     if split.scheme != "http" or not split.hostname:
         raise OSError(f"the proxy {split.hostname} is not an http proxy")
     return split
 
 
-def _tls() -> ssl.SSLContext:
-    """The system's certificates, which $SSL_CERT_FILE may name, and certifi's: some systems have none."""
+def _tls(ca_file: str) -> ssl.SSLContext:
+    """The system's certificates, which $SSL_CERT_FILE may name, and certifi's: some systems have none.
+
+    Of `ca_file` those of an authority of one's own, too. OSError for a file that holds none.
+    """
     import certifi
 
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
+    if ca_file:
+        try:
+            context.load_verify_locations(Path(ca_file).expanduser())
+        except OSError as error:  # SSLError is one, too
+            why = "holds no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror
+            raise OSError(f"midfill.caFile: {ca_file} {why or 'cannot be read'}") from None
     return context
 
 

@@ -75,6 +75,22 @@ def _plot(plot: Curves | Lines | Strip) -> str:
     return f"<h2>{escape(plot.title)}</h2>\n{drawn}"
 
 
+def drawing(plot: Curves) -> str:
+    """The distributions as an SVG file of its own."""
+    samples = {name: sorted(values) for name, values in plot.samples.items() if values}
+    end = max((values[int(0.99 * (len(values) - 1))] for values in samples.values()), default=1.0) or 1.0
+    parts = [_axes(end, plot.unit)]
+    for n, (name, values) in enumerate(samples.items()):
+        parts.append(_curve(values, end, n))
+        parts.append(f'<text x="{LEFT + 130 * n}" y="-10" style="fill:{COLOURS[n]}">{escape(name)}</text>')
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 -44 {WIDTH} {HEIGHT + BELOW + 44}" role="img" '
+        f'aria-label="{escape(plot.title)}" font-family="sans-serif" font-size="12">\n'
+        f'<rect y="-44" width="{WIDTH}" height="{HEIGHT + BELOW + 44}" fill="#fff"/>'
+        f'<text y="-28">{escape(plot.title)}</text>\n' + "\n".join(parts) + "\n</svg>\n"
+    )
+
+
 def _curves(plot: Curves) -> str:
     """Cumulative distributions; the axis ends at the 99th percentile of the slowest."""
     samples = {name: sorted(values) for name, values in plot.samples.items() if values}

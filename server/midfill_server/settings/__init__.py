@@ -1,12 +1,24 @@
 """What a user may set, in the section `midfill`. A wrong value costs one message, never the server."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from ipaddress import ip_address
-from pathlib import Path
 from typing import Any, Literal, get_args
-from urllib.parse import urlsplit
+
+from midfill_server.settings.faults import (
+    GLOB_LIST,
+    HEADERS,
+    OPTION_LIST,
+    URLS,
+    address_fault,
+    addresses_fault,
+    engine_options_fault,
+    exclude_fault,
+    headers_fault,
+    languages_fault,
+    model_fault,
+    path_fault,
+    variable_fault,
+)
 
 Dialect = Literal["auto", "midfill", "ids", "infill", "rendered", "suffix", "ollama", "mistral"]
 Prefetch = Literal["auto", "on", "off"]
@@ -28,13 +40,21 @@ class Settings:
     enabled: bool = True
     """Offer completions at all."""
     model: str = "auto"
-    """auto, demo, lite, a folder, a hub id; with `url`: the name that the server knows it by."""
+    """auto, demo, lite, lite-gguf, a folder, hub id or .gguf file, `owner/repo:Q4_K_M`; `url`'s own name."""
     engine_options: tuple[str, ...] = ()
     """Options of `midfill engine`: --device, --threads, --cache-mb, --double-quant, --idle-minutes."""
-    url: str | None = None
-    """An OpenAI-compatible server, such as http://localhost:8000/v1; null: the engine of this machine."""
-    api_key_env: str | None = None
-    """The NAME of the environment variable that holds the key for `url`."""
+    url: str | tuple[str, ...] | None = None
+    """An OpenAI-compatible server, or several in order, the last perhaps `local`; null: the engine here."""
+    api_key_env: str | tuple[str, ...] | None = None
+    """The NAME of the environment variable that holds the key for `url`; a list: each URL's."""
+    api_key_file: str | None = None
+    """A file that holds the key and that only its owner can read (0600), instead of a variable."""
+    ca_file: str | None = None
+    """Certificates in PEM that `url` may have been signed with, beside the system's."""
+    proxy: str | None = None
+    """An HTTP proxy for `url`, instead of the system's."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Further HTTP headers for `url`; a value `$NAME` is that environment variable's."""
     dialect: Dialect = "auto"
     """How `url` is asked to fill in the middle; auto: as the server says of itself."""
     debounce_ms: int = 75
@@ -72,6 +92,11 @@ class Settings:
     log_level: LogLevel = "warning"
     """What goes to stderr; never a user's text."""
 
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The servers to ask, the best first; `local`, perhaps with a model's name, is the engine here."""
+        return (self.url,) if isinstance(self.url, str) and self.url else tuple(self.url or ())
+
 
 DEFAULTS = Settings()
 
@@ -96,14 +121,15 @@ def read_settings(options: object, base: Settings = DEFAULTS) -> tuple[Settings,
         elif complaint := rule(value):
             complaints.append(f"midfill.{key} {complaint}")
         else:
-            settings = replace(settings, **{_FIELDS[key]: _frozen(value)})
+            settings = replace(settings, **{_FIELDS[key]: _frozen(key, value)})
     return settings, complaints
 
 
-def _frozen(value: Any) -> Any:
-    """A list as a tuple; a map, of languages, as pairs, with the defaults for what it does not name."""
+def _frozen(key: str, value: Any) -> Any:
+    """A list as a tuple; a map as pairs, of languages with the defaults for what it does not name."""
     if isinstance(value, dict):
-        return tuple(sorted((dict(DEFAULTS.languages) | value).items()))
+        usual = dict(DEFAULTS.languages) if key == "languages" else {}
+        return tuple(sorted((usual | value).items()))
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -134,122 +160,6 @@ def _between(low: int, high: int, *, null: bool = False) -> Rule:
     return Rule(wanted, types, check=lambda value: None if low <= value <= high else f"must be {wanted}")
 
 
-def _model_fault(model: str) -> str | None:
-    """Finds now what would fail only when a key starts the engine."""
-    if not model:
-        return "must not be empty"
-    if not model.isprintable() or model.startswith("-"):
-        return "must be auto, demo, lite, a model's folder or a hub id"
-    try:
-        Path(model).expanduser()
-    except RuntimeError:
-        return "begins with the home of a user who is not known here: give the whole path of the folder"
-    return None
-
-
-def _address_fault(url: str) -> str | None:
-    """Finds now what the HTTP client, or the system's resolver, would refuse only when a key is pressed."""
-    if not url:  # an empty field in an editor's settings: the same as null
-        return None
-    example = "such as http://localhost:8000/v1"
-    if not url.isascii() or not url.isprintable() or " " in url:
-        return f"must be an address in plain ASCII without spaces, {example}"
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:  # a bracket that is not closed, or holds no IPv6 address
-        return f"must have an IPv6 host in brackets, such as http://[::1]:8000/v1, or another host, {example}"
-    if parts.scheme not in ("http", "https"):
-        wish = example if "://" in url else f"such as http://{url.lstrip('/')}"
-        return f"must begin with http:// or https://, {wish}"
-    if not _is_host(host):
-        return f"must name a host after {parts.scheme}://, {example}"
-    try:
-        has_port = parts.port != 0
-    except ValueError:
-        has_port = False
-    return None if has_port else f"must have a number from 1 to 65535 as its port, {example}"
-
-
-def _is_host(host: str) -> bool:
-    if ":" in host or re.fullmatch(r"[0-9.]+", host):
-        try:
-            ip_address(host)
-        except ValueError:
-            return False
-        return True
-    return len(host) < 254 and all(
-        re.fullmatch(r"[\w-]{1,63}", label) for label in host.rstrip(".").split(".")
-    )
-
-
-def _is_whole(low: int, high: int) -> Callable[[str], bool]:
-    return lambda text: re.fullmatch("[0-9]{1,9}", text) is not None and low <= int(text) <= high
-
-
-def _is_duration(text: str) -> bool:
-    return re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) is not None and float(text) > 0
-
-
-ENGINE_OPTIONS: dict[str, tuple[str, Callable[[str], bool]] | None] = {
-    "--device": ("auto, cpu or cuda", ("auto", "cpu", "cuda").__contains__),
-    "--threads": ("a whole number from 1 to 1024", _is_whole(1, 1024)),
-    "--cache-mb": ("a whole number from 1 to 1000000", _is_whole(1, 1_000_000)),
-    "--double-quant": None,
-    "--idle-minutes": ("a number above 0", _is_duration),
-}
-"""Option of `midfill engine` -> (what must follow it, whether a text is that); None: nothing follows."""
-
-
-def _engine_options_fault(options: list[Any]) -> str | None:
-    if not all(isinstance(option, str) for option in options):
-        return f"must be {_OPTION_LIST}"
-    rest = iter(options)
-    for option in rest:
-        name, joined, value = option.partition("=")
-        if name not in ENGINE_OPTIONS:
-            return (
-                f'does not know "{option[:60]}"; it is {_OPTION_LIST}, and knows {", ".join(ENGINE_OPTIONS)}'
-            )
-        if (follows := ENGINE_OPTIONS[name]) is None:
-            if joined:
-                return f"must have no value after {name}"
-        elif not follows[1](value if joined else next(rest, "")):
-            return f"must have {follows[0]} after {name}"
-    return None
-
-
-def _languages_fault(languages: dict[Any, Any]) -> str | None:
-    for name, value in languages.items():
-        if type(value) is not bool:
-            return f'must be true or false for "{str(name)[:60]}", as in {{"markdown": true}}'
-    return None
-
-
-def _exclude_fault(globs: list[Any]) -> str | None:
-    if not all(isinstance(glob, str) for glob in globs):
-        return f"must be {_GLOB_LIST}"
-    if globs:
-        from midfill_server.context.ignored import glob_fault
-
-        for glob in globs:
-            if fault := glob_fault(glob):
-                return f'has "{glob[:60]}", which {fault}; write {_GLOB_LIST}'
-    return None
-
-
-def _variable_fault(name: str) -> str | None:
-    """A key that was pasted here by mistake is not repeated in the message."""
-    is_name = re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]*)?", name)
-    return (
-        None
-        if is_name
-        else "must be the name of an environment variable, such as OPENAI_API_KEY, not the key"
-    )
-
-
-_OPTION_LIST = 'a list of strings, such as ["--threads", "4"]'
-_GLOB_LIST = 'a list of globs, such as ["*.csv", "generated/"]'
 _BOOLEAN = Rule("true or false", (bool,))
 
 EDITORS_OWN = (
@@ -262,10 +172,14 @@ EDITORS_OWN = (
 
 RULES: dict[str, Rule] = {
     "enabled": _BOOLEAN,
-    "model": Rule("a string", (str,), check=_model_fault),
-    "engineOptions": Rule(_OPTION_LIST, (list,), check=_engine_options_fault),
-    "url": Rule("a string or null", (str, type(None)), check=_address_fault),
-    "apiKeyEnv": Rule("a string or null", (str, type(None)), check=_variable_fault),
+    "model": Rule("a string", (str,), check=model_fault),
+    "engineOptions": Rule(OPTION_LIST, (list,), check=engine_options_fault),
+    "url": Rule(URLS, (str, list, type(None)), check=addresses_fault),
+    "apiKeyEnv": Rule("a string, a list of strings or null", (str, list, type(None)), check=variable_fault),
+    "apiKeyFile": Rule("a string or null", (str, type(None)), check=path_fault),
+    "caFile": Rule("a string or null", (str, type(None)), check=path_fault),
+    "proxy": Rule("a string or null", (str, type(None)), check=address_fault),
+    "headers": Rule(f"an object, such as {HEADERS}", (dict,), check=headers_fault),
     "dialect": _one_of(*get_args(Dialect)),
     "debounceMs": _between(0, 10_000),
     "prefetch": _one_of("auto", "on", "off"),
@@ -281,8 +195,8 @@ RULES: dict[str, Rule] = {
     "context": _BOOLEAN,
     "contextTokens": _between(0, 32_768, null=True),
     "multiline": _BOOLEAN,
-    "languages": Rule('an object, such as {"markdown": true}', (dict,), check=_languages_fault),
-    "exclude": Rule(_GLOB_LIST, (list,), check=_exclude_fault),
+    "languages": Rule('an object, such as {"markdown": true}', (dict,), check=languages_fault),
+    "exclude": Rule(GLOB_LIST, (list,), check=exclude_fault),
     "inComments": _one_of("on", "words", "off"),
     "inStrings": _one_of("on", "words", "off"),
     "trigger": _one_of("auto", "manual"),

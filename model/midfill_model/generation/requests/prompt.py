@@ -7,10 +7,11 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from midfill_model import fim
 
-from .tokens import Tokenizer
+from .ticket import Request
 
 _LONGEST_TOKEN = 32  # characters; code has about 4 on average
 
@@ -45,22 +46,75 @@ class Prompt:
     n_head: int = 0
 
 
-def fim_prompt(tokenizer: Tokenizer, parts: Parts, budgets: Budgets) -> Prompt:
-    """The prompt as ids; without FIM tokens all that stands before the hole, alone."""
-    context = _context(tokenizer, parts.context, budgets.context)
-    head, prefix = _file(tokenizer, parts, budgets.prefix)
-    before = [*context, *head, *prefix]
-    if tokenizer.fim_ids is None:
-        return Prompt([tokenizer.bos, *before], 1, len(context), len(head))
+class Encoder(Protocol):
+    """Ordinary ids only, whatever the text says."""
+
+    def encode(self, text: str) -> list[int]: ...
+
+    def encode_with_starts(self, text: str) -> tuple[list[int], list[int]]:
+        """The ids, and where each token begins in `text`, in characters."""
+
+    def starts_character(self, id_: int) -> bool:
+        """Whether the token's first byte begins a UTF-8 character."""
+
+
+class Vocabulary(Encoder, Protocol):
+    """DeepSeek's."""
+
+    fim_ids: fim.FimIds | None
+    bos: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The ids of each part that its budget allows."""
+
+    context: list[int]
+    head: list[int]
+    prefix: list[int]
+    suffix: list[int]
+
+    @property
+    def before(self) -> list[int]:
+        """All that stands before the hole."""
+        return [*self.context, *self.head, *self.prefix]
+
+
+def kept(encoder: Encoder, parts: Parts, budgets: Budgets) -> Kept:
+    """A prompt's parts, each within its budget."""
+    context = _context(encoder, parts.context, budgets.context)
+    head, prefix = _file(encoder, parts, budgets.prefix)
     # Of a huge text only what may fit is encoded.
-    suffix = tokenizer.encode(parts.suffix[: _LONGEST_TOKEN * budgets.suffix])
-    whole = fim.assemble(
-        before, suffix, tokenizer.fim_ids, len(before), budgets.suffix, tokenizer.starts_character
-    )
-    return Prompt(whole, 2, len(context), len(head))
+    suffix = encoder.encode(parts.suffix[: _LONGEST_TOKEN * budgets.suffix])
+    stop = min(len(suffix), max(budgets.suffix, 0))
+    while 0 < stop < len(suffix) and not encoder.starts_character(suffix[stop]):
+        stop -= 1
+    return Kept(context, head, prefix, suffix[:stop])
 
 
-def _context(tokenizer: Tokenizer, blocks: Sequence[str], budget: int) -> list[int]:
+def within(request: Request, usual: Budgets, context: int) -> Budgets:
+    """The budgets of a request, lowered to what the context holds; half of it stays for the prompt."""
+    n_control = 4
+    room = max(context - request.max_tokens, context // 2) - n_control
+    wanted = (request.prefix_tokens, request.suffix_tokens, request.context_tokens)
+    of_model = (usual.prefix, usual.suffix, usual.context)
+    prefix, suffix, others = (m if w is None else w for w, m in zip(wanted, of_model, strict=True))
+    suffix = min(suffix, room // 2)
+    prefix = min(prefix, room - suffix)
+    return Budgets(prefix, suffix, min(others, room - suffix - prefix))
+
+
+def fim_prompt(tokenizer: Vocabulary, parts: Parts, budgets: Budgets) -> Prompt:
+    """DeepSeek's prompt as ids; without FIM tokens all that stands before the hole, alone."""
+    it = kept(tokenizer, parts, budgets)
+    before = it.before
+    if tokenizer.fim_ids is None:
+        return Prompt([tokenizer.bos, *before], 1, len(it.context), len(it.head))
+    whole = fim.assemble(before, it.suffix, tokenizer.fim_ids, len(before), len(it.suffix))
+    return Prompt(whole, 2, len(it.context), len(it.head))
+
+
+def _context(tokenizer: Encoder, blocks: Sequence[str], budget: int) -> list[int]:
     """The first blocks, the last of them cut behind a line; `budget` 0 wants none."""
     kept: list[int] = []
     for block in blocks if budget > 0 else ():
@@ -75,7 +129,7 @@ def _context(tokenizer: Tokenizer, blocks: Sequence[str], budget: int) -> list[i
     return kept
 
 
-def _file(tokenizer: Tokenizer, parts: Parts, budget: int) -> tuple[list[int], list[int]]:
+def _file(tokenizer: Encoder, parts: Parts, budget: int) -> tuple[list[int], list[int]]:
     """(ids of the head's lines that the window lacks, ids of the window before the hole)."""
     # Cut where it does not move with every keystroke either.
     text = parts.prefix[fim.anchored_start(len(parts.prefix), _LONGEST_TOKEN * budget) :]

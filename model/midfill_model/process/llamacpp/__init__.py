@@ -1,0 +1,1 @@
+"""A .gguf file behind the engine's socket, by llama.cpp in a process of its own. No torch."""

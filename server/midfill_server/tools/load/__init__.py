@@ -1,0 +1,1 @@
+"""`midfill load`: how many people a server carries."""
