@@ -54,12 +54,15 @@ fmt: $(VENV)/.dev
 bench: $(VENV)/.compare
 	$(BIN)/midfill bench --against transformers
 
-# torch is pinned here, and here alone: an open range may pull gigabytes of CUDA packages for a CPU test.
+# torch is pinned here, and here alone. Where no NVIDIA driver answers it is the build for CPUs, which package indexes have
+# under no name of its own: pip's, if it knows one, else what uv fetches from PyTorch. So 0.2 GB come, not 3 GB of CUDA.
+CPU_TORCH = $(BIN)/pip install --quiet torch==$(TORCH)+cpu 2>$(VENV)/no-cpu-torch.log || \
+	($(BIN)/pip install --quiet uv && $(BIN)/uv pip install --quiet --python $(VENV) --torch-backend=cpu torch==$(TORCH))
 $(VENV)/.local: pyproject.toml
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Midfill needs Python 3.11 or newer"'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/pip install --quiet torch==$(TORCH)
+	@if nvidia-smi -L >/dev/null 2>&1; then set -x; $(BIN)/pip install --quiet torch==$(TORCH); else set -x; $(CPU_TORCH); fi
 	$(BIN)/pip install --quiet --editable '.[local]'
 	touch $@
 

@@ -135,7 +135,7 @@ export class Server implements vscode.Disposable {
   }
 
   private async missing(): Promise<void> {
-    const machine = vscode.env.remoteName ? `the remote machine (${vscode.env.remoteName})` : 'this machine';
+    const machine = vscode.env.remoteName ? 'the remote machine, where your files are' : 'this machine';
     const message = `The program "midfill" was not found on ${machine}. Install it from a checkout or a wheel, or say where it is.`;
     this.show({ ...STARTING, state: 'missing', message });
     const [install, settings, again] = ['Install in Terminal', 'Open Settings', 'Try Again'];
