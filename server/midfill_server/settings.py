@@ -38,7 +38,7 @@ class Settings:
     dialect: Dialect = "auto"
     """How the prompt is sent to `url`; auto: as the server says of itself."""
     debounce_ms: int = 75
-    """Longest pause after a key before the model is asked, in milliseconds; an idle engine is asked sooner."""
+    """Longest pause after a key before the model is asked, in ms; an idle engine is asked sooner."""
     prefetch: Prefetch = "auto"
     """Fetch the next suggestion while you read this one; auto: where this machine's engine has a GPU."""
     alternatives: int = 3
