@@ -83,7 +83,7 @@ def _without_network(name: HubName) -> Path | None:
     if found is None:
         raise DownloadError(
             f"{name} is not completely downloaded in {hub.cache_folder()}, and HF_HUB_OFFLINE is set: unset "
-            "it and run this again, or copy the model's folder to this machine and give its path as the model."
+            "it and run it again, or copy the model's folder to this machine and give its path as the model."
         )
     return found
 
