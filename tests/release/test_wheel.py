@@ -8,6 +8,7 @@ import tomllib
 from email import message_from_string
 from email.message import Message
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,7 +85,7 @@ def test_the_installed_program_tells_its_version(installed: Path, version: str) 
 
 
 def test_the_installed_server_answers_an_editor(installed: Path, tmp_path: Path, version: str) -> None:
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"id": 1, "method": "initialize", "params": {"processId": None, "rootUri": None, "capabilities": {}}},
         {"method": "initialized", "params": {}},
         {"id": 2, "method": "shutdown"},
@@ -104,7 +105,7 @@ def test_the_installed_server_answers_an_editor(installed: Path, tmp_path: Path,
     assert "inlineCompletionProvider" in answer["result"]["capabilities"]
 
 
-def answers(output: bytes) -> list[dict[str, object]]:
+def answers(output: bytes) -> list[dict[str, Any]]:
     found = []
     while output:
         head, _, rest = output.partition(b"\r\n\r\n")
