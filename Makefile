@@ -12,7 +12,7 @@ AT ?= editors/examples/unfinished.py:7:57 editors/examples/unfinished.ts:11:1
 demo: $(VENV)/.local
 	@for at in $(AT); do $(BIN)/midfill complete $$at || exit; echo; done
 	@echo "The same in your editor: editors/README.md"
-	@for it in code=vscode/README.md nvim=README.md\#neovim hx=README.md\#helix emacs=README.md\#emacs; do \
+	@for it in code=vscode/README.md nvim=neovim/README.md hx=helix/README.md emacs=emacs/README.md; do \
 		! command -v $${it%%=*} >/dev/null || echo "  $${it%%=*} is on this machine: editors/$${it#*=}"; \
 	done
 
