@@ -54,6 +54,14 @@ def test_no_page_for_users_has_a_link_to_nowhere() -> None:
     assert lost == []
 
 
+def test_make_demo_names_pages_that_are_there() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    pages = re.findall(r"editors/[\w/]+\.md", makefile)
+    pages += [f"editors/{it}" for it in re.findall(r" \w+=(\w+/README\.md)", makefile)]
+    assert len(pages) > 4
+    assert [it for it in pages if not (ROOT / it).exists()] == []
+
+
 def anchors(page: Path) -> set[str]:
     """As GitHub makes them of headings."""
     heads = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
