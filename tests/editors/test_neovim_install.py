@@ -24,7 +24,7 @@ def line_for(manager: str) -> str:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A user whose git fetches Midfill's repository from this machine: its branch `neovim` holds the plugin."""
+    """A user whose git fetches Midfill's repository from this machine; its branch `neovim` is the plugin."""
     home, repository = tmp_path / "home", tmp_path / "published"
     home.mkdir()
     shutil.copytree(PLUGIN, repository, ignore=shutil.ignore_patterns("tags"))

@@ -1,5 +1,6 @@
 """When a tree is a release, what tagging makes of it, and that nothing is tagged otherwise."""
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +15,11 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def run(tmp_path: Path, version: str) -> Run:
     """Runs something in a repository of our own that holds what a release is made of."""
-    for name in (".ci/release", "server/midfill_server/__init__.py", "editors/neovim"):
+    for name in (".ci/release", "server/midfill_server/__init__.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["cp", "-r", ROOT / name, tmp_path / name], check=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    ignored = shutil.ignore_patterns("tags")  # Neovim makes them of the help
+    shutil.copytree(ROOT / "editors/neovim", tmp_path / "editors/neovim", ignore=ignored)
     (tmp_path / "CHANGELOG.md").write_text(f"# Changelog\n\n## [{version}] - 2026-01-02\n")
 
     def run(*command: str, check: bool = True) -> "subprocess.CompletedProcess[str]":

@@ -163,7 +163,7 @@ def _allocate(
         return allocate(config, device, real, double)
     except torch.OutOfMemoryError:  # another process was faster
         raise ModelError(
-            f"{folder} does not fit into the GPU's memory; end what else uses the GPU, or set the model to demo."
+            f"{folder} does not fit into the GPU's memory; end what else uses it, or set the model to demo."
         ) from None
 
 
