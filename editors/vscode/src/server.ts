@@ -30,7 +30,6 @@ const STARTING: Status = {
   progress: 0,
   warning: '',
 };
-const INSTALL = "python3 -m pip install 'midfill[local]'";
 
 export class Server implements vscode.Disposable {
   status = STARTING;
@@ -136,18 +135,14 @@ export class Server implements vscode.Disposable {
   }
 
   private async missing(): Promise<void> {
-    const message = `The program "midfill" is neither in PATH nor in the Python environment. Install it: ${INSTALL}`;
+    const machine = vscode.env.remoteName ? 'the remote machine, where your files are' : 'this machine';
+    const message = `The program "midfill" was not found on ${machine}. Install it from a checkout or a wheel, or say where it is.`;
     this.show({ ...STARTING, state: 'missing', message });
     const [install, settings, again] = ['Install in Terminal', 'Open Settings', 'Try Again'];
     const choice = await vscode.window.showErrorMessage(`Midfill: ${message}`, install, settings, again);
-    if (choice === install) {
-      const terminal = vscode.window.createTerminal('Midfill');
-      terminal.show();
-      terminal.sendText(INSTALL, false); // the user looks at it first, and presses Enter
-    } else if (choice === settings) {
-      await vscode.commands.executeCommand('workbench.action.openSettings', 'midfill.command');
-    } else if (choice === again) {
-      await this.start();
-    }
+    const run = vscode.commands.executeCommand;
+    if (choice === install) await run('midfill.install');
+    else if (choice === settings) await run('workbench.action.openSettings', 'midfill.command');
+    else if (choice === again) await this.start();
   }
 }

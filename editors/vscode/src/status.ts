@@ -11,11 +11,37 @@ const MODELS = [
 ];
 const FOLDER = { label: 'Choose a folder…', description: "a model in the hub's format" };
 
+const SETTINGS = { label: '$(gear) Open settings', run: 'midfill.openSettings' };
+const LOG = { label: '$(output) Show log', run: 'midfill.showLog' };
+const MISSING = [
+  { label: '$(cloud-download) Install the program…', run: 'midfill.install' },
+  { label: '$(refresh) Look for the program again', run: 'midfill.start' },
+  { label: '$(book) Get started', run: 'midfill.getStarted' },
+  SETTINGS,
+  LOG,
+];
+
+/** What can be done while there is a program. */
+function entries(status: Status) {
+  const silent = status.paused || status.snoozedUntil !== null;
+  return [
+    ...(silent ? [{ label: '$(debug-start) Resume', run: 'midfill.resume' }] : []),
+    ...(status.paused ? [] : [{ label: '$(debug-pause) Pause in this window', run: 'midfill.pause' }]),
+    { label: '$(bell-slash) Snooze…', run: 'midfill.snooze' },
+    { label: '$(question) Why is there no ghost text?', run: 'midfill.why' },
+    { label: '$(refresh) Restart the engine', run: 'midfill.restart' },
+    { label: '$(arrow-swap) Switch model…', run: 'midfill.switchModel' },
+    SETTINGS,
+    LOG,
+  ];
+}
+
 export function statusBar(server: Server): vscode.Disposable {
   const item = vscode.window.createStatusBarItem('midfill', vscode.StatusBarAlignment.Right, 100);
   item.name = 'Midfill';
   item.command = 'midfill.menu';
   const show = (status: Status) => {
+    void vscode.commands.executeCommand('setContext', 'midfill.ready', status.state === 'ready');
     item.text = label(status);
     item.tooltip = inWords(status);
     const wrong = status.state === 'failed' ? 'error' : status.state === 'missing' ? 'warning' : undefined;
@@ -28,17 +54,8 @@ export function statusBar(server: Server): vscode.Disposable {
 
 export async function menu(server: Server): Promise<void> {
   const { status } = server;
-  const silent = status.paused || status.snoozedUntil !== null;
-  const entries = [
-    ...(silent ? [{ label: '$(debug-start) Resume', run: 'midfill.resume' }] : []),
-    ...(status.paused ? [] : [{ label: '$(debug-pause) Pause in this window', run: 'midfill.pause' }]),
-    { label: '$(bell-slash) Snooze…', run: 'midfill.snooze' },
-    { label: '$(question) Why is there no ghost text?', run: 'midfill.why' },
-    { label: '$(refresh) Restart the engine', run: 'midfill.restart' },
-    { label: '$(arrow-swap) Switch model…', run: 'midfill.switchModel' },
-    { label: '$(output) Show log', run: 'midfill.showLog' },
-  ];
-  const choice = await vscode.window.showQuickPick(entries, {
+  const offered = status.state === 'missing' ? MISSING : entries(status);
+  const choice = await vscode.window.showQuickPick(offered, {
     title: inWords(status).replaceAll('\n', ' · '),
   });
   if (choice) await vscode.commands.executeCommand(choice.run);

@@ -124,7 +124,7 @@ def _lite_folder() -> Path:
     if found is None:
         raise ModelError(
             "The lite model is not on this machine, or not all of it; fetch it with `midfill download lite`, "
-            "or use --model demo."
+            "or set the model to demo."
         )
     return found
 

@@ -25,7 +25,7 @@ def check_memory(folder: Path, n_bytes: int) -> None:
     if n_needed > n_bytes:
         raise ModelError(
             f"{folder} needs about {n_needed / 1e9:.0f} GB of memory in fp32, and this machine has "
-            f"{n_bytes / 1e9:.0f}; use --model demo."
+            f"{n_bytes / 1e9:.0f}; set the model to demo."
         )
 
 

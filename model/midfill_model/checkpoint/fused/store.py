@@ -79,7 +79,7 @@ def fits_only_double(folder: Path, config: Config, n_free: int) -> bool:
         raise ModelError(
             f"{folder} needs {needed / 2**30:.1f} GiB of GPU memory "
             f"({sizes[-1] / 2**30:.1f} of them weights), "
-            f"and {n_free / 2**30:.1f} are free; end what else uses the GPU, or use --model demo."
+            f"and {n_free / 2**30:.1f} are free; end what else uses the GPU, or set the model to demo."
         )
     return True
 
@@ -163,7 +163,7 @@ def _allocate(
         return allocate(config, device, real, double)
     except torch.OutOfMemoryError:  # another process was faster
         raise ModelError(
-            f"{folder} does not fit into the GPU's memory; end what else uses the GPU, or use --model demo."
+            f"{folder} does not fit into the GPU's memory; end what else uses it, or set the model to demo."
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Tree-sitter's grammars as judges, where they are installed: `pip install 'midfill[grammars]'`.
+"""Tree-sitter's grammars as judges, where they are installed, as they are by default.
 
 Each language is a package of its own that brings its parser along; nothing is fetched at run time. A grammar
 is loaded once, some 20 ms, when the first file in its language is opened.
