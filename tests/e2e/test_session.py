@@ -146,7 +146,7 @@ async def test_a_burst_of_keystrokes_makes_at_most_two_generations(
     client: LanguageClient, engine: ScriptedEngine
 ) -> None:
     uri, keys = "file:///burst.py", "zyxwvutsrq"
-    engine.says(" = 1\n", after=PROGRAM + keys)
+    engine.says(" = 100\n", after=PROGRAM + keys)
     at = open_program(client, uri)
     await ask(client, uri, at, explicit=True)
     answers = []
@@ -155,7 +155,7 @@ async def test_a_burst_of_keystrokes_makes_at_most_two_generations(
         answers.append(ask(client, uri, at))
     *superseded, last = await asyncio.gather(*answers, return_exceptions=True)
     assert isinstance(last, lsp.InlineCompletionList)
-    assert [item.insert_text for item in last.items] == [" = 1"]
+    assert [item.insert_text for item in last.items] == [" = 100"]
     assert [getattr(it, "code", it) for it in superseded] == [-32800] * 9
     assert engine.calls[-1].before == PROGRAM + keys
     assert len(engine.calls) <= 1 + 2

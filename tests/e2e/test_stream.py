@@ -241,7 +241,7 @@ async def test_a_key_that_inserts_its_closer_too_keeps_the_generation(
     engine: ScriptedEngine, editor: Editor, key: str, closers: str
 ) -> None:
     """VS Code types `(` as one change `()`, and leaves the cursor between the two."""
-    text = engine.says(key, "a", "\n", after="x = f", steps=1)
+    text = engine.says(key, "arg", "\n", after="x = f", steps=1)
     uri = "file:///a.unknown"
     editor.open(uri, "x = f\n", "unknown")
     older = editor.complete(uri, 0, 5, explicit=False)
@@ -251,7 +251,7 @@ async def test_a_key_that_inserts_its_closer_too_keeps_the_generation(
     newer = editor.complete(uri, line, column, explicit=False)
     assert await refused(asyncio.ensure_future(older.text())) == -32800
     text.go()
-    assert await newer.text() == "a"
+    assert await newer.text() == "arg"
     assert len(engine.calls) == 1
 
 
