@@ -26,11 +26,11 @@ class Shape:
     rope: int = 32
     value: int = 64
     dense: int = 1024  # intermediate size of layer 0
-    experts: int = 12
+    experts: int = 32
     chosen: int = 2
     shared: int = 512  # n_shared_experts * moe_intermediate_size
     expert: int = 256
-    scaling: float = 3.0  # routed_scaling_factor
+    scaling: float = 5.0  # routed_scaling_factor
     eps: float = 1e-6
 
 

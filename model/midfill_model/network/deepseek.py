@@ -74,10 +74,12 @@ class DeepseekV2:
             self.n_parameters += math.prod(shape)
             return fetch(name, *shape)
 
-        self.embedding = counted("model.embed_tokens.weight", c.vocab_size, c.hidden_size)  # [V, D]
+        embedding = counted("model.embed_tokens.weight", c.vocab_size, c.hidden_size)
+        tied = c.tie_word_embeddings
+        # Tied, both share the memory of the head's layout: a lookup is hardly slower there.
+        self.embedding = embedding.t().contiguous().t() if tied else embedding  # [V, D]
         self.layers = tuple(_fetch_layer(c, i, counted) for i in range(c.num_hidden_layers))
         self.norm = counted("model.norm.weight", c.hidden_size)  # [D]
-        tied = c.tie_word_embeddings
         self.head = pack(self.embedding if tied else counted("lm_head.weight", c.vocab_size, c.hidden_size))
         self.rotations = rotations(c, context).to(self.embedding.device)  # [context, r/2]
         self._logits = self.embedding.new_empty(0)  # [V], of the last call of next_token

@@ -166,7 +166,9 @@ def _on_cpu(
     torch.set_num_threads(n_threads)
     _let_others_go_first()
     weights.check_memory(folder, cpus.memory())
-    return plain_network(folder, config, context, progress)
+    network = plain_network(folder, config, context, progress)
+    memory.give_back()
+    return network
 
 
 def plain_network(folder: Path, config: Config, context: int, progress: weights.Progress) -> DeepseekV2:
