@@ -24,7 +24,7 @@ from midfill_model.generation.requests.writer import Detokenizer
 from midfill_model.generation.task import Task
 from midfill_model.generation.tokens import Tokenizer
 from midfill_model.lab import reference
-from midfill_training.text.corpus import END_OF_FILE
+from midfill_training.text.gather.corpus import END_OF_FILE
 from midfill_training.text.holes import line_end
 
 PREFIX, SUFFIX, LONGEST = 1024, 128, 64  # tokens

@@ -40,7 +40,7 @@ def test_the_licences_are_in_it_ours_and_the_lists_of_what_the_model_was_trained
     wheel: Path, version: str, metadata: Message
 ) -> None:
     assert metadata["License-Expression"] == "Apache-2.0"
-    lists = (ROOT / "model/midfill_training/text/sources").glob("*.txt")
+    lists = (ROOT / "model/midfill_training/text/gather/sources").glob("*.txt")
     wanted = {"LICENSE", *(str(it.relative_to(ROOT)) for it in lists)}
     assert set(metadata.get_all("License-File", [])) == wanted != {"LICENSE"}
     for name in wanted:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from multiprocessing import Pool
 from pathlib import Path
 
-from midfill_training.text.corpus import END_OF_FILE
+from midfill_training.text.gather.corpus import END_OF_FILE
 from midfill_training.text.pieces import Piece, place_of
 
 COMMON = 0.5

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from midfill_server.context.outline import NAME, head
 from midfill_training.text import neighbours
-from midfill_training.text.corpus import END_OF_FILE
+from midfill_training.text.gather.corpus import END_OF_FILE
 from midfill_training.text.neighbours import Other
 
 PIECE = 12_000  # characters of one file that are looked at for one sample

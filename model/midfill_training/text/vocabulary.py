@@ -12,7 +12,7 @@ from pathlib import Path
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from midfill_model import fim
-from midfill_training.text.corpus import END_OF_FILE
+from midfill_training.text.gather.corpus import END_OF_FILE
 
 SIZE = 16_000
 SAMPLED = 12

@@ -3,7 +3,7 @@
 import pytest
 
 from midfill_server.trim.words.others import words_of_others
-from midfill_training.text.cleaning import clean, clean_file
+from midfill_training.text.gather.cleaning import clean, clean_file
 
 PYTHON = '''\
 #!/usr/bin/env python3

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from midfill_training.text.corpus import compiled, files_of, kind_of, write
-from midfill_training.text.packages import Source, is_permissive, read_sources, told_by
+from midfill_training.text.gather.corpus import compiled, files_of, kind_of, write
+from midfill_training.text.gather.packages import Source, is_permissive, read_sources, told_by
 
 
 def code(name: str, lines: int = 40) -> str:

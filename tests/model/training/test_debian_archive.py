@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from midfill_training.text.debian import archive
-from midfill_training.text.packages import Source
+from midfill_training.text.gather.debian import archive
+from midfill_training.text.gather.packages import Source
 
 COPYRIGHT = """\
 Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/

@@ -5,8 +5,8 @@ import tarfile
 from collections import Counter
 from pathlib import Path
 
-from midfill_training.text.debian import build
-from midfill_training.text.packages import Source
+from midfill_training.text.gather.debian import build
+from midfill_training.text.gather.packages import Source
 
 COPYRIGHT = "Format: 1.0\n\nFiles: *\nCopyright: 2020 Ann Onym\nLicense: Expat\n"
 SOURCE = Source("debsrc", "onym", "2.0-3", "Expat", heldout=False, limit=1_000_000)

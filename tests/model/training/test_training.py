@@ -16,8 +16,8 @@ from midfill_training.export import export, masters_of
 from midfill_training.network import Network, Packed, Shape
 from midfill_training.optimizer import is_stored_in_4_bit, round_to_nf4
 from midfill_training.text import neighbours, pieces, samples
-from midfill_training.text.corpus import END_OF_FILE, is_novel, is_source_text
 from midfill_training.text.disguise import Words
+from midfill_training.text.gather.corpus import END_OF_FILE, is_novel, is_source_text
 from midfill_training.text.pieces import Corpus
 
 SMALL = Shape(layers=3, experts=4)

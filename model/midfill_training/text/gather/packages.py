@@ -3,7 +3,7 @@
 Each line of `sources/*.txt` names one with its version and licence. New ones get their lines from what was
 downloaded; those that are not permissive, or do not say so, are refused:
 
-    python -m midfill_training.text.packages FILE.whl|FILE.tgz …
+    python -m midfill_training.text.gather.packages FILE.whl|FILE.tgz …
 """
 
 from __future__ import annotations

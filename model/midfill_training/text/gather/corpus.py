@@ -3,8 +3,8 @@
 Knows files, nothing of tokens. Packages marked `heldout` in `sources/` are never trained on, nor is any file
 that repeats their lines.
 
-    python -m midfill_training.text.corpus fetch DIR     # pip and npm, by name and version
-    python -m midfill_training.text.corpus build DIR     # train, heldout_files, heldout_packages .txt
+    python -m midfill_training.text.gather.corpus fetch DIR     # pip and npm, by name and version
+    python -m midfill_training.text.gather.corpus build DIR     # train, heldout_files, heldout_packages .txt
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from functools import partial
 from multiprocessing import Pool
 from pathlib import Path, PurePosixPath
 
-from midfill_training.text.cleaning import clean_file
-from midfill_training.text.packages import Source, fetch, raw_files, read_sources
+from midfill_training.text.gather.cleaning import clean_file
+from midfill_training.text.gather.packages import Source, fetch, raw_files, read_sources
 
 END_OF_FILE = "\x00"
 """Between two files in a split: a character that no kept file contains."""

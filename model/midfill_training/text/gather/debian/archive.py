@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from midfill_training.text.packages import Source
+from midfill_training.text.gather.packages import Source
 
 _APT = """\
 Dir::Etc::sourcelist "{folder}/sources.list";

@@ -2,8 +2,8 @@
 
 Each group has its own lines that count as seen: its languages share none with those of another.
 
-    python -m midfill_training.text.debian.build fetch DIR
-    python -m midfill_training.text.debian.build build DIR GROUP OUT   # GROUP-train.txt and two more
+    python -m midfill_training.text.gather.debian.build fetch DIR
+    python -m midfill_training.text.gather.debian.build build DIR GROUP OUT   # GROUP-train.txt and two more
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from midfill_training.text import corpus, packages
-from midfill_training.text.cleaning import clean
-from midfill_training.text.corpus import (
+from midfill_training.text.gather import corpus, packages
+from midfill_training.text.gather.cleaning import clean
+from midfill_training.text.gather.corpus import (
     END_OF_FILE,
     SPLITS,
     are_novel,
@@ -25,8 +25,8 @@ from midfill_training.text.corpus import (
     is_source_text,
     lines_of,
 )
-from midfill_training.text.debian import archive
-from midfill_training.text.packages import Source
+from midfill_training.text.gather.debian import archive
+from midfill_training.text.gather.packages import Source
 
 GROUPS = {
     "go": ("go",), "rust": ("rust",), "java": ("java", "kotlin"), "c": ("c",), "cpp": ("cpp",),
