@@ -220,10 +220,9 @@ def parameters_again(text: str, window: Window) -> str:
     """Up to a parameter that the function at the cursor has already."""
     if (name_of := _PARAMETER.get(window.language)) is None:
         return text
-    head = _HEAD.search(window.line_start)
-    if head is None or not _IS_DEFINED.search(head["before"]):
+    head, opened, typed = window.line_start.rpartition("(")
+    if not opened or _SIGNS.search(typed) or not _IS_DEFINED.search(head[-WIDEST:]):
         return text
-    typed = head["inside"]
     known = {found[1] for it in typed.split(",")[:-1] if (found := name_of.search(it))}
     start = 0
     for end in [*(it.start() for it in re.finditer(r"[,)]", text)), len(text)]:
@@ -240,7 +239,7 @@ def parameters_again(text: str, window: Window) -> str:
     return text
 
 
-_HEAD = re.compile(r"(?P<before>[^()]*(?:\([^()]*\)\s*)?[^()]*)\((?P<inside>[^()<>\[\]{}]*)\Z")
+_SIGNS = re.compile(r"[)<>\[\]{}]")
 _DEEPER = re.compile(r"[(<\[{]")
 _IS_DEFINED = re.compile(
     r"(?:\b(?:def|function|func|fn|fun|sub|init|constructor)\b[^=]*"
