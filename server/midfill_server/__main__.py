@@ -66,7 +66,10 @@ def _run_and_tell(argv: list[str]) -> int:
     except Exception as error:
         if (sentence := _known_failure(error)) is None:
             raise
-        _forget_output()
+        try:
+            sys.stdout.flush()  # what was said before is still true
+        except OSError:
+            _forget_output()
         return complain(sentence)
 
 

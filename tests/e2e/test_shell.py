@@ -49,7 +49,7 @@ def _lsp(*methods: str) -> bytes:
 
 
 WHOLE = "give a whole number"
-MODEL = "give auto, demo, lite, a folder or a hub id"
+MODEL = "give auto, demo, lite, lite-gguf, a folder, a hub id, a .gguf file"
 EVERY_FIGURE = "".join(rf'(?=.*"{name}": {{"median": \d)' for name in TARGETS)
 GOOD: dict[str, list[Row]] = {
     "serve": [
@@ -102,6 +102,14 @@ GOOD: dict[str, list[Row]] = {
             "replay {code}/bank.py --lines 1 --model nobody/nothing", 1, err="midfill download nobody/nothing"
         ),
     ],
+    "load": [
+        Row(
+            "load --url http://localhost:1 --trace {code}/bank.py --developers 1 --seconds 2",
+            1,
+            "keys typed",
+            "no request was answered",
+        )
+    ],
 }
 """What makes sense, and what makes sense but cannot be."""
 
@@ -134,7 +142,7 @@ BAD: dict[str, list[Row]] = {
     "why": [Row("why now", 2, err="unrecognized arguments: now")],
     "stop": [Row("stop now", 2, err="unrecognized arguments: now")],
     "download": [
-        Row("download a/b/c", 2, err="give lite, owner/name or owner/name@revision"),
+        Row("download a/b/c", 2, err="give lite, lite-gguf, owner/name, owner/name@revision"),
         Row("download demo", 2, err="'demo' is not a model on the hub"),
         Row("download a/b c/d", 2, err="unrecognized arguments: c/d"),
         Row("download someone/other", 1, err="someone/other"),
@@ -170,6 +178,7 @@ BAD: dict[str, list[Row]] = {
         Row("replay /dev/null", 2, err="cannot be typed: use UTF-8 text"),
         Row("replay {code}/bank.py --lines 100000", 2, err="fewer --lines"),
     ],
+    "load": [Row("load --url http://localhost:1 --trace {code}/bank.py now", 2, err="arguments: now")],
 }
 
 MISSING: dict[str, list[Row]] = {
@@ -191,9 +200,16 @@ MISSING: dict[str, list[Row]] = {
     "bench": [Row("bench --chart ''", 2, err="give a path")],
     "eval": [Row("eval", 2, err="give either DATA.jsonl or --repo DIR")],
     "replay": [Row("replay", 2, err="the following arguments are required: FILE")],
+    "load": [Row("load", 2, err="the following arguments are required: --url, --trace")],
 }
 
-STARTED = {"complete": "{program}", "export": "hf {new}", "eval": "--repo {code}", "replay": "{code}/bank.py"}
+STARTED = {
+    "complete": "{program}",
+    "export": "hf {new}",
+    "eval": "--repo {code}",
+    "replay": "{code}/bank.py",
+    "load": "--url http://localhost:1 --trace {code}/bank.py",
+}
 """What a command needs before an option of it can be tried."""
 WRONG = {
     "--model": ("''", "nosuch", "./no/such"),
@@ -203,6 +219,8 @@ WRONG = {
     "--chart": ("{code}", "/nowhere/chart.svg"),
     "--runtime-dir": ("''",),
     "--repo": ("''", "/nowhere"),
+    "--trace": ("''", "/nowhere"),
+    "--plot": ("{code}", "/nowhere/plot.svg"),
 }
 """Values that an option must refuse; those that are not here take numbers or one of some words."""
 
@@ -278,7 +296,7 @@ def _until(process: subprocess.Popen[bytes], text: str) -> str:
 def world(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     root = tmp_path_factory.mktemp("shell")
     (root / "code").mkdir()
-    (root / "code" / "bank.py").write_text(PROGRAM.rstrip() + "\n        return amount\n\n\n" + PROGRAM)
+    (root / "code" / "bank.py").write_text((PROGRAM.rstrip() + "\n        return amount\n\n\n") * 3 + PROGRAM)
     (root / "cut").mkdir()  # a model's folder in which everything is missing
     program, (line, column) = root / "bank.py", end_of(PROGRAM)
     program.write_text(PROGRAM)
