@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from midfill_server.engines.status import UNTRAINED
 
 __all__ = ["BackendError", "as_text", "state", "stop"]
 
+ENDING = 3.0  # seconds in which one that starts or ends comes to answer, or is gone
 STOPPED: dict[str, Any] = {
     "state": "stopped",
     "pid": None,
@@ -63,10 +65,13 @@ async def stop() -> str:
     folder = _folder()
     with Busy() as busy:
         busy.show("Stopping the engine")
-        if (found := await find(folder)) is None:
+        until = time.monotonic() + ENDING
+        while (found := await find(folder)) is None:
             if _silent(folder)["state"] == "stopped":
                 return "No engine is running."
-            raise BackendError(hangs(folder))
+            if time.monotonic() > until:
+                raise BackendError(hangs(folder))
+            await asyncio.sleep(0.1)
         await process.stop(folder, found.backend)
     return f"The engine (process {found.card.pid}) has stopped."
 

@@ -56,7 +56,7 @@ def main(argv: list[str]) -> int:
     if not options.json:
         for sentence, n in found.errors.most_common():
             print(f"{n} times: {sentence}")
-    if not found.items and not found.first_texts:
+    if not found.n_tokens:
         raise BackendError("no request was answered")
     return 0
 
