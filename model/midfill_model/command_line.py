@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import NoReturn
 
+NAMES = ("auto", "demo", "lite", "lite-gguf")
 MODELS = "auto, demo, lite, lite-gguf, a folder, a hub id, a .gguf file or owner/repo:Q4_K_M of one"
 INTERRUPTED, CLOSED_PIPE = 130, 141  # as shells tell that SIGINT or SIGPIPE ended a program
 
@@ -120,7 +121,7 @@ def path(text: str) -> Path:
 
 def model_name(text: str) -> str:
     """The type of --model: a path becomes absolute, for the engine runs in another folder."""
-    if text in ("auto", "demo", "lite", "lite-gguf"):
+    if text in NAMES:
         return text
     try:
         if text and ((path := Path(text).expanduser()).exists() or path.suffix == ".gguf"):

@@ -11,11 +11,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
 from midfill_model.checkpoint.config import ModelError
+from midfill_model.generation.requests import state
 from midfill_model.generation.requests.ticket import (
     Done,
     Emit,
@@ -31,18 +31,13 @@ from .completion import Completion, Loaded
 
 Load = Callable[[Callable[[float], None]], Loaded]  # tells its progress, 0.0 … 1.0
 
-_NEXT = "the engine ends, and the next completion starts a new one."
-
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """What /health tells."""
+class State(state.State):
+    """The same, and the model once it is there."""
 
-    status: Literal["loading", "ready", "failed"] = "loading"
-    progress: float = 0.0
-    message: str = "Loading the model."
     loaded: Loaded | None = None
 
 
@@ -115,10 +110,10 @@ class Engine:
             if loaded := self._loaded():
                 self._serve(loaded)
         except DeviceLost:
-            self._end_all(f"The GPU failed and answers no more; {_NEXT}")
+            self._end_all(f"The GPU failed and answers no more; {state.NEXT}")
         except BaseException as error:
             log.exception("the generation thread failed")
-            self._end_all(f"The generation thread failed ({type(error).__name__}); {_NEXT}")
+            self._end_all(f"The generation thread failed ({type(error).__name__}); {state.NEXT}")
 
     def _loaded(self) -> Loaded | None:
         """The model. If it cannot be loaded, that is a state and no crash: every request is told so."""

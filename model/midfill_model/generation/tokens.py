@@ -13,6 +13,8 @@ import tokenizers
 from midfill_model import fim
 from midfill_model.checkpoint.config import ModelError, read_json
 
+from .requests.writer import begins_character, is_first
+
 _PIECE_END = re.compile(r"(?<=\n)(?=[ \t]*\S)")
 _KNOWN_BYTES = 1 << 20  # of text kept with its ids: a keystroke then costs the encoding of its own line
 _BYTES_OF_A_PIECE = 100  # that an empty piece would count; one takes 3 to 10 times the memory that it counts
@@ -96,9 +98,9 @@ class Tokenizer:
             while n_bytes > 0:
                 found.append(next(ids))
                 spelling = self._bytes[found[-1]]
-                starts.append(n_characters if _begins_character(spelling) else n_characters - 1)
+                starts.append(n_characters if begins_character(spelling) else n_characters - 1)
                 n_bytes -= len(spelling)
-                n_characters += len(spelling) if spelling.isascii() else sum(map(_is_first, spelling))
+                n_characters += len(spelling) if spelling.isascii() else sum(map(is_first, spelling))
             self._known[piece] = found, starts
 
     def token_bytes(self, id_: int) -> bytes:
@@ -129,7 +131,7 @@ class Tokenizer:
 
     def starts_character(self, id_: int) -> bool:
         """Whether the token's first byte begins a UTF-8 character (it is no continuation byte)."""
-        return _begins_character(self.token_bytes(id_))
+        return begins_character(self.token_bytes(id_))
 
     def _read_bytes(self, id_: int) -> bytes:
         token = self._bpe.id_to_token(id_)
@@ -139,15 +141,6 @@ class Tokenizer:
 def _size(pieces: Iterable[str]) -> int:
     """What they count in `_known`, in bytes."""
     return sum(_BYTES_OF_A_PIECE + len(piece.encode()) for piece in pieces)
-
-
-def _begins_character(spelling: bytes) -> bool:
-    return not spelling or _is_first(spelling[0])
-
-
-def _is_first(byte: int) -> bool:
-    """Whether a character of UTF-8 begins with it."""
-    return byte & 0b1100_0000 != 0b1000_0000
 
 
 def _first_split(raw: dict[str, Any]) -> str | None:

@@ -11,9 +11,8 @@ from typing import Any
 
 from midfill_model import seam
 from midfill_model.checkpoint.gguf_name import LITE, LITE_BYTES, LITE_GGUF, is_gguf
+from midfill_model.command_line import NAMES
 from midfill_model.process import cpus
-
-NAMES = ("auto", "demo", "lite", LITE_GGUF)
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,3 +104,13 @@ class Writer:
 def _overlap(text: str, stop: str) -> int:
     """How many characters at the end of `text` begin `stop`."""
     return next((n for n in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:n])), 0)
+
+
+def begins_character(spelling: bytes) -> bool:
+    """Whether a token is no later part of a character."""
+    return not spelling or is_first(spelling[0])
+
+
+def is_first(byte: int) -> bool:
+    """Whether a character of UTF-8 begins with it."""
+    return byte & 0b1100_0000 != 0b1000_0000

@@ -8,15 +8,15 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from midfill_model import seam
 from midfill_model.checkpoint.config import ModelError
 from midfill_model.checkpoint.gguf import Metadata, read_metadata
 from midfill_model.checkpoint.gguf_name import resolve_gguf
 from midfill_model.generation.requests.prompt import Budgets
+from midfill_model.generation.requests.state import NEXT, State
 from midfill_model.generation.requests.ticket import (
     Done,
     Emit,
@@ -33,18 +33,8 @@ from .writing import Model, Writing
 
 _END_SECONDS = 2.0  # from a lost connection until the end of the process is known
 _LONG_PROMPTS_FROM = 16_384  # tokens that a model was trained for
-_NEXT = "the engine ends, and the next completion starts a new one."
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What /health tells."""
-
-    status: Literal["loading", "ready", "failed"] = "loading"
-    progress: float = 0.0
-    message: str = "Loading the model."
 
 
 class Engine:
@@ -130,7 +120,7 @@ class Engine:
         else:
             code = server.wait()
             if not self._stopping:
-                crash = f"llama.cpp's process ended (code {code}); {_NEXT}"
+                crash = f"llama.cpp's process ended (code {code}); {NEXT}"
                 self._set(State("failed", 0.0, crash), crash)
 
     def _load(self) -> Server:
@@ -180,7 +170,7 @@ class Engine:
             if not ticket.cancelled:
                 with self._news:  # of a process that ends its connections go first
                     self._news.wait_for(lambda: self.crash, _END_SECONDS)
-                end = Failed(self.crash or f"llama.cpp does not answer any more; {_NEXT}", "engine")
+                end = Failed(self.crash or f"llama.cpp does not answer any more; {NEXT}", "engine")
         except RequestError as error:
             end = Failed(str(error), "request")
         except Exception as error:

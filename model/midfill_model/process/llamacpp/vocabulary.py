@@ -11,6 +11,7 @@ from typing import Any
 from midfill_model import fim
 from midfill_model.checkpoint.gguf import Signs
 from midfill_model.generation.requests.prompt import Budgets, Parts, Prompt, kept
+from midfill_model.generation.requests.writer import begins_character, is_first
 
 from .server import Server
 
@@ -80,8 +81,7 @@ class Vocabulary:
         return self._kept(text)
 
     def starts_character(self, id_: int) -> bool:
-        spelling = self.token_bytes(id_)
-        return not spelling or spelling[0] & 0b1100_0000 != 0b1000_0000
+        return begins_character(self.token_bytes(id_))
 
     def token_bytes(self, id_: int) -> bytes:
         return self._bytes.get(id_, b"")
@@ -124,10 +124,9 @@ class Vocabulary:
         for token in told["tokens"]:
             id_, spelling = token["id"], _spelled(token["piece"])
             self._bytes.setdefault(id_, spelling)
-            begins = not spelling or spelling[0] & 0b1100_0000 != 0b1000_0000
             ids.append(id_)
-            starts.append(min(at if begins else at - 1, len(text)))
-            at += sum(byte & 0b1100_0000 != 0b1000_0000 for byte in spelling)
+            starts.append(min(at if begins_character(spelling) else at - 1, len(text)))
+            at += sum(map(is_first, spelling))
         return ids, starts
 
 
