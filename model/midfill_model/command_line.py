@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import re
@@ -14,17 +15,61 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import NoReturn
+from typing import Any, NoReturn
 
-NAMES = ("auto", "demo", "lite", "lite-gguf")
+AUTO, DEMO, LITE, LITE_GGUF = NAMES = ("auto", "demo", "lite", "lite-gguf")
 MODELS = "auto, demo, lite, lite-gguf, a folder, a hub id, a .gguf file or owner/repo:Q4_K_M of one"
 INTERRUPTED, CLOSED_PIPE = 130, 141  # as shells tell that SIGINT or SIGPIPE ended a program
 
 
 def complain(message: str, code: int = 1) -> int:
     """Print one sentence as every command's errors are printed; the exit code."""
-    print(f"midfill: {message}", file=sys.stderr)
+    print(f"midfill: {_REPR_BYTE.sub(_AS_BYTE, message)}", file=sys.stderr)
     return code
+
+
+_REPR_BYTE = re.compile(r"\\udc([89a-f][0-9a-f])")  # as repr has a byte that is no text
+_AS_BYTE = r"\\x\1"
+
+
+def shown_bytes(
+    error: UnicodeError, otherwise: Callable[[UnicodeError], tuple[str | bytes, int]]
+) -> tuple[str | bytes, int]:
+    """Of codecs' error handlers: a byte that is no text is shown as a shell takes it in $'\\xff'."""
+    if isinstance(error, UnicodeEncodeError):
+        byte = ord(error.object[error.start]) - 0xDC00
+        if 0x80 <= byte <= 0xFF:
+            return f"\\x{byte:02x}", error.start + 1
+        error.end = error.start + 1
+    return otherwise(error)
+
+
+def refuse_stdin(*paths: str | Path) -> None:
+    """UsageError for "-" among the files that a command reads."""
+    if "-" in map(str, paths):
+        raise UsageError("give the path of a file, not -: standard input is not read")
+
+
+_MENDS = {
+    errno.ENOENT: "check how it is spelt, and in which folder",
+    errno.ENOTDIR: "check how it is spelt: a file stands where a folder should",
+    errno.EISDIR: "name a file",
+    errno.EEXIST: "name another",
+    errno.EACCES: "give yourself the right to it, or name another",
+    errno.EPERM: "give yourself the right to it, or name another",
+    errno.EROFS: "name another, on a disk that can be written",
+    errno.ENOSPC: "make room on that disk",
+    errno.ELOOP: "remove that link, which leads to itself",
+    errno.ENAMETOOLONG: "name a shorter one",
+    errno.EINVAL: "name a plain file",
+    errno.EFBIG: "name a smaller file",
+}
+
+
+def refusal(error: OSError) -> str:
+    """Why the system refuses a file, and what to do about it."""
+    why = error.strerror or str(error)
+    return f"{why}; {_MENDS[error.errno]}" if error.errno in _MENDS else why
 
 
 class UsageError(Exception):
@@ -40,7 +85,7 @@ def writable(file: Path) -> None:
         if not was_there:
             file.unlink()
     except OSError as error:
-        raise UsageError(f"cannot write {file}: {error.strerror}") from None
+        raise UsageError(f"cannot write {file}: {refusal(error)}") from None
 
 
 @contextmanager
@@ -58,7 +103,7 @@ def ended_as_by_control_c() -> Iterator[list[int]]:
         if callable(at_control_c):
             at_control_c(signal.SIGINT, frame)
         else:  # it is ignored, as a shell sets it for what runs in the background
-            raise KeyboardInterrupt
+            _interrupt()
 
     names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
     ours = [getattr(signal, name) for name in names if hasattr(signal, name)]
@@ -70,8 +115,29 @@ def ended_as_by_control_c() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
+def _interrupt() -> None:
+    """KeyboardInterrupt, by the event loop where one runs: a finalizer that it hit here would swallow it."""
+    import asyncio
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        raise KeyboardInterrupt from None
+    loop.call_soon_threadsafe(interrupt)
+
+
 class Parser(argparse.ArgumentParser):
     """argparse, but wrong usage is one sentence: it may end in a log, and from there in an editor."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """None is unknown: so the command itself, not the one above it, says which options it has."""
+        known, others = super().parse_known_args(args, namespace)
+        if others:
+            self.error(f"unrecognized arguments: {' '.join(others)}")
+        return known, others
 
     def error(self, message: str) -> NoReturn:
         self.exit(complain(f"{message.removesuffix('.')}; see `{self.prog} --help`", 2))
@@ -117,6 +183,17 @@ def path(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("give a path, not ''")
     return Path(text)
+
+
+def file_named(*endings: str) -> Callable[[str], Path]:
+    """The type of an option that names a file to write: what is in it is what its name says."""
+
+    def read(text: str) -> Path:
+        if not (file := path(text)).name.lower().endswith(endings):
+            raise argparse.ArgumentTypeError(f"give a file whose name ends in {endings[0]}, not {text!r}")
+        return file
+
+    return read
 
 
 def model_name(text: str) -> str:

@@ -7,7 +7,7 @@ to the tokenizer: the model then never sees a FIM prompt, and nothing says so.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 BOS, EOS = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>"
@@ -24,6 +24,24 @@ class FimIds:
     hole: int
     begin: int
     end: int
+
+
+def checked_ids(added: Mapping[str, int]) -> FimIds | None:
+    """The five control ids, which DeepSeek's coders' vocabularies hold in this order and in one row.
+
+    None for a vocabulary that has none to fill in the middle with. ValueError: the rest of a sentence that
+    begins with the vocabulary's name.
+    """
+    wanted = (BOS, EOS, FIM_HOLE, FIM_BEGIN, FIM_END)
+    missing = [token for token in wanted if token not in added]
+    if missing == [*wanted[2:]]:
+        return None
+    if missing:
+        raise ValueError(f"has no {missing[0]} token")
+    ids = [added[token] for token in wanted]
+    if ids != list(range(ids[0], ids[0] + len(ids))):
+        raise ValueError(f"has its FIM tokens at {ids}, not in a row")
+    return FimIds(*ids)
 
 
 def assemble(

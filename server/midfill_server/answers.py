@@ -138,6 +138,7 @@ class Answers:
 
     def closed(self, uri: str) -> None:
         self.surroundings.closed(self.notebooks.home_of(uri))
+        self.notebooks.forget(uri)
         self._asked.forget(uri)
         self._completer.changed(uri, ())
 
@@ -200,6 +201,8 @@ class Answers:
     def _look_around(self, view: View, line: int, window: Window) -> None:
         """Let other files be looked at while the debounce runs."""
         if not self.settings.context or (budgets := self._engine.budgets) is None:
+            return
+        if self.surroundings.serves(view.uri, view.first + line, budgets):
             return
         views = {it.uri: it for it in self.notebooks.views(view)}
         documents = {uri: it.all_lines for uri, it in views.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lsprotocol import types as lsp
@@ -24,6 +25,8 @@ from midfill_server.editor.record.statistics import Statistics
 from midfill_server.engines.choice import Choice
 from midfill_server.settings import Settings, read_settings
 from midfill_server.trim import grammar
+
+THREADS = 3  # for what may wait for a disk: with one for each core, 50 windows would hold hundreds
 
 
 async def inline_completion(ls: Server, params: InlineCompletionParams) -> lsp.InlineCompletionList:
@@ -97,6 +100,8 @@ def did_change_workspace_folders(ls: Server, params: lsp.DidChangeWorkspaceFolde
 
 
 def initialize(ls: Server, params: lsp.InitializeParams) -> None:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
+    ls.watch_client(params.process_id)
     ls.documents.encoding = str(ServerCapabilitiesBuilder.choose_position_encoding(params.capabilities))
     ls.answers.surroundings = Surroundings(_roots(params), log_without_text)
     ls.configure(params.initialization_options)
@@ -109,7 +114,6 @@ def initialize(ls: Server, params: lsp.InitializeParams) -> None:
 
 
 def initialized(ls: Server, _: lsp.InitializedParams) -> None:
-    ls.watch_client(ls.process_id)
     window, workspace = ls.client_capabilities.window, ls.client_capabilities.workspace
     ls.announce.begin(shows_progress=bool(window and window.work_done_progress))
     ls.complain()

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from midfill_model import seam
-from midfill_server.engines.process import LOG, find
+from midfill_model.seam import LOG
+from midfill_server.engines.process import find
 from midfill_server.tools.lsp_client import Editor, Pending
 
 from ..known_model import write_known

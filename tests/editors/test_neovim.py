@@ -74,8 +74,9 @@ class Neovim:
             time.sleep(0.4)  # Neovim itself waits 0.2 s before it asks
 
     def lines(self) -> list[str]:
-        found: list[str] = self.lua("vim.api.nvim_buf_get_lines(0, 0, -1, false)")
-        return found
+        """None of them while Neovim waits for something, and answers nothing."""
+        found: list[str] | None = self.lua("vim.api.nvim_buf_get_lines(0, 0, -1, false)")
+        return found or []
 
     def save(self, path: Path) -> bytes:
         self.type(ESCAPE, *f":w! {path}", ENTER)
@@ -302,10 +303,12 @@ def test_a_missing_program_is_one_notice(scripted_engine: ScriptedEngine, home: 
 
 
 def test_its_health_and_its_help(scripted_engine: ScriptedEngine, home: Path, file: Path) -> None:
+    scripted_engine.says("load(file)", after="json.")
     with neovim(scripted_engine, home, file) as vim:
         vim.attached()
         vim.type(*":checkhealth midfill", ENTER)
-        wait_for("the engine's model", lambda: any("scripted" in line for line in vim.lines()))
+        wait_for("the doctor's completion", lambda: any("'load(file)'" in line for line in vim.lines()))
+        assert any("ready: model scripted" in line for line in vim.lines())
         assert not [line for line in vim.lines() if "ERROR" in line or "WARNING" in line]
         vim.type(*":helptags ALL | help midfill", ENTER)
         wait_for("the help", lambda: vim.lines()[0].startswith("*midfill.txt*"))
@@ -319,11 +322,14 @@ def test_undo_takes_back_what_was_accepted_alone(
     with neovim(scripted_engine, home, file) as vim:
         vim.attached()
         vim.type(*"Goif ")
-        first = vim.ghost().split("\n")[0]
+        shown, before = vim.ghost(), vim.lines()
         vim.type(TAB)
-        wait_for("the text", lambda: any(first in line for line in vim.lines()))
+        accepted = ("\n".join(before) + shown).split("\n")
+        wait_for("the text", lambda: vim.lines() == accepted)
         vim.type(ESCAPE, "u")
-        wait_for("what was typed alone", lambda: vim.lines()[-1].strip() == "if")
+        wanted = [line.rstrip() for line in before]
+        wait_for("the undo", lambda: [line.rstrip() for line in vim.lines()] == wanted)
+        assert "\n".join(wanted).rstrip().endswith("if") and shown not in "\n".join(vim.lines())
 
 
 def test_a_pause_hides_everything(scripted_engine: ScriptedEngine, home: Path, file: Path) -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import socket
 import subprocess
 import sys
 import warnings
@@ -13,11 +14,23 @@ import pytest
 import pytest_asyncio
 
 from midfill_model.checkpoint.export.gguf_file import write_gguf
+from midfill_model.checkpoint.export.hub_folder import write_hub_folder
 from midfill_model.checkpoint.hub import resolve
 from midfill_server.engines.backend import Backend
 from midfill_server.tools.private_engine import private_engine
 
 SERVER = Path(__file__).parent / "llama_server.py"
+VLLM_PYTHON = os.environ.get("MIDFILL_VLLM")
+VLLM_SETTINGS = {
+    "VLLM_MLA_DISABLE": "1",
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "DO_NOT_TRACK": "1",
+}
+VLLM_OPTIONS = (
+    *("--served-model-name", "midfill-demo", "--host", "127.0.0.1", "--max-model-len", "2048"),
+    *("--enforce-eager", "--dtype", "float32", "--enable-prefix-caching"),
+)
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +59,29 @@ def llama(gguf: Path) -> Iterator[Callable[..., str]]:
             return running[given]
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real one on the CPU, if `make test-engines VLLM=1` asks for it."""
+    if not VLLM_PYTHON:
+        pytest.skip("VLLM=1 was not given")
+    folder = write_hub_folder(resolve("demo"), tmp_path_factory.mktemp("hf"), "f32", for_vllm=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [VLLM_PYTHON, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder)]
+    log = Path(folder) / "log"
+    with (
+        log.open("wb") as out,
+        subprocess.Popen(
+            [*command, "--port", port, *VLLM_OPTIONS], env=os.environ | VLLM_SETTINGS, stdout=out, stderr=out
+        ) as process,
+    ):
+        while b"Application startup complete" not in log.read_bytes():
+            assert process.poll() is None, log.read_text()[-2000:]
+        yield f"http://127.0.0.1:{port}"
+        process.terminate()
 
 
 @asynccontextmanager

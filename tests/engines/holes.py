@@ -3,6 +3,7 @@
 import random
 import sysconfig
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from midfill_model.checkpoint.hub import resolve
@@ -11,15 +12,19 @@ from midfill_model.generation.tokens import Tokenizer
 from midfill_server.engines.backend import Backend, Order
 from midfill_server.engines.dialects.ids import Ids
 from midfill_server.engines.dialects.suffix import Suffix
-from midfill_server.engines.remote import Remote
 from midfill_server.engines.status import Status
+from midfill_server.engines.url.remote import Remote
 
 MODULES = (
     *("argparse", "calendar", "configparser", "csv", "dataclasses", "datetime", "difflib", "fractions"),
     *("functools", "heapq", "json/encoder", "logging/__init__", "queue", "random", "shlex", "statistics"),
     *("string", "tarfile", "textwrap", "zipfile", "ast", "bisect", "cmd", "codeop", "gzip", "inspect"),
+    *("copy", "enum", "fileinput", "ftplib", "getopt", "imaplib", "ipaddress", "locale", "mailbox"),
+    *("mimetypes", "netrc", "optparse", "pickle", "plistlib", "pprint", "selectors", "shutil", "smtplib"),
+    *("socketserver", "subprocess", "tempfile", "threading", "timeit", "traceback"),
 )
 N_TOKENS = 24
+ENOUGH = 0.97  # of tokens: two that are as likely in 16 bits are no difference
 
 
 @dataclass
@@ -58,14 +63,36 @@ async def greedy(backend: Backend, order: Order) -> str:
     return "".join([chunk.text async for chunk in backend.stream(order, Suffix())])
 
 
-async def agreement(asked: Asked, own: Backend) -> tuple[int, int]:
-    """(places with our ids, how many of these have our text)."""
-    dialect, tokenizer = await asked.remote.dialect(), Tokenizer(resolve("demo"))
+@dataclass
+class Agreement:
+    """Places whose prompt has our ids, and how far the texts there are ours: to the first difference."""
+
+    tokenizer: Tokenizer
+    n_places: int = 0
+    n_tokens: int = 0
+    n_equal: int = 0
+
+    def ids_of(self, order: Order) -> list[int]:
+        """Of the prompt, as our own engine makes it."""
+        return fim_prompt(self.tokenizer, Parts(order.prefix, order.suffix), Budgets(1024, 128)).ids
+
+    def count(self, theirs: str, ours: str) -> None:
+        both = self.tokenizer.encode(theirs), self.tokenizer.encode(ours)
+        self.n_places += 1
+        self.n_tokens += max(map(len, both))
+        self.n_equal += len(list(takewhile(lambda pair: pair[0] == pair[1], zip(*both, strict=False))))
+
+    def check(self, fewest_places: int) -> None:
+        print(f"{self.n_places} of {len(MODULES)} places, {self.n_equal} of {self.n_tokens} tokens equal")
+        assert self.n_places >= fewest_places
+        assert self.n_equal >= ENOUGH * self.n_tokens > 0
+
+
+async def agreement(asked: Asked, own: Backend) -> Agreement:
+    """Of a server that is sent ids with our own engine."""
+    dialect, found = await asked.remote.dialect(), Agreement(Tokenizer(resolve("demo")))
     assert isinstance(dialect, Ids)
-    same_ids = same = 0
     for order in places():
-        ours = fim_prompt(tokenizer, Parts(order.prefix, order.suffix), Budgets(1024, 128)).ids
-        if await dialect.prompt(order) == ours:
-            same_ids += 1
-            same += await asked.text(order) == await greedy(own, order)
-    return same_ids, same
+        if await dialect.prompt(order) == found.ids_of(order):
+            found.count(await asked.text(order), await greedy(own, order))
+    return found

@@ -1,7 +1,7 @@
 """llama.cpp's own HTTP server out of the wheel xllamacpp: llama_server.py MODEL.gguf [NAME=VALUE…].
 
-It writes its address in a line to stdout, and ends when stdin does. `context`, `batch`; `exact=1`: an f32 KV
-cache and no flash attention; `key`: which it wants.
+It writes its address in a line to stdout, and ends when stdin does. `slots`, each with a `context` and a
+cache of its own; `batch`; `exact=1`: an f32 KV cache and no flash attention; `key`: which it wants.
 """
 
 import sys
@@ -13,7 +13,8 @@ def main(path: str, **options: str) -> None:
     params = xllamacpp.CommonParams()
     params.model.path = path
     params.hostnames, params.port = ["127.0.0.1"], 0
-    params.n_ctx, params.n_parallel = int(options.get("context", 2048)), 1
+    params.n_parallel = int(options.get("slots", 1))
+    params.n_ctx = params.n_parallel * int(options.get("context", 2048))
     params.n_batch = params.n_ubatch = int(options.get("batch", 256))
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.endpoint_slots, params.ui, params.cache_ram_mib = True, False, 0

@@ -32,10 +32,9 @@ async def test_it_says_what_it_is_and_needs_no_setting(llama: Callable[..., str]
 
 async def test_greedy_tokens_are_our_engines(llama: Callable[..., str], own: Backend) -> None:
     asked = behind(llama(exact=1))
-    same_ids, same = await agreement(asked, own)
+    found = await agreement(asked, own)
     asked.remote.close()
-    assert same_ids >= len(MODULES) - 3, "its tokenizer has no pattern of ours, but one that is near"
-    assert same == same_ids
+    found.check(len(MODULES) - 3)  # its tokenizer has no pattern of ours, but one that is near
 
 
 @pytest.mark.parametrize("dialect", ["infill", "rendered"])

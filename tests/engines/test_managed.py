@@ -5,9 +5,10 @@ import os
 import queue
 import signal
 import subprocess
+import sys
 from argparse import Namespace
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,21 +19,22 @@ from midfill_model import seam
 from midfill_model.checkpoint.gguf_name import LITE
 from midfill_model.checkpoint.hub import resolve
 from midfill_model.fim import CONTROL
-from midfill_model.generation.requests.prompt import Budgets, Parts, fim_prompt
+from midfill_model.generation.requests.prompt import Budgets, Parts
 from midfill_model.generation.requests.ticket import Delta, Event, Request
 from midfill_model.generation.tokens import Tokenizer
-from midfill_model.process import cpus
 from midfill_model.process.engines import engine_for
 from midfill_model.process.llamacpp.engine import Engine as LlamaEngine
-from midfill_model.process.llamacpp.server import SOCKET, Options
-from midfill_server.engines.backend import Backend, Order
+from midfill_model.process.llamacpp.server import SOCKETS, Options
+from midfill_model.process.machine import cpus
+from midfill_server.engines.backend import Backend, BackendError, Order
 from midfill_server.engines.dialects.midfill import MIDFILL
+from midfill_server.engines.process import find
 from midfill_server.tools.lsp_client import Editor
 
 from ..e2e.conftest import CLI, Engine, runtime_folder
 from ..model.tiny_gguf import write_tiny
 from .conftest import engine_of
-from .holes import MODULES, N_TOKENS, greedy, places
+from .holes import MODULES, N_TOKENS, Agreement, greedy, places
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -84,18 +86,15 @@ def ids_of(engine: LlamaEngine, parts: Parts) -> list[int]:
 
 
 async def test_greedy_text_is_our_engines(exact: LlamaEngine, own: Backend) -> None:
-    tokenizer, same_ids, same = Tokenizer(resolve("demo")), 0, 0
+    found = Agreement(Tokenizer(resolve("demo")))
     for order in places():
         ours = await greedy(own, order)
         theirs = await asyncio.to_thread(
             events, exact, Request(order.prefix, order.suffix, N_TOKENS, context_tokens=0)
         )
-        parts = Parts(order.prefix, order.suffix)
-        if ids_of(exact, parts) == fim_prompt(tokenizer, parts, Budgets(1024, 128)).ids:
-            same_ids += 1
-            same += text_of(theirs) == ours
-    assert same_ids >= len(MODULES) - 3, "its tokenizer has no pattern of ours, but one that is near"
-    assert same == same_ids
+        if ids_of(exact, Parts(order.prefix, order.suffix)) == found.ids_of(order):
+            found.count(text_of(theirs), ours)
+    found.check(len(MODULES) - 3)  # its tokenizer has no pattern of ours, but one that is near
 
 
 async def test_a_half_typed_word_is_written_anew(exact: LlamaEngine) -> None:
@@ -194,7 +193,7 @@ async def test_one_setting_is_enough_and_windows_share_one_process(gguf: Path, f
         assert (told["state"], told["model"]) == ("ready", gguf.name)
         assert llama_processes(folder) == 1
     assert "has stopped" in stop(folder)
-    assert llama_processes(folder) == 0 and not (folder / SOCKET).exists()
+    assert llama_processes(folder) == 0 and sockets(folder) == []
 
 
 @pytest.mark.parametrize("whom", ["the engine", "llama.cpp"])
@@ -216,6 +215,58 @@ async def test_what_is_killed_comes_back(gguf: Path, folder: Path, whom: str) ->
     stop(folder)
 
 
+SOON = """
+import sys
+from midfill_model.process import main
+from midfill_model.process.life import watchdog
+watchdog.LONGEST_SECONDS = 10.0
+sys.exit(main.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("when", ["it loads", "it rests", "it writes"])
+async def test_a_process_of_llama_cpp_that_hangs_is_ended_and_said(
+    gguf: Path, folder: Path, when: str
+) -> None:
+    """A stopped one: it does nothing, and no signal but one ends it."""
+    options = ["--stay", "--model", str(gguf), "--runtime-dir", str(folder)]
+    command = [sys.executable, "-I", "-c", SOON, *options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as engine, ExitStack() as ends:  # noqa: ASYNC220
+        ends.callback(engine.kill)  # where the test fails
+        async with asyncio.timeout(SECONDS):
+            while not (children := children_of(engine.pid)):  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.005)
+            if when != "it loads":
+                while (  # noqa: ASYNC110 - another process
+                    found := await find(folder)
+                ) is None or found.health.status == "loading":
+                    await asyncio.sleep(0.05)
+                begun, order = asyncio.Event(), Order("def add(a, b):\n    return ", "\n", 8)
+                if when == "it writes":
+                    order = ENDLESS
+
+                async def ask() -> None:
+                    async for chunk in found.backend.stream(order, MIDFILL):
+                        if chunk.text:
+                            begun.set()
+
+                if when == "it rests":
+                    os.kill(children[0], signal.SIGSTOP)
+                    begun.set()
+                asked = asyncio.create_task(ask())
+                await begun.wait()
+                os.kill(children[0], signal.SIGSTOP)
+                await asyncio.wait([asked])
+                assert isinstance(asked.exception(), BackendError)
+            else:
+                os.kill(children[0], signal.SIGSTOP)
+        _, errors = await asyncio.to_thread(engine.communicate, timeout=SECONDS)
+        assert engine.returncode == 1
+        what = b"the load of the model" if when == "it loads" else b"a completion"
+        assert errors.splitlines()[-1].startswith(b"midfill: " + what + b" stood still for 10 s")
+        assert has_ended(children[0])
+
+
 async def test_one_that_nobody_uses_ends(gguf: Path, folder: Path) -> None:
     options = ["--model", str(gguf), "--idle-minutes", "0.03", "--runtime-dir", str(folder)]
     done = await asyncio.to_thread(
@@ -223,6 +274,25 @@ async def test_one_that_nobody_uses_ends(gguf: Path, folder: Path) -> None:
     )
     assert done.returncode == 0 and done.stderr.startswith("Listening on ")
     assert [it.name for it in files_in(folder)] == ["engine.lock"]
+
+
+async def test_one_that_is_paused_gives_its_memory_back_and_comes_back(gguf: Path, folder: Path) -> None:
+    """llama.cpp's process ends meanwhile; ours stays, and its socket."""
+    async with Editor(environment=environment(folder)) as editor:
+        await editor.initialize({"model": str(gguf)})
+        first = await ghost(editor, PROGRAM)
+        pid = Engine(folder).pid
+        assert pid is not None and first
+        seam.pause(folder)
+        async with asyncio.timeout(SECONDS):
+            while children_of(pid):  # noqa: ASYNC110 - another process sets no event
+                await asyncio.sleep(0.02)
+        health = await Engine(folder).health()
+        assert (health.status, health.asleep, health.model.id) == ("ready", True, gguf.name)
+        seam.resume(folder)
+        assert await ghost(editor, PROGRAM.replace("path", "name"))  # which is not known
+        assert len(children_of(pid)) == 1 and Engine(folder).pid == pid
+    stop(folder)
 
 
 def broken(kind: str, gguf: Path, folder: Path) -> Path:
@@ -289,6 +359,10 @@ async def test_auto_takes_lite_where_it_is_and_memory_is_enough(
     monkeypatch.setattr(cpus, "memory", lambda: 11e9)
     assert engine_for(options_of("auto", device), tmp_path).name == "demo"
     assert engine_for(options_of("lite-gguf", device), tmp_path).name == "lite-gguf", "who asks gets it"
+
+
+def sockets(folder: Path) -> list[Path]:
+    return list(folder.glob(SOCKETS))
 
 
 def llama_processes(folder: Path) -> int:

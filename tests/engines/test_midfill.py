@@ -13,8 +13,8 @@ import pytest
 from midfill_model import seam
 from midfill_server.engines.backend import Backend, Later, Order
 from midfill_server.engines.dialects.midfill import MIDFILL, Midfill
-from midfill_server.engines.remote import Remote
 from midfill_server.engines.status import Status
+from midfill_server.engines.url.remote import Remote
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

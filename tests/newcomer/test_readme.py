@@ -132,9 +132,10 @@ def test_neovim(newcomer: Newcomer) -> None:
         vim.type(*"Go")
         shown = types_until_ghost_text(vim.type, lambda: vim.lua(GHOST) or "")
         terminal.wait_for(shown.split("\n")[0].strip())
-        before = "\n".join(vim.lines())
+        before = vim.lines()
         vim.type("\t")
-        wait_for("the text", lambda: "\n".join(vim.lines()) == before + shown)
+        after = wait_for("the text", lambda: now if (now := vim.lines()) != before else [])
+        assert "\n".join(after) == "\n".join(before) + shown
 
 
 def test_vscode(newcomer: Newcomer, browser: Browser) -> None:

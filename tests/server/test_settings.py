@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from midfill_model.process.main import _parse
-from midfill_server.settings import PROSE, RULES, Dialect, Settings, camel_case, read_settings
+from midfill_server.settings import PROSE, RULES, Dialect, Settings, as_options, camel_case, read_settings
 from midfill_server.settings.faults import ENGINE_OPTIONS
 
 
@@ -236,6 +236,57 @@ def test_no_settings_raise(options: Any) -> None:
     settings, complaints = read_settings(options)
     assert isinstance(settings, Settings)
     assert all(isinstance(complaint, str) for complaint in complaints)
+
+
+def test_settings_are_sent_on_as_an_editor_would_have_sent_them() -> None:
+    """Each that can be set, with a value that is not its default."""
+    given = {
+        **{key: not value for key, value in _defaults().items() if isinstance(value, bool)},
+        **{key: value + 1 for key, value in _defaults().items() if type(value) is int},
+        "engineOptions": ["--threads", "2"],
+        "exclude": ["*.sql"],
+        "headers": {"X-Team": "a"},
+        "languages": {"markdown": True},
+        "url": ["http://localhost:1", "local"],
+        "apiKeyEnv": "KEY",
+        "apiKeyFile": "/key",
+        "caFile": "/ca.pem",
+        "proxy": "http://localhost:2",
+        "confidence": 0.25,
+        "prefixTokens": 16,
+        "suffixTokens": 16,
+        "contextTokens": 16,
+        "model": "demo",
+        "dialect": "ids",
+        "prefetch": "on",
+        "inComments": "off",
+        "inStrings": "off",
+        "trigger": "manual",
+        "logLevel": "debug",
+    }
+    settings, complaints = read_settings(given)
+    assert not complaints and given.keys() == RULES.keys()
+    sent = json.loads(json.dumps(as_options(settings)))
+    assert sent.keys() == RULES.keys() and read_settings(sent) == (settings, [])
+    assert as_options(Settings()) == {}
+
+
+def _defaults() -> dict[str, Any]:
+    return {camel_case(it.name): it.default for it in fields(Settings)}
+
+
+@pytest.mark.parametrize(
+    ("settings", "model"),
+    [
+        (Settings(), "auto"),
+        (Settings(model="demo"), "demo"),
+        (Settings(model="theirs", url="http://localhost:1"), None),
+        (Settings(model="theirs", url=("http://localhost:1", "local")), "auto"),
+        (Settings(model="theirs", url=("http://localhost:1", "local:./folder")), "./folder"),
+    ],
+)
+def test_which_model_the_engine_here_runs(settings: Settings, model: str | None) -> None:
+    assert settings.own_model == model
 
 
 def test_all_lists_of_dialects_are_the_same() -> None:

@@ -1,8 +1,9 @@
 // Ghost text from `midfill serve`. What each file does: server.ts starts and asks the language server, find.ts
 // finds it, install.ts and line.ts bring it, ghost.ts lets its text grow on screen, suggestion.ts is one such text,
-// status.ts the status bar, words.ts what it says.
+// status.ts the status bar, words.ts what it says, doctor.ts what works on this machine.
 
 import * as vscode from 'vscode';
+import { doctor } from './doctor';
 import { install } from './install';
 import { Server } from './server';
 import { menu, snooze, statusBar, switchModel } from './status';
@@ -24,6 +25,7 @@ export function activate(context: vscode.ExtensionContext): void {
     command('midfill.snooze', () => snooze(it)),
     command('midfill.restart', () => it.request('midfill/restart')),
     command('midfill.why', () => it.why()),
+    command('midfill.doctor', doctor),
     command('midfill.switchModel', () => switchModel(it)),
     command('midfill.showLog', () => log.show()),
     command('midfill.install', install),

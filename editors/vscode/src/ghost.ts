@@ -15,6 +15,8 @@ const TRIGGER = 'editor.action.inlineSuggest.trigger';
 const HIDE = 'editor.action.inlineSuggest.hide';
 const DROP_AFTER_MS = 150; // VS Code's debounce is 50
 const FIRST_ASK_MS = 500; // by then VS Code has asked, if it knew of the provider when a key came
+const MAY_BE_LATE_MS = 400; // a text this long after VS Code asked may find that it has just given up (750 ms after a key)
+const HAS_GIVEN_UP_MS = 1000; // by then it has, if it does
 const STEPS_IN_VAIN = 3; // one alone proves nothing: the focus may have been in another editor
 /** What is told document by document; notebooks are told as a whole. */
 export const DOCUMENTS = ['file', 'untitled', 'vscode-remote', 'vscode-vfs'].map((scheme) => ({ scheme }));
@@ -24,7 +26,7 @@ const { Automatic, Invoke } = vscode.InlineCompletionTriggerKind;
 
 export class GhostText implements vscode.Disposable {
   private request: CompletionRequest | undefined;
-  private asked: { place: Place; by: number } | undefined; // where VS Code asked last, and which provider
+  private asked: { place: Place; by: number; since: number } | undefined; // where VS Code asked last, and which provider
   private shown: Shown | undefined;
   private grows: 'perhaps' | 'yes' | 'no' = 'perhaps'; // whether this VS Code knows the trigger's arguments
   private inVain = 0; // steps that it did not answer
@@ -106,7 +108,22 @@ export class GhostText implements vscode.Disposable {
       text: given,
       others: request ? othersAt(request.suggestion, here).length : 0,
     };
+    if (given) this.makeSure(this.shown, step);
     return request && given ? request.items(given, here) : undefined;
+  }
+
+  /** VS Code may have given up while the text was on its way to it, and says nothing then: a step shows it again. */
+  private makeSure(shown: Shown, step: boolean): void {
+    const took = performance.now() - (this.asked?.since ?? 0);
+    if (took < MAY_BE_LATE_MS || (step && took > HAS_GIVEN_UP_MS) || this.grows === 'no') return;
+    setTimeout(
+      () => {
+        if (this.shown !== shown) return;
+        this.shown = { ...shown, text: '' };
+        void this.grow();
+      },
+      Math.max(HAS_GIVEN_UP_MS - took, DROP_AFTER_MS),
+    );
   }
 
   /** The request that answers here: the present one if it still fits, a new one if not, or none at all. */
@@ -120,7 +137,8 @@ export class GhostText implements vscode.Disposable {
     const selected = context.selectedCompletionInfo?.text;
     const question = { place: here, automatic: step || context.triggerKind === Automatic, selected };
     const source = sourceOf(question, asked?.place, request?.suggestion);
-    this.asked = { place: here, by };
+    const since = asked && samePlace(asked.place, here) ? asked.since : performance.now();
+    this.asked = { place: here, by, since };
     if (source === 'present') return request;
     if (source === 'nothing') {
       request?.stop();

@@ -13,6 +13,7 @@ const FOLDER = { label: 'Choose a folder…', description: "a model in the hub's
 
 const SETTINGS = { label: '$(gear) Open settings', run: 'midfill.openSettings' };
 const LOG = { label: '$(output) Show log', run: 'midfill.showLog' };
+const DOCTOR = { label: '$(pulse) Doctor: what works on this machine?', run: 'midfill.doctor' };
 const MISSING = [
   { label: '$(cloud-download) Install the program…', run: 'midfill.install' },
   { label: '$(refresh) Look for the program again', run: 'midfill.start' },
@@ -29,6 +30,7 @@ function entries(status: Status) {
     ...(status.paused ? [] : [{ label: '$(debug-pause) Pause in this window', run: 'midfill.pause' }]),
     { label: '$(bell-slash) Snooze…', run: 'midfill.snooze' },
     { label: '$(question) Why is there no ghost text?', run: 'midfill.why' },
+    DOCTOR,
     { label: '$(refresh) Restart the engine', run: 'midfill.restart' },
     { label: '$(arrow-swap) Switch model…', run: 'midfill.switchModel' },
     SETTINGS,

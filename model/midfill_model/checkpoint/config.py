@@ -2,9 +2,14 @@
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from midfill_model import seam
+
+_LONGEST = 1 << 28  # bytes of a JSON file
 
 
 class ModelError(Exception):
@@ -102,15 +107,14 @@ def read_config(folder: Path) -> Config:
         if raw.get(key, allowed[0]) not in allowed:
             raise ModelError(f"{path}: {key} = {raw[key]!r} is not supported, only {allowed[0]!r}.")
     reader = _Reader(path, raw)
-    rope = (
-        raw.get("rope_parameters") or {}
-    )  # transformers 5 writes this; hub files have theta and scaling apart
+    # transformers 5 writes this; hub files have theta and scaling apart
+    rope = reader.table("rope_parameters")
     return Config(
         **{key: reader.whole(key, lowest=0 if key in _MAY_BE_NONE else 1) for key in _WHOLE_KEYS},
         rms_norm_eps=reader.number("rms_norm_eps", 1e-6),
         routed_scaling_factor=reader.number("routed_scaling_factor", 1.0),
         rope_theta=_Reader(path, {**raw, **rope}).number("rope_theta", 10_000.0),
-        yarn=_yarn(path, rope or raw.get("rope_scaling") or {}),
+        yarn=_yarn(path, rope or reader.table("rope_scaling")),
         tie_word_embeddings=bool(raw.get("tie_word_embeddings", False)),
         fim_trained=bool(raw["fim_trained"]) if "fim_trained" in raw else None,
         trained_in=tuple(map(str, raw["trained_in"])) if isinstance(raw.get("trained_in"), list) else None,
@@ -159,7 +163,7 @@ def _yarn(path: Path, scaling: dict[str, Any]) -> Yarn | None:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object, or a ModelError that names the file."""
     try:
-        raw = json.loads(path.read_bytes())
+        raw = json.loads(seam.read_plain(path, _LONGEST))
     except FileNotFoundError:
         raise ModelError(f"{path} is missing; point --model at a complete model folder.") from None
     except OSError as error:
@@ -171,6 +175,23 @@ def read_json(path: Path) -> dict[str, Any]:
     return raw
 
 
+def added_tokens(path: Path, raw: Mapping[str, Any]) -> dict[str, int]:
+    """What a tokenizer.json adds to its vocabulary, and under which ids; `raw` is its JSON. ModelError."""
+    listed = raw.get("added_tokens", [])
+    entries = listed if isinstance(listed, list) else [None]
+    added: dict[str, int] = {}
+    for it in entries:
+        text, id_ = (it.get("content"), it.get("id")) if isinstance(it, dict) else (None, None)
+        if not isinstance(text, str) or type(id_) is not int or not 0 <= id_ < _MOST_TOKENS:
+            raise ModelError(f"{path} has added tokens that are none; download the model again.")
+        added[text] = id_
+    return added
+
+
+_MOST_TOKENS = 1 << 24  # a table of all is made
+_LARGEST = 1 << 40  # of any number; memory ends long before
+
+
 @dataclass(frozen=True, slots=True)
 class _Reader:
     path: Path
@@ -178,12 +199,20 @@ class _Reader:
 
     def whole(self, key: str, lowest: int = 1) -> int:
         value = self.raw.get(key)
-        if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
-            raise ModelError(f"{self.path}: {key} must be a whole number from {lowest} up, not {value!r}.")
+        if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= _LARGEST:
+            told = f"{value!r}"[:60]
+            raise ModelError(f"{self.path}: {key} must be a whole number from {lowest} up, not {told}.")
         return value
 
     def number(self, key: str, default: float | None = None) -> float:
         value = self.raw.get(key, default)
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            raise ModelError(f"{self.path}: {key} must be a number, not {value!r}.")
+        if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= _LARGEST:
+            raise ModelError(f"{self.path}: {key} must be a number, not {f'{value!r}'[:60]}.")
         return float(value)
+
+    def table(self, key: str) -> dict[str, Any]:
+        """Empty where there is none."""
+        value = self.raw.get(key) or {}
+        if not isinstance(value, dict):
+            raise ModelError(f"{self.path}: {key} must be an object, not {f'{value!r}'[:60]}.")
+        return value

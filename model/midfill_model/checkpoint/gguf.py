@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from midfill_model import seam
 from midfill_model.fim import Family, by_signs, family_of
 
 from .config import ModelError
@@ -104,10 +105,12 @@ class Metadata:
 def read_metadata(path: Path) -> Metadata:
     """Raises ModelError in one sentence for what is no such file, or half of one."""
     try:
-        with path.open("rb") as file:
+        with seam.open_plain(path) as file:
             return read_header(file, path.name)
     except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror or error}).") from None
+        raise ModelError(
+            f"{path} cannot be read ({error.strerror or error}); check its rights, or choose another model."
+        ) from None
     except NoGguf:
         raise ModelError(f"{path} is no GGUF file; give llama.cpp's kind of model.") from None
     except (EOFError, ValueError, struct.error, MemoryError):

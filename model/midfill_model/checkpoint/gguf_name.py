@@ -9,11 +9,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from midfill_model.command_line import LITE_GGUF
+
 from .config import ModelError
 from .hub import HubName, cached
 
 USUAL = "Q4_K_M"  # llama.cpp's own choice
-LITE_GGUF = "lite-gguf"
 
 
 @dataclass(frozen=True, slots=True)

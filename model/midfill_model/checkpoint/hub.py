@@ -11,23 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import midfill_model
+from midfill_model import command_line
 
 from .config import ModelError, read_json
 
 
 def resolve(model: str) -> Path:
     """The folder of `auto`, `demo`, `lite`, a path, or a hub id whose files are in the hub's cache."""
-    if model in ("auto", "demo"):
+    if model in (command_line.AUTO, command_line.DEMO):
         return Path(midfill_model.__file__).parent / "demo" / "weights"
-    if model == "lite":
+    if model == command_line.LITE:
         return _lite_folder()
     folder = Path(model).expanduser()
     if folder.is_dir():
         return folder.resolve()
     if (name := HubName.read(model)) is None:
-        raise ModelError(
-            f"There is no model folder {folder}; give auto, demo, lite, an existing folder or a hub id."
-        )
+        raise ModelError(f"There is no model folder {folder}; give {command_line.MODELS}.")
     if (found := cached(name)) is None:
         raise ModelError(
             f"{name} is neither a folder nor a whole model in the hub's cache; fetch it from the hub with: "
@@ -84,11 +83,12 @@ def cached(name: HubName) -> Path | None:
 
     Without a revision: what `main` stood for when it was fetched, otherwise the newest snapshot.
     """
-    snapshots = name.storage / "snapshots"
-    wanted = [snapshots / commit for commit in _commits(name)]
-    if name.revision is None:
-        wanted += sorted(snapshots.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True)
-    return next((folder for folder in wanted if is_complete(folder)), None)
+    return next((folder for folder in _snapshots(name) if is_complete(folder)), None)
+
+
+def with_tokenizer(name: HubName) -> Path | None:
+    """The folder of a model in the cache that has its tokenizer, whatever else is there."""
+    return next((folder for folder in _snapshots(name) if (folder / TOKENIZER).exists()), None)
 
 
 def is_complete(folder: Path) -> bool:
@@ -127,6 +127,14 @@ def _lite_folder() -> Path:
             "or set the model to demo."
         )
     return found
+
+
+def _snapshots(name: HubName) -> Iterator[Path]:
+    """Folders of revisions that the name may mean, in this order; they need not exist."""
+    folder = name.storage / "snapshots"
+    yield from (folder / commit for commit in _commits(name))
+    if name.revision is None:
+        yield from sorted(folder.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True)
 
 
 def _commits(name: HubName) -> Iterator[str]:

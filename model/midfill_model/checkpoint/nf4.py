@@ -11,7 +11,9 @@ from functools import cache
 import torch
 from torch import Tensor
 
-BLOCK = 64
+from .shapes import NF4_BLOCK
+
+BLOCK = NF4_BLOCK
 GROUP = 256  # blocks with one scale, if their absmax are quantised, too
 
 # Quantiles of a normal distribution, scaled to [-1, 1] (https://arxiv.org/abs/2305.14314, appendix E).

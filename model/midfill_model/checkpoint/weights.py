@@ -1,6 +1,5 @@
 """A model folder in the hub's format, read tensor by tensor; NF4 tensors are expanded on the way."""
 
-import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,12 +10,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from midfill_model import seam
+
 from . import hub, nf4
 from .config import ModelError
+from .shapes import check_header, missing_tensor
 
 Progress = Callable[[float], None]  # 0.0 … 1.0
-
-_KINDS = ("BF16", "F16", "F32")
 
 
 def check_memory(folder: Path, n_bytes: int) -> None:
@@ -94,47 +94,12 @@ class Checkpoint:
         return file
 
 
-Header = Callable[
-    [str], tuple[tuple[int, ...], str]
-]  # name of a tensor -> (shape, kind); ModelError if missing
-
-
-def check_header(folder: Path, name: str, shape: tuple[int, ...], header: Header) -> None:
-    """ModelError unless a weight is stored in a way that can be read, and in the shape that is asked for."""
-    found, kind = header(name)
-    if kind == "U8":
-        absmax, absmax_kind = header(f"{name}.absmax")
-        if absmax_kind != "F32":
-            raise ModelError(f"{folder}: {name} is quantised twice; store it without double quantisation.")
-        size = math.prod(shape)
-        if math.prod(found) * 2 != size or math.prod(absmax) * nf4.BLOCK != size:
-            raise _mismatch(folder, name, (math.prod(found) * 2,), shape)
-    elif kind not in _KINDS:
-        raise ModelError(
-            f"{folder}: {name} is stored as {kind}; Midfill reads 16 and 32 bit floats and NF4, "
-            "so download a model in one of these."
-        )
-    elif found != shape:
-        raise _mismatch(folder, name, found, shape)
-
-
-def _mismatch(folder: Path, name: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> ModelError:
-    return ModelError(
-        f"{folder}: {name} has the shape {list(found)}, but config.json asks for {list(wanted)}; "
-        "the files belong to different models."
-    )
-
-
-def missing_tensor(folder: Path, name: str) -> ModelError:
-    return ModelError(
-        f"{folder} lacks the tensor {name}; download the model again, or one whose weights are not quantised."
-    )
-
-
 def _open(path: Path) -> Any:
     try:
+        seam.check_plain(path, path.stat())
         return safe_open(path, framework="pt")
     except FileNotFoundError:
         raise ModelError(f"{path} is missing; download the model again.") from None
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path} is damaged or truncated ({error}); download the model again.") from None
+        why = (isinstance(error, OSError) and error.strerror) or error
+        raise ModelError(f"{path} is damaged or truncated ({why}); download the model again.") from None

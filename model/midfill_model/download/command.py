@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def download(name: HubName, progress: Callable[[int, int], "Progress"]) -> Path:
             if missing:
                 _check_disk(name, folder, weights, missing)
                 _check_tensors(name, commit, folder, weights)
-            fetch_weights(name, commit, missing, progress)
+            fetch_files(name, commit, missing, progress)
             if name.revision != commit:  # only now does the branch's name stand for this commit
                 hf_hub_download(name.repo, CONFIG, revision=name.revision, cache_dir=hub.cache_folder())
     return folder
@@ -162,8 +162,7 @@ def check_room(name: HubName, folder: Path, needed: int, copied: bool = False) -
 
 def _check_tensors(name: HubName, commit: str, folder: Path, weights: list[File]) -> None:
     """ModelError unless every tensor is there, in a shape and a kind that can be read; from the headers."""
-    from midfill_model.checkpoint.shapes import tensor_shapes
-    from midfill_model.checkpoint.weights import check_header, missing_tensor
+    from midfill_model.checkpoint.shapes import check_tensors
 
     tensors: dict[str, dict[str, Any]] = {}
     try:
@@ -171,17 +170,10 @@ def _check_tensors(name: HubName, commit: str, folder: Path, weights: list[File]
             tensors |= transfer.fetch_header(hf_hub_url(name.repo, file.name, revision=commit))
     except transfer.Damaged:
         raise DownloadError(f"{name}: {file.name} is no safetensors file; choose another revision.") from None
-
-    def header(tensor: str) -> tuple[tuple[int, ...], str]:
-        if tensor not in tensors:
-            raise missing_tensor(folder, tensor)
-        return tuple(tensors[tensor]["shape"]), str(tensors[tensor]["dtype"])
-
-    for tensor, shape in tensor_shapes(asdict(read_config(folder))):
-        check_header(folder, tensor, shape, header)
+    check_tensors(folder, tensors)
 
 
-def fetch_weights(
+def fetch_files(
     name: HubName, commit: str, missing: list[File], progress: Callable[[int, int], "Progress"]
 ) -> None:
     blobs = name.storage / "blobs"
@@ -233,7 +225,7 @@ def alone(name: HubName) -> Iterator[None]:
 
 
 class Progress:
-    """How far a download is: a bar on a terminal, elsewhere a line for each tenth."""
+    """How far a download is: a bar on a terminal, elsewhere a line a tenth. A total of 0 shows nothing."""
 
     def __init__(self, total: int, there: int) -> None:
         self._total, self._n = total, there
@@ -251,7 +243,7 @@ class Progress:
         self._n += n
         if self._bar is not None:
             self._bar.update(n)
-        elif (tenths := 10 * self._n // self._total) > self._told:
+        elif self._total and (tenths := 10 * self._n // self._total) > self._told:
             self._told = tenths
             print(f"{10 * tenths} % of {self._total / 1e9:.1f} GB", file=sys.stderr)
 

@@ -33,11 +33,19 @@ def _sentence(error: BaseException, name: HubName) -> str:
         return f"{name} is not a name that the hub can have; it looks like owner/name or owner/name@revision."
     if isinstance(error, errors.FileMetadataError):
         return f"{constants.ENDPOINT} does not answer as the hub does; check HF_ENDPOINT and the proxy."
-    again = "what was fetched stays, and the same command goes on from there"
+    stays = ": what was fetched stays, and the same command goes on from there" if has_some(name) else ""
     if isinstance(error, HTTP_ERROR | errors.LocalEntryNotFoundError):
-        return f"The hub at {constants.ENDPOINT} cannot be reached; check the network and try again: {again}."
+        return f"The hub at {constants.ENDPOINT} cannot be reached; check the network and try again{stays}."
     reason = error.strerror if isinstance(error, OSError) else None
-    return f"{hub.cache_folder()} cannot be written ({reason or error}); {again}."
+    return (
+        f"{hub.cache_folder()} cannot be written ({reason or error}); make room there, and try again{stays}."
+    )
+
+
+def has_some(name: HubName) -> bool:
+    """Whether a byte of this model's files is in the hub's cache."""
+    folders = (name.storage / "blobs", name.storage / "snapshots")
+    return any(it.is_file() and it.stat().st_size for folder in folders for it in folder.rglob("*"))
 
 
 def _refusal(error: errors.HfHubHTTPError, name: HubName) -> str:
@@ -55,4 +63,5 @@ def _refusal(error: errors.HfHubHTTPError, name: HubName) -> str:
         return f"The hub shows no model {name.repo}; {mend}."
     if isinstance(error, errors.EntryNotFoundError):
         return f"{name} lacks a file that the hub lists for it; try again later, or choose another revision."
-    return f"The hub answers with error {status}; try again later: what was fetched stays."
+    stays = ": what was fetched stays" if has_some(name) else ""
+    return f"The hub answers with error {status}; try again later{stays}."

@@ -19,7 +19,7 @@ from .command import (
     alone,
     check_room,
     existing,
-    fetch_weights,
+    fetch_files,
     list_files,
     n_there,
 )
@@ -59,7 +59,7 @@ def download_gguf(name: GgufName, progress: Callable[[int, int], Progress]) -> P
                 needed = sum(file.size - n_there(blobs, file) for file in missing)
                 check_room(name.hub, existing(folder), needed + SPARE_BYTES)
                 _check_header(name, commit, wanted[0])
-            fetch_weights(name.hub, commit, missing, progress)
+            fetch_files(name.hub, commit, missing, progress)
             if name.hub.revision != commit:  # the branch's name stands for this commit now
                 first, cache = wanted[0].name, hub.cache_folder()
                 hf_hub_download(name.hub.repo, first, revision=name.hub.revision, cache_dir=cache)

@@ -2,6 +2,7 @@
 
 import sys
 
+from midfill_model import command_line
 from midfill_model.checkpoint.config import ModelError
 from midfill_model.checkpoint.gguf_name import LITE as LITE_GGUF
 from midfill_model.checkpoint.gguf_name import GgufName
@@ -15,34 +16,50 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "model",
         nargs="?",
-        default="lite",
+        default=command_line.LITE,
         help=f"lite ({LITE.repo}, the default), lite-gguf ({LITE_GGUF.hub.repo}), owner/name, "
         "or owner/name:Q4_K_M for a .gguf file; add @revision for another one than the newest",
     )
-    model = parser.parse_args(argv).model
-    name = LITE if model == "lite" else HubName.read(model) or GgufName.read(model)
+    parser.add_argument(
+        "--tokenizer-only",
+        action="store_true",
+        help="fetch tokenizer.json alone, for a midfill.url whose server tells no token ids",
+    )
+    options = parser.parse_args(argv)
+    model = options.model
+    name = LITE if model == command_line.LITE else HubName.read(model) or GgufName.read(model)
     if name is None:
         raise UsageError(
             f"{model!r} is not a model on the hub; give lite, lite-gguf, owner/name, owner/name@revision or "
             "owner/name:Q4_K_M"
         )
-    return _download(name)
+    if options.tokenizer_only and not isinstance(name, HubName):
+        raise UsageError(f"a .gguf file holds its tokenizer; give lite or owner/name, not {model}")
+    return _download(name, options.tokenizer_only)
 
 
-def _download(name: HubName | GgufName) -> int:
+def _download(name: HubName | GgufName, tokenizer_only: bool) -> int:
     from huggingface_hub.utils import disable_progress_bars
 
     from .command import Progress, download
-    from .errors import DownloadError
+    from .errors import DownloadError, has_some
     from .gguf import download_gguf
+    from .tokenizer import download_tokenizer
 
     disable_progress_bars("huggingface_hub.http_get")
     try:
-        print(download_gguf(name, Progress) if isinstance(name, GgufName) else download(name, Progress))
+        if isinstance(name, GgufName):
+            print(download_gguf(name, Progress))
+        elif tokenizer_only:
+            print(download_tokenizer(name))
+        else:
+            print(download(name, Progress))
     except (DownloadError, ModelError) as error:
         return complain(str(error))
     except KeyboardInterrupt:
-        sentence = "stopped; the files fetched so far stay, and the same command goes on from there"
-        return complain(sentence, INTERRUPTED)
-    print("The download is complete. A running engine keeps its model until `midfill stop`.", file=sys.stderr)
+        stays = "; the files fetched so far stay, and the same command goes on from there"
+        hub_name = name.hub if isinstance(name, GgufName) else name
+        return complain(f"stopped{stays if has_some(hub_name) else ''}", INTERRUPTED)
+    kept = "" if tokenizer_only else " A running engine keeps its model until `midfill stop`."
+    print(f"The download is complete.{kept}", file=sys.stderr)
     return 0

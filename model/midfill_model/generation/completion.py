@@ -1,6 +1,7 @@
 """One completion: a request in, events out, a step of the network at a time. Knows no HTTP, no thread."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,15 +53,20 @@ class _Text:
 class Completion:
     """A request in progress: holds a slot of the KV cache from the start to the end."""
 
-    def __init__(self, ticket: Ticket, loaded: Loaded, slots: Slots) -> None:
-        """RequestError. A slot is lent last: what may fail has been done by then."""
+    def __init__(
+        self, ticket: Ticket, loaded: Loaded, slots: Slots, goes_on: Callable[[], None] = lambda: None
+    ) -> None:
+        """RequestError. A slot is lent last: what may fail has been done by then.
+
+        `goes_on` is called whenever the network asks whether to go on, every few layers.
+        """
         self.ticket = ticket
         self.loaded = loaded
         self._started = time.perf_counter()
         request, typed = _healed(ticket.request, loaded.tokenizer)
         prompt = _prompt_ids(request, loaded)
         wanted = typed.encode("utf-8", "replace")
-        self._task = _task(ticket, prompt, Beginning.of(wanted, loaded.tokenizer), loaded)
+        self._task = _task(ticket, prompt, Beginning.of(wanted, loaded.tokenizer), loaded, goes_on)
         self._extent = _extent(prompt, loaded.tokenizer)
         self._extent["prefix_bytes"] += len(wanted)
         self._has_tried_again = False
@@ -149,8 +155,19 @@ class Completion:
         )
 
 
-def _task(ticket: Ticket, prompt: Prompt, beginning: Beginning | None, loaded: Loaded) -> Task:
+def _task(
+    ticket: Ticket,
+    prompt: Prompt,
+    beginning: Beginning | None,
+    loaded: Loaded,
+    goes_on: Callable[[], None],
+) -> Task:
     tokenizer, request = loaded.tokenizer, ticket.request
+
+    def cancelled() -> bool:
+        goes_on()
+        return ticket.cancelled
+
     return Task(
         prompt=prompt.ids,
         max_tokens=request.max_tokens,
@@ -159,7 +176,7 @@ def _task(ticket: Ticket, prompt: Prompt, beginning: Beginning | None, loaded: L
         line_ends=tokenizer.line_ends,
         beginning=beginning,
         beam_width=request.beam_width,
-        cancelled=lambda: ticket.cancelled,
+        cancelled=cancelled,
     )
 
 

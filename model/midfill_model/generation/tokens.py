@@ -11,7 +11,7 @@ from typing import Any
 import tokenizers
 
 from midfill_model import fim
-from midfill_model.checkpoint.config import ModelError, read_json
+from midfill_model.checkpoint.config import ModelError, added_tokens, read_json
 
 from .requests.writer import begins_character, is_first
 
@@ -36,7 +36,7 @@ class Tokenizer:
     def __init__(self, folder: Path) -> None:
         path = folder / "tokenizer.json"
         raw = read_json(path)
-        added = {token["content"]: token["id"] for token in raw.get("added_tokens", ())}
+        added = added_tokens(path, raw)
         self.fim_ids = _checked_fim_ids(path, added)
         self.bos = added[fim.BOS]
         self.control_ids = {added[token] for token in fim.CONTROL if token in added}  # each ends a completion
@@ -109,7 +109,8 @@ class Tokenizer:
 
     def last_piece(self, line: str) -> int:
         """Where the last of the pieces begins that no token reaches across: a word with its blank, say."""
-        pieces: list[tuple[str, tuple[int, int]]] = self._pieces.pre_tokenize_str(line)
+        whole = line.encode("utf-8", "replace").decode("utf-8")  # as `encode` has it, of the same length
+        pieces: list[tuple[str, tuple[int, int]]] = self._pieces.pre_tokenize_str(whole)
         return pieces[-1][1][0] if pieces else 0
 
     def agreeing(self, wanted: bytes) -> list[int]:
@@ -151,19 +152,10 @@ def _first_split(raw: dict[str, Any]) -> str | None:
 
 
 def _checked_fim_ids(path: Path, added: dict[str, int]) -> fim.FimIds | None:
-    """The five control ids, which DeepSeek's coders' vocabularies hold in this order and in one row."""
-    wanted = (fim.BOS, fim.EOS, fim.FIM_HOLE, fim.FIM_BEGIN, fim.FIM_END)
-    missing = [token for token in wanted if token not in added]
-    if missing == [*wanted[2:]]:
-        return None
-    if missing:
-        raise ModelError(f"{path} has no {missing[0]} token; it is not a DeepSeek vocabulary.")
-    ids = [added[token] for token in wanted]
-    if ids != list(range(ids[0], ids[0] + len(ids))):
-        raise ModelError(
-            f"{path} has its FIM tokens at {ids}, not in a row; it is not a DeepSeek vocabulary."
-        )
-    return fim.FimIds(*ids)
+    try:
+        return fim.checked_ids(added)
+    except ValueError as error:
+        raise ModelError(f"{path} {error}; it is not a DeepSeek vocabulary.") from None
 
 
 def _byte_alphabet() -> dict[str, int]:

@@ -23,6 +23,7 @@ from midfill_model.checkpoint.fused.store import load_fused
 from midfill_model.generation.requests.prompt import Budgets, Parts, fim_prompt
 from midfill_model.generation.tokens import Tokenizer
 from midfill_model.network.gpu.graphs import SIZES, FusedDeepseekV2
+from midfill_model.network.gpu.persistent.shape import NoKernel
 from midfill_model.network.protocol import Network
 from midfill_model.process.loading import device_name
 
@@ -125,12 +126,22 @@ def compare(n_prompts: int, n_tokens: int, n_prefix: int) -> dict[str, Any]:
     fused = load_fused(folder, config, device, lambda _: None)
     sizes = SIZES if device.type == "cuda" else {16: 3}  # the interpreter computes each token of a size
     kernels = FusedDeepseekV2(config, fused, CONTEXT, sizes)
+    by_kernels = judge(choices_of(kernels, vocabulary), every)
     return {
         "device": device_name(device),
-        "kernels": judge(choices_of(kernels, vocabulary), every),
+        "kernels": by_kernels,
+        "one_kernel_a_token": _by_one_kernel(kernels, vocabulary, every),
         "transformers_bf16": judge(choices_of_transformers(folder, device, vocabulary), every),
         "plain_network_again": judge(choices_of(reference, vocabulary), every),
     }
+
+
+def _by_one_kernel(network: FusedDeepseekV2, vocabulary: int, every: Sequence[Written]) -> dict[str, Any]:
+    try:
+        network.use_one_kernel()
+    except NoKernel as error:
+        return {"none": str(error)}
+    return judge(choices_of(network, vocabulary), every)
 
 
 def main() -> None:

@@ -51,7 +51,12 @@ def measure(folder: str, runs: int, device: str, double: bool) -> Figures:
     figures["warm_first_token_ms"] = {
         n: _warm(network, n, runs) for n in WARM_SUFFIXES if WARM_PREFIX + runs + n < network.context
     }
-    figures["decode_tok_s"] = {n: _decode(network, n) for n in DEPTHS if n + _STEPS < network.context}
+    figures["decode_tok_s"] = _decode_at_depths(network)
+    if getattr(network, "one_kernel", False):
+        figures["one_kernel_a_token"] = True
+        network.use_single_launches()  # type: ignore[attr-defined]
+        figures["decode_tok_s_in_single_launches"] = _decode_at_depths(network)
+        network.use_one_kernel()  # type: ignore[attr-defined]
     figures["cancel_to_idle_ms"] = _cancel(network, runs, in_prefill=False)
     figures["cancel_in_prefill_to_idle_ms"] = _cancel(network, runs, in_prefill=True)
     return figures | {"memory": _memory(network.device), "machine": _machine(network.device)}
@@ -112,11 +117,16 @@ def _warm(network: Network, n_suffix: int, runs: int) -> dict[str, float]:
     return _median(times)
 
 
+def _decode_at_depths(network: Network) -> dict[int, float]:
+    return {n: _decode(network, n) for n in DEPTHS if n + _STEPS < network.context}
+
+
 def _decode(network: Network, depth: int) -> float:
     """Tokens a second behind `depth` tokens. What they were changes nothing: the cache holds noise."""
     cache = network.new_cache(depth + _STEPS + 1)
     cache.normal_(0, 0.5)
-    network.next_token([1], cache, depth, network.config.vocab_size)
+    for _ in range(2):  # the second run is a graph
+        network.next_token([1], cache, depth, network.config.vocab_size)
     started = time.perf_counter()
     for step in range(_STEPS):
         network.next_token([1], cache, depth + step, network.config.vocab_size)

@@ -10,24 +10,30 @@ from pathlib import Path
 from typing import Any
 
 from midfill_model import seam
-from midfill_model.checkpoint.gguf_name import LITE, LITE_BYTES, LITE_GGUF, is_gguf
-from midfill_model.command_line import NAMES
-from midfill_model.process import cpus
+from midfill_model.checkpoint.gguf_name import LITE, LITE_BYTES, is_gguf
+from midfill_model.command_line import AUTO, DEMO, LITE_GGUF, NAMES
+from midfill_model.process.machine import cpus, disk
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """An engine that is not started yet; `told` says what /health tells of what is loaded."""
 
-    engine: Any  # generation.engine.Engine or llamacpp.engine.Engine: routes.Engine, and start, stop, crash
+    engine: (
+        Any  # generation.engine.Engine or llamacpp.engine.Engine: routes.Engine, start, sleep, stop, crash
+    )
     told: Callable[[], seam.Health]
     name: str
+    moved: Callable[[], int]
+    """Grows while it loads and reads; see machine/disk.py."""
+    abandon: Callable[[], None] = lambda: None
+    """Ends what would outlive this process though it hangs."""
 
 
 def engine_for(options: Namespace, folder: Path) -> Chosen:
     """Raises ModuleNotFoundError for a library that it needs and that is not installed."""
     model, reason = options.model, ""
-    if model == "auto" and lite_gguf_fits():
+    if model == AUTO and lite_gguf_fits():
         lack = "" if options.device == "cpu" else _gpu_lack(options)
         if lack or options.device == "cpu":
             model, reason = LITE_GGUF, lack
@@ -44,7 +50,7 @@ def lite_gguf_fits() -> bool:
 def short_name(model: str) -> str:
     """What users read; of `auto` the name that it has until it is known better."""
     if model in NAMES:
-        return "demo" if model == "auto" else model
+        return DEMO if model == AUTO else model
     return Path(model).expanduser().absolute().name
 
 
@@ -56,16 +62,17 @@ def _llama_cpp(model: str, reason: str, options: Namespace, folder: Path) -> Cho
     how = Options(threads, options.device, options.cache_mb)
     name = short_name(model)
     engine = Engine(model, name, folder, how, reason)
-    return Chosen(engine, engine.told, name)
+    return Chosen(engine, engine.told, name, lambda: disk.moved_by(engine.pid or 0), engine.kill)
 
 
 def _own(options: Namespace) -> Chosen:
     from midfill_model.generation.engine import Engine
-    from midfill_model.process.loading import load_model, told
+    from midfill_model.process.loading import Told, give_back, load_model
 
     load = load_model(options.model, options.threads or cpus.usable(), options.device, options.double_quant)
-    engine = Engine(load, options.slots, options.cache_mb << 20)
-    return Chosen(engine, lambda: told(engine.state), short_name(options.model))
+    engine = Engine(load, options.slots, options.cache_mb << 20, give_back)
+    told = Told()
+    return Chosen(engine, lambda: told(engine.state), short_name(options.model), disk.moved)
 
 
 def _gpu_lack(options: Namespace) -> str:

@@ -1,10 +1,12 @@
 """Which model on which device: `auto` is resolved here, and the network is made ready to run."""
 
+import gc
 import os
 import re
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -15,14 +17,15 @@ from torch import Tensor
 from midfill_model import seam
 from midfill_model.checkpoint import hub, weights
 from midfill_model.checkpoint.config import Config, ModelError, read_config
+from midfill_model.command_line import AUTO, DEMO, LITE
 from midfill_model.generation.completion import Loaded
 from midfill_model.generation.engine import Load, State
 from midfill_model.generation.tokens import Tokenizer
 from midfill_model.network.deepseek import DeepseekV2
 from midfill_model.network.protocol import Network
 
-from . import cpus, memory
 from .engines import short_name
+from .machine import cpus, memory
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -51,13 +54,23 @@ def load_model(model: str, n_threads: int, device: Device = "auto", double: bool
         else:
             network = _on_cpu(folder, config, context, n_threads, progress)
         network.warm_up()
+        _check_numbers(folder, network, tokenizer.size)
         budgets = seam.LARGE if context >= _LONG_PROMPTS_FROM else seam.SMALL
         name = short_name(model)
-        if model == "auto" and folder != hub.resolve("demo"):
-            name = "lite"
+        if model == AUTO and folder != hub.resolve(DEMO):
+            name = LITE
         return Loaded(name, folder, network, tokenizer, *budgets, reason=reason)
 
     return load
+
+
+def _check_numbers(folder: Path, network: Network, vocabulary: int) -> None:
+    """ModelError where weights are so damaged that what they compute is no number: it would be shown."""
+    network.next_token([0], network.new_cache(1), 0, vocabulary)
+    if network.scores(vocabulary).isnan().any():
+        raise ModelError(
+            f"{folder}: the weights are damaged, they compute no numbers; download the model again."
+        )
 
 
 def told(state: State) -> seam.Health:
@@ -78,6 +91,29 @@ def told(state: State) -> seam.Health:
         trained_in=network.config.trained_in,
     )
     return seam.Health(reason=loaded.reason, model=model, memory=memory.held(network.device))
+
+
+class Told:
+    """`told`, and of an engine that sleeps, or wakes up, what was true of its model before."""
+
+    def __init__(self) -> None:
+        self._last = seam.Health()
+        self._device = torch.device("cpu")
+
+    def __call__(self, state: State) -> seam.Health:
+        if state.loaded is not None:
+            self._last, self._device = told(state), state.loaded.network.device
+            return self._last
+        known = self._last.model.id is not None
+        return replace(self._last, memory=memory.held(self._device)) if known else self._last
+
+
+def give_back() -> None:
+    """What nothing holds any more goes back to the system, and to the GPU."""
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    memory.give_back()
 
 
 def read_settings(folder: Path) -> tuple[Config, Tokenizer]:
@@ -127,7 +163,7 @@ def why_no_lite() -> str:
     from midfill_model.checkpoint.fused.store import fits_only_double, free_memory
 
     try:
-        folder = hub.resolve("lite")
+        folder = hub.resolve(LITE)
         fits_only_double(folder, read_config(folder), free_memory(torch.device("cuda")))
     except ModelError as error:
         return f"lite cannot: {error}"
@@ -139,11 +175,11 @@ def _folder(model: str, device: Device) -> tuple[Path, str]:
 
     `auto` is lite where it is on this machine and a GPU has room for it; otherwise the embedded model.
     """
-    if model != "auto" or device == "cpu":
+    if model != AUTO or device == "cpu":
         return hub.resolve(model), ""
     if lack := why_no_lite():
-        return hub.resolve("demo"), f"The small model runs, because {lack}"
-    return hub.resolve("lite"), ""
+        return hub.resolve(DEMO), f"The small model runs, because {lack}"
+    return hub.resolve(LITE), ""
 
 
 def _large(folder: Path) -> bool:

@@ -12,6 +12,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from pathlib import Path
 from socket import socket
@@ -30,84 +31,149 @@ from midfill_model.command_line import (
     whole,
 )
 
-from . import cpus
+from .machine import cpus
 
 if TYPE_CHECKING:
+    from .engines import Chosen
     from .routes import State
 
 
 def main(argv: list[str]) -> int:
-    """Serve until SIGTERM or POST /shutdown: 0.
+    """Serve until SIGTERM or POST /shutdown: 0. One whose generation hangs ends as if it were killed.
 
     1 if it cannot serve, or not any longer, or if another one serves already; 2 for wrong options; 130 after
     Ctrl-C. With --stay, as fronts start it, a second engine ends with 0, and one that cannot load its model
     goes on, to tell it to who asks.
     """
     options = _parse(argv)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    to_stderr = logging.StreamHandler()
+    to_stderr.setFormatter(seam.WithoutText())
+    logging.basicConfig(level=logging.WARNING, handlers=[to_stderr])
     try:
         folder = seam.runtime_folder(options.runtime_dir)
-        with seam.engine_lock(folder):
-            why = _serve(options, folder)
+        return _succeed(options, folder) if options.succeed else _begin(options, folder)
     except seam.Locked:
         code = 0 if options.stay else 1
         return complain("the engine already runs; `midfill status` says how, `midfill stop` ends it", code)
     except seam.RuntimeFolderError as error:
         why = str(error)
+    except OSError as error:
+        if (refused := seam.refused(folder, error)) is None:
+            raise
+        why = str(refused)
     except KeyboardInterrupt:
         return INTERRUPTED
-    return complain(why) if why else 0
+    return complain(why)
 
 
-def _serve(options: argparse.Namespace, folder: Path) -> str:
-    """Until it is told to end, or has been idle for long: "". Else why it had to end, in a sentence.
+def _begin(options: argparse.Namespace, folder: Path) -> int:
+    """As `_serve`, where no engine is."""
+    with seam.engine_lock(folder):
+        seam.forget_card(folder)
+        seam.note(folder)  # before its first words: no other engine says anything here by now
+        _tame_waiting_threads()
+        from .engines import engine_for
+
+        return _serve(options, folder, engine_for(options, folder))
+
+
+def _succeed(options: argparse.Namespace, folder: Path) -> int:
+    """As `_serve`, in the place of one of another version, which answers until this one has loaded."""
+    with ExitStack() as heir:
+        heir.enter_context(seam.heir_lock(folder))
+        other = seam.read_card(folder)
+        _tame_waiting_threads()
+        from .engines import engine_for
+        from .life.succession import NotWanted, Stays, place_of_the_other
+        from .life.watchdog import Watchdog
+
+        chosen = engine_for(options, folder)
+        watchdog = Watchdog(chosen)
+        chosen.engine.start()
+        try:
+            with place_of_the_other(folder, other, lambda: chosen.engine.state, watchdog.look):
+                heir.close()  # it is the engine now
+                return _serve(options, folder, chosen)
+        except Stays as why:
+            heir.close()  # nobody waits for it
+            loads = chosen.engine.state.status == "loading"  # in a library, which would abort the process
+            chosen.engine.stop(timeout=0 if loads else 5)
+            code = complain(str(why), 0 if isinstance(why, NotWanted) else 1)
+            if loads:
+                os._exit(code)
+            return code
+
+
+def _serve(options: argparse.Namespace, folder: Path, chosen: Chosen) -> int:
+    """Until it is told to end, or is of no use any more: 0. Else 1, and why it had to end was told.
 
     Raises KeyboardInterrupt when Ctrl-C ended it, after everything is cleaned up.
     """
-    _tame_waiting_threads()
     from . import sockets
-    from .engines import engine_for
+    from .life.rest import Rest
+    from .life.watchdog import Watchdog
     from .routes import Api
     from .server import Server
 
     over_tcp = options.port is not None or sys.platform == "win32"
     token = secrets.token_urlsafe(32) if over_tcp else None
-    chosen = engine_for(options, folder)
     engine, name = chosen.engine, chosen.name
     with sockets.tcp_socket(options.port or 0) if over_tcp else sockets.unix_socket(folder) as listener:
-        tell = _Teller(name, _where(folder, listener, token), options.stay, chosen.told)
+        tell = _Teller(name, folder, _where(folder, listener, token), options.stay, chosen.told)
 
         def why() -> str:
             cannot_load = not options.stay and engine.state.status == "failed"
             return engine.crash or (engine.state.message if cannot_load else _out_of_reach(lost()))
 
+        idle = 60 * options.idle_minutes
+        rest = Rest(folder, idle, options.leave_after if options.stay else idle)
+
+        watchdog = Watchdog(chosen)
+
         def is_over() -> bool:
             tell(engine.state, busy)
+            watchdog.look()
+            if rest.look() and options.stay:
+                with suppress(OSError):
+                    seam.keep_short(folder, sys.stderr.fileno())
             if not engine.crash and engine.n_unfinished:  # who has found it gets an answer
                 return False
-            return bool(why()) or engine.resting_seconds() > 60 * options.idle_minutes
+            if rest.wants_sleep(engine.resting_seconds()):
+                engine.sleep()
+            return bool(why()) or rest.is_over(engine.resting_seconds())
 
-        api = Api(engine, chosen.told, name, token, stop=lambda: server.stop())
+        api = Api(
+            engine, chosen.told, name, token, lambda: server.stop(), rest.n_windows, lambda: watchdog.seconds
+        )
         server = Server(api.app(), before_shutdown=engine.cancel_all, is_over=is_over)
-        engine.start()
         with Busy() as busy, seam.card_in(folder, _card(name, folder, listener, token)) as lost:
+            if not options.succeed:  # it has begun to load
+                engine.start()
             server.run(sockets=[listener])
             ended = why()
+            if not ended and engine.state.status != "failed":
+                seam.note(folder, "has ended")
         engine.stop(timeout=5)
         if server.interrupted:
             raise KeyboardInterrupt
-        return ended
+        return complain(ended) if ended else 0
 
 
 class _Teller:
     """Tells who started the engine in a terminal how it is; where an editor did, `stay`, only faults."""
 
-    def __init__(self, name: str, where: str, stay: bool, health: Callable[[], seam.Health]) -> None:
-        self._name, self._stay, self._health, self._told = name, stay, health, False
+    def __init__(
+        self, name: str, folder: Path, where: str, stay: bool, health: Callable[[], seam.Health]
+    ) -> None:
+        self._name, self._folder, self._stay, self._health = name, folder, stay, health
+        self._told = self._is_ready = False
         if not stay:
             print(f"Listening on {where}.", file=sys.stderr, flush=True)
 
     def __call__(self, state: State, busy: Busy) -> None:
+        was_ready, self._is_ready = self._is_ready, state.status == "ready"
+        if self._is_ready and not was_ready:
+            seam.note(self._folder, "is ready")
         if state.status == "loading":
             busy.show(f"Loading the model {self._name} {100 * state.progress:.0f} %")
         elif not self._told:
@@ -174,6 +240,11 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         help="as editors start it: say nothing, and where the model cannot be loaded, stay and tell who asks",
     )
     parser.add_argument(
+        "--succeed",
+        action="store_true",
+        help="load first, then take the place of the engine of another version that runs there",
+    )
+    parser.add_argument(
         "--runtime-dir", type=path, metavar="DIR", help="the folder for the socket and engine.json"
     )
     parser.add_argument(
@@ -181,6 +252,25 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         type=whole(0, 65_535),
         help="listen on this port of localhost, with a token, instead of on a Unix socket",
     )
+    _add_model_options(parser)
+    parser.add_argument(
+        "--idle-minutes",
+        type=above_zero(1e6),
+        default=60,
+        help="let the model leave the memory after this time without a request (%(default)s)",
+    )
+    parser.add_argument(
+        "--leave-after",
+        type=above_zero(1e6),
+        default=60,
+        metavar="SECONDS",
+        help="with --stay: end so long after the last window was closed (%(default)s)",
+    )
+    return parser.parse_args(argv)
+
+
+def _add_model_options(parser: Parser) -> None:
+    """Where the model runs, and what it may hold."""
     parser.add_argument(
         "--threads",
         type=whole(1, 1024),
@@ -209,10 +299,3 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         default=512,
         help="memory for all KV caches, in MB; the oldest are dropped first (%(default)s)",
     )
-    parser.add_argument(
-        "--idle-minutes",
-        type=above_zero(1e6),
-        default=60,
-        help="end after this time without a request (%(default)s)",
-    )
-    return parser.parse_args(argv)

@@ -7,22 +7,27 @@ import asyncio
 import hmac
 import json
 import os
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Literal, Protocol
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from midfill_model import seam
+from midfill_model.generation.requests.metrics import Metrics
 from midfill_model.generation.requests.ticket import Delta, Emit, Event, Failed, Request, Ticket
 
 from . import wire
 
+METRICS_TYPE = "text/plain; version=0.0.4"
 _LONGEST_BODY = 8 << 20  # bytes
 
 
@@ -42,6 +47,8 @@ class State(Protocol):
     def progress(self) -> float: ...
     @property
     def message(self) -> str: ...
+    @property
+    def asleep(self) -> bool: ...
 
 
 class Engine(Protocol):
@@ -69,8 +76,13 @@ class Api:
         wanted: str,
         token: str | None,
         stop: Callable[[], None],
+        windows: Callable[[], int] = lambda: 0,
+        stalled: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._engine = engine
+        self._metrics = Metrics()
+        self._windows, self._stalled = windows, stalled
+        self._begun = time.monotonic()
         self._loaded = loaded
         self._wanted = wanted  # the model's name until it is loaded
         self._token = token
@@ -82,6 +94,7 @@ class Api:
             ("/rendered/v1/completions", "POST"): self.rendered,  # for clients without a `suffix`: Zed
             ("/v1/models", "GET"): self.models,
             ("/health", "GET"): self.health,
+            ("/metrics", "GET"): self.metrics,
             ("/shutdown", "POST"): self.shutdown,
         }
         return Starlette(routes=[Route(p, self._guarded(f), methods=[m]) for (p, m), f in routes.items()])
@@ -97,8 +110,11 @@ class Api:
             order = wire.read_order(await _body(http), rendered)
         except wire.BadBody as error:
             return _error(400, str(error))
+        except ClientDisconnect:  # before all of it had come
+            return _error(400, "The body is not whole.")
         loop, inbox = asyncio.get_running_loop(), asyncio.Queue[Event]()
-        ticket = self._engine.submit(order.request, lambda event: _hand_over(loop, inbox, event))
+        emit = self._metrics.watched(lambda event: _hand_over(loop, inbox, event))
+        ticket = self._engine.submit(order.request, emit)
         events = _events(http, ticket, inbox)
         first = await anext(events)  # an error before any text is an HTTP error, streaming or not
         if isinstance(first, Failed):
@@ -127,8 +143,31 @@ class Api:
             running=engine.n_unfinished,
             requests=engine.n_requests,
             resting_seconds=engine.resting_seconds(),
+            asleep=state.asleep,
+            windows=self._windows(),
+            stalled_seconds=round(self._stalled(), 1),
+            uptime_seconds=round(time.monotonic() - self._begun, 1),
+            last_error=self._metrics.last_error,
+            figures=self._metrics.told(),
         )
         return Json(health.as_json())
+
+    async def metrics(self, _: HttpRequest) -> Response:
+        engine, memory = self._engine, self._loaded().memory
+        is_loaded = engine.state.status == "ready" and not engine.state.asleep
+        gauges = {
+            "running_requests": ("Requests that wait or are being written", engine.n_unfinished),
+            "loaded": (
+                "Whether a model is in memory",
+                is_loaded,
+            ),
+            "windows": ("Editor windows that use the engine", self._windows()),
+            "stalled_seconds": ("For how long nothing has been done of what waits", self._stalled()),
+            "uptime_seconds": ("Since the engine's start", time.monotonic() - self._begun),
+            "resting_seconds": ("For how long there has been nothing to do", engine.resting_seconds()),
+        }
+        held = {f"memory_{name}_bytes": (f"Memory held: {name}", size) for name, size in memory.items()}
+        return Response(self._metrics.as_text(gauges | held), media_type=METRICS_TYPE)
 
     async def shutdown(self, _: HttpRequest) -> Response:
         self._stop()
@@ -142,11 +181,22 @@ class Api:
     ) -> Callable[..., Awaitable[Response]]:
         async def guarded(http: HttpRequest) -> Response:
             given = http.headers.get("authorization", "")
+            if self._token and not _is_for_us(http):
+                return _error(403, "Ask the engine by 127.0.0.1; no page of a browser may.")
             if self._token and not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
                 return _error(401, "The engine wants the bearer token that engine.json holds.")
             return await endpoint(http)
 
         return guarded
+
+
+def _is_for_us(http: HttpRequest) -> bool:
+    """Whether no page of a browser asks: one says where it is from, or the name that led here."""
+    try:
+        host = urlsplit(f"//{http.headers.get('host', '')}").hostname
+    except ValueError:
+        return False
+    return host in seam.LOOPBACK and "origin" not in http.headers
 
 
 async def _events(

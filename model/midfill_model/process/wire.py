@@ -153,7 +153,7 @@ def _usage(t: Timings) -> dict[str, Any]:
 
 def _prompt(value: object) -> str | list[int]:
     if isinstance(value, str):
-        return value
+        return _whole_text(value, "prompt")
     if isinstance(value, list) and all(type(item) is int for item in value):
         return value
     raise BadBody("prompt must be a string or a list of token ids.")
@@ -163,13 +163,15 @@ def _stop(value: object) -> tuple[str, ...]:
     stops = [value] if isinstance(value, str) else [] if value is None else value
     if not isinstance(stops, list) or not all(isinstance(stop, str) and stop for stop in stops):
         raise BadBody("stop must be a string that is not empty, or a list of such strings.")
-    return tuple(stops)
+    return tuple(_whole_text(stop, "stop") for stop in stops)
 
 
 def _text(raw: dict[str, Any], key: str) -> str | None:
     value = raw.get(key)
-    if value is None or isinstance(value, str):
-        return value
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return _whole_text(value, key)
     raise BadBody(f"{key} must be a string.")
 
 
@@ -178,7 +180,16 @@ def _texts(raw: dict[str, Any], key: str) -> tuple[str, ...]:
     texts = [] if value is None else value
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise BadBody(f"{key} must be a list of strings.")
-    return tuple(texts)
+    return tuple(_whole_text(text, key) for text in texts)
+
+
+def _whole_text(text: str, key: str) -> str:
+    """JSON can spell half of a surrogate pair, which no tokenizer can read."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadBody(f"{key} holds half of a surrogate pair; send whole characters.") from None
+    return text
 
 
 def _whole(raw: dict[str, Any], key: str, highest: int = 1 << 20, lowest: int = 0) -> int | None:

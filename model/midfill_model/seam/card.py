@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,9 +11,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from midfill_model.seam.folder import use_another
 from midfill_model.seam.health import number, text, whole
+from midfill_model.seam.plain import read_plain
 
 CARD, SOCKET = "engine.json", "engine.sock"
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+"""Names of this machine."""
 
 _LONGEST = 1 << 16  # bytes
 
@@ -40,8 +44,8 @@ class Card:
 def read_card(folder: Path) -> Card | None:
     """The card of a runtime folder; None when there is none, half of one, or one that leads nowhere."""
     try:
-        raw = json.loads(_read(folder / CARD))
-        return _card(raw)
+        raw = json.loads(read_plain(folder / CARD, _LONGEST))
+        return _card(raw, folder)
     except (OSError, ValueError, RecursionError):
         return None
 
@@ -50,11 +54,17 @@ def write_card(folder: Path, card: Card) -> None:
     write_private(folder / CARD, json.dumps(asdict(card)))
 
 
+def forget_card(folder: Path) -> None:
+    """What a killed engine, or somebody else, has left there: call under the lock."""
+    with contextlib.suppress(OSError):
+        (folder / CARD).unlink()
+
+
 def write_private(path: Path, text: str) -> None:
     """A file that is readable by the user alone (0600), and whole at any moment. Raises OSError."""
     file, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(file, "w", encoding="utf-8") as stream:
+        with os.fdopen(file, "w", encoding="utf-8", errors="replace") as stream:
             stream.write(text)
         os.replace(temporary, path)
     except OSError:
@@ -67,13 +77,18 @@ def card_in(folder: Path, card: Card) -> Iterator[Callable[[], Path | None]]:
     """The card is there exactly while the engine listens; its socket goes with it.
 
     Yields a question: which of the two has somebody removed, or replaced? What is another engine's stays.
+    Raises RuntimeFolderError where it cannot be written.
     """
-    write_card(folder, card)
-    ours = {path: mark for path in (folder / CARD, folder / SOCKET) if (mark := _mark(path)) is not None}
+    try:
+        write_card(folder, card)
+    except OSError as error:
+        raise use_another(folder, f"cannot be used ({CARD}: {error.strerror})") from None
+    names = (CARD,) if card.socket is None else (CARD, SOCKET)
+    ours = {folder / name: _mark(folder / name) for name in names}
 
     def lost() -> Path | None:
         with contextlib.suppress(OSError):  # it cannot be told now
-            return next((path for path, mark in ours.items() if _mark(path) != mark), None)
+            return next((path for path, mark in ours.items() if mark is None or _mark(path) != mark), None)
         return None
 
     try:
@@ -81,7 +96,7 @@ def card_in(folder: Path, card: Card) -> Iterator[Callable[[], Path | None]]:
     finally:
         for path, mark in ours.items():
             with contextlib.suppress(OSError):
-                if _mark(path) == mark:
+                if mark is not None and _mark(path) == mark:
                     path.unlink()
 
 
@@ -94,22 +109,14 @@ def _mark(path: Path) -> tuple[int, int] | None:
     return state.st_ino, state.st_mtime_ns
 
 
-def _read(path: Path) -> bytes:
-    """OSError for what is no ordinary file: reading a pipe would wait for ever."""
-    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(f"{path} is not a file")
-        return file.read(_LONGEST)
-
-
-def _card(raw: Any) -> Card | None:
+def _card(raw: Any, folder: Path) -> Card | None:
     if not isinstance(raw, dict):
         return None
     pid, url = whole(raw.get("pid")), text(raw.get("url"))
     socket, token = raw.get("socket"), raw.get("token")
-    if not pid or pid < 0 or not url or not _is_http(url):
+    if not pid or pid < 0 or not url or not _is_here(url):
         return None
-    if not (socket is None or (isinstance(socket, str) and socket and "\0" not in socket)):
+    if not (socket is None or (isinstance(socket, str) and _is_in(folder, socket))):
         return None
     if not (token is None or (isinstance(token, str) and token.isascii() and token.isprintable())):
         return None
@@ -125,6 +132,11 @@ def _card(raw: Any) -> Card | None:
     )
 
 
-def _is_http(url: str) -> bool:
+def _is_here(url: str) -> bool:
+    """Whether it is an address of this machine: no card, whoever wrote it, sends anybody's code elsewhere."""
     parts = urlsplit(url)
-    return parts.scheme == "http" and bool(parts.hostname) and parts.port != 0  # ValueError: no port at all
+    return parts.scheme == "http" and parts.hostname in LOOPBACK and parts.port != 0  # ValueError: no port
+
+
+def _is_in(folder: Path, socket: str) -> bool:
+    return "\0" not in socket and os.path.isabs(socket) and os.path.samefile(os.path.dirname(socket), folder)

@@ -65,6 +65,17 @@ class Health:
     """All that there have been."""
     resting_seconds: float = 0.0
     """For how long there has been nothing to do."""
+    asleep: bool = False
+    """Ready, but its model has left the memory until the next request."""
+    windows: int = 0
+    """Open ones that use it."""
+    stalled_seconds: float = 0.0
+    """For how long nothing has been done of what waits."""
+    uptime_seconds: float = 0.0
+    last_error: str = ""
+    """The last sentence that a request has failed with."""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """Of the last requests: first_text_p50 and _p95 in seconds, tokens_per_second, reused_share."""
 
     def as_json(self) -> dict[str, Any]:
         """Of the model only what is known."""
@@ -96,7 +107,19 @@ def read_health(raw: object) -> Health:
         running=int(busy) if running is None else running,
         requests=whole(told.get("requests")) or 0,
         resting_seconds=number(told.get("resting_seconds")) or 0.0,
+        asleep=told.get("asleep") is True,
+        windows=whole(told.get("windows")) or 0,
+        stalled_seconds=number(told.get("stalled_seconds")) or 0.0,
+        uptime_seconds=number(told.get("uptime_seconds")) or 0.0,
+        last_error=text(told.get("last_error")) or "",
+        figures=_figures(told.get("figures")),
     )
+
+
+def _figures(raw: object) -> dict[str, float]:
+    told = raw if isinstance(raw, Mapping) else {}
+    found = {str(name): number(value) for name, value in told.items()}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _model(raw: object) -> Model:

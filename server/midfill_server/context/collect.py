@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 
 from midfill_server.context.files import Files, stem
 from midfill_server.context.languages.comments import comment
-from midfill_server.context.outline import PASSAGE, Definition, Outline, head, imports
+from midfill_server.context.outline import IMPORTS, PASSAGE, Definition, Outline, head, imports
 from midfill_server.context.ranking.imports import Imported, resolve
 from midfill_server.context.ranking.pack import blocks, choose
 from midfill_server.context.ranking.rank import Piece, near, pieces_of, ranked
-from midfill_server.context.secrets import secret_text
 
 CONTEXT_CHARACTERS_PER_TOKEN = 3.2  # fewer than code has, so that the engine need not cut
 EDITED_LINES = 8  # that are shown around an edit
@@ -30,6 +30,7 @@ class Spot:
 
     path: Path
     lines: Sequence[str]
+    """Of a large file those around the cursor."""
     prefix: str
     suffix: str
     seen: tuple[int, int]
@@ -40,6 +41,10 @@ class Spot:
     order: tuple[str, ...] = ()
     endings: Mapping[Path, str] = field(default_factory=dict)
     """What the names of some that are open lack to tell their language: of new ones, of notebooks."""
+    start: int = 0
+    """Which line of the file is the first of `lines`."""
+    top: Sequence[str] = ()
+    """The file's first lines, if `lines` begins later."""
 
     def named(self, path: Path) -> Path:
         """With a name that tells the language."""
@@ -64,14 +69,9 @@ def collect(spot: Spot, files: Files) -> dict[str, str]:
 
 def _pieces(spot: Spot, files: Files) -> Iterator[Piece]:
     by_stem = files.by_stem()
-    start, own = _own(spot, files)
+    own = _own(spot, files)
     if files.is_open_to_us(spot.path):
-        first, last = (line - start for line in spot.seen)
-        shown = files.shown(spot.named(spot.path))
-        yield from (Piece(shown, it, "own") for it in own.definitions if not first <= it.line <= last)
-        for passage in own.passages:
-            if not first - PASSAGE < passage.line <= last:
-                yield Piece(shown, passage, "own passage")
+        yield from _own_pieces(spot, files.shown(spot.named(spot.path)), own)
     yield from _edits(spot, files)
     done: set[Path] = {spot.path}
     for it, relation in _related(spot, files, own, by_stem):
@@ -82,10 +82,22 @@ def _pieces(spot: Spot, files: Files) -> Iterator[Piece]:
             yield from pieces_of(files.shown(spot.named(it.path)), outline, it.names, relation)
 
 
-def _own(spot: Spot, files: Files) -> tuple[int, Outline]:
-    """(the line with which it begins, the outline) of the cursor's file, of a large one around the cursor."""
-    lines, (first, last) = spot.lines, spot.seen
-    start, end, left = first, min(last + 1, len(lines)), OWN - len(spot.prefix) - len(spot.suffix)
+def _own_pieces(spot: Spot, shown: str, own: Sequence[tuple[int, Outline]]) -> Iterator[Piece]:
+    """What the window does not hold of the cursor's file."""
+    first, last = spot.seen
+    for start, part in own:
+        for it in part.definitions:
+            if not first <= start + it.line <= last:
+                yield Piece(shown, it, "own", start)
+        for passage in part.passages:
+            if not first - PASSAGE < start + passage.line <= last:
+                yield Piece(shown, passage, "own passage", start)
+
+
+def _own(spot: Spot, files: Files) -> list[tuple[int, Outline]]:
+    """(the line with which it begins, the outline) of each piece of the cursor's file, around the cursor."""
+    lines, (first, last) = spot.lines, (line - spot.start for line in spot.seen)
+    start, end, left = max(first, 0), min(last + 1, len(lines)), OWN - len(spot.prefix) - len(spot.suffix)
     while left > 0 and (start > 0 or end < len(lines)):
         if start > 0:
             start -= 1
@@ -93,17 +105,25 @@ def _own(spot: Spot, files: Files) -> tuple[int, Outline]:
         if end < len(lines):
             left -= len(lines[end])
             end += 1
-    own = files.outline_of_open(spot.named(spot.path), "".join(lines[start:end]))
-    return start, own if start == 0 else replace(own, imports=tuple(imports(head(lines))))
+    found = files.outlines_of_own(spot.named(spot.path), lines[start:end])
+    return [(spot.start + start + n, it) for n, it in found]
+
+
+def _own_imports(spot: Spot, own: Sequence[tuple[int, Outline]]) -> Iterable[str]:
+    """The import statements of the cursor's file: of a large one those at its top."""
+    top = spot.top if spot.start else spot.lines
+    if own and own[0][0] > 0:
+        return imports(head(top))
+    return islice(chain.from_iterable(it.imports for _, it in own), IMPORTS)
 
 
 def _related(
-    spot: Spot, files: Files, own: Outline, by_stem: Mapping[str, Sequence[Path]]
+    spot: Spot, files: Files, own: Sequence[tuple[int, Outline]], by_stem: Mapping[str, Sequence[Path]]
 ) -> Iterator[tuple[Imported, str]]:
     """Files by how near they are to the cursor's."""
     own_path = spot.named(spot.path)
     imported: dict[Path, frozenset[str]] = {}
-    for statement in own.imports:
+    for statement in _own_imports(spot, own):
         for it in resolve(statement, own_path, by_stem):
             imported[it.path] = imported.get(it.path, frozenset()) | it.names
     for path, names in imported.items():
@@ -143,7 +163,7 @@ def _outline(spot: Spot, files: Files, path: Path) -> Outline | None:
         return None
     if path in spot.open:
         sent = files.may_be_sent(path, spot.endings.get(path, ""))
-        return files.outline_of_open(spot.named(path), "".join(spot.open[path])) if sent else None
+        return files.outline_of_open(spot.named(path), spot.open[path]) if sent else None
     return files.outline(path)
 
 
@@ -157,5 +177,5 @@ def _edits(spot: Spot, files: Files) -> Iterator[Piece]:
             continue
         first = max(0, min(line, len(lines) - 1) - EDITED_LINES // 2)
         text = "".join(lines[first : first + EDITED_LINES]).replace("\r\n", "\n").rstrip()
-        if text.strip() and not secret_text("".join(lines)):
+        if text.strip() and not files.holds_secret(spot.named(path), lines):
             yield Piece(files.shown(spot.named(path)), Definition("", first, text), "edited")

@@ -11,15 +11,24 @@ import os
 import stat
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePath
 
+from midfill_model.seam.plain import read_plain
 from midfill_server.context import git
 from midfill_server.context.ignored import Excluded, Ignored, innermost
 from midfill_server.context.languages.names import endings_of
 from midfill_server.context.outline import Outline, outline
-from midfill_server.context.secrets import holds_key, secret_name, secret_text
+from midfill_server.context.outline.chunks import Chunks
+from midfill_server.context.secrets import (
+    holds_key,
+    holds_whole_key,
+    plain_name,
+    secret_name,
+    secret_text,
+)
 
 LARGEST = 256_000  # bytes
 MOST = 20_000  # files; of a larger workspace the first ones
@@ -45,6 +54,15 @@ SKIPPED = frozenset(
 """Folders of what nobody here wrote, or what a program made."""
 
 
+@dataclass(slots=True)
+class _Opened:
+    """What is known of a text that the editor has. Its lines are compared by identity, which is fast."""
+
+    lines: tuple[str, ...]
+    outline: Outline | None = None
+    secret: bool | None = None
+
+
 class Files:
     """What may be sent of the workspace `roots`."""
 
@@ -57,7 +75,8 @@ class Files:
         self._listed: dict[str, list[Path]] = {}
         self._stale_at = 0.0
         self._outlines: OrderedDict[Path, tuple[tuple[int, int], Outline]] = OrderedDict()
-        self._open: OrderedDict[Path, tuple[str, Outline]] = OrderedDict()
+        self._open: OrderedDict[Path, _Opened] = OrderedDict()
+        self._chunks = Chunks(_outline_of_piece)
 
     def by_stem(self) -> dict[str, list[Path]]:
         """All paths, by the name that other files import them by: `a/b.py` and `a/b/__init__.py` are b."""
@@ -115,15 +134,33 @@ class Files:
             self._outlines.popitem(last=False)
         return known[1]
 
-    def outline_of_open(self, path: Path, text: str) -> Outline:
+    def outline_of_open(self, path: Path, lines: Sequence[str]) -> Outline:
         """What a text defines that the editor has; it seldom is another one than before."""
+        known = self._opened(path, lines)
+        if known.outline is None:
+            short = sum(map(len, known.lines)) <= LARGEST
+            known.outline = outline_of(path, "".join(known.lines)) if short else Outline()
+        return known.outline
+
+    def holds_secret(self, path: Path, lines: Sequence[str]) -> bool:
+        """Whether a text that the editor has holds one anywhere."""
+        known = self._opened(path, lines)
+        if known.secret is None:
+            known.secret = secret_text("".join(known.lines))
+        return known.secret
+
+    def outlines_of_own(self, path: Path, lines: Sequence[str]) -> list[tuple[int, Outline]]:
+        """(where it begins in `lines`, the outline) of each piece of the file that is written in."""
+        return self._chunks.outlines(lines, path.suffix)
+
+    def _opened(self, path: Path, lines: Sequence[str]) -> _Opened:
         known = self._open.pop(path, None)
-        if known is None or known[0] != text:
-            known = (text, outline_of(path, text))
+        if known is None or (known.lines is not lines and known.lines != lines):
+            known = _Opened(tuple(lines))
         self._open[path] = known
         if len(self._open) > REMEMBERED_OPEN:
             self._open.popitem(last=False)
-        return known[1]
+        return known
 
     def shown(self, path: Path) -> str:
         """The path as the model is told it: from the workspace's folder on; of several with its name."""
@@ -174,6 +211,16 @@ def is_secret(path: PurePath, *texts: str) -> bool:
     return secret_name(path) or any(map(holds_key, texts))
 
 
+def stays_here(path: PurePath, *texts: str) -> bool:
+    """Whether a file may go to no `url`, by its path from the workspace's folder on and what is sent. Pure.
+
+    A secret itself; settings, data and prose that hold one; source code that is named as one or has a key.
+    """
+    if is_secret(path, *texts) or plain_name(path):
+        return True
+    return any(map(holds_whole_key if _is_source(path.name) else secret_text, texts))
+
+
 def source_ending(language: str) -> str:
     """How source code of a language ends, with the dot; "" for one that is none."""
     return next((f".{it}" for it in endings_of(language) if it in SOURCES), "")
@@ -183,6 +230,11 @@ def outline_of(path: Path, text: str) -> Outline:
     """Empty for what is binary, holds a secret, or is too long to be worth it."""
     told = len(text) <= LARGEST and "\0" not in text and not secret_text(text)
     return outline(text if told else "", path.suffix)
+
+
+def _outline_of_piece(text: str, ending: str) -> Outline | None:
+    """None for what holds a secret, or is too long to be worth looking."""
+    return None if len(text) > LARGEST or secret_text(text) else outline("" if "\0" in text else text, ending)
 
 
 def stem(path: Path) -> str:
@@ -227,13 +279,8 @@ def _is_source(name: str) -> bool:
 
 
 def _text_of(path: Path) -> str:
-    """Of a plain file; "" for a larger one. What became something else meanwhile is not waited for."""
-    nonblocking = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
-    with open(os.open(path, os.O_RDONLY | nonblocking), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return ""
-        raw = file.read(LARGEST + 1)
-    return raw.decode("utf-8") if len(raw) <= LARGEST else ""
+    """Of a plain file. OSError for a larger one."""
+    return read_plain(path, LARGEST, follow=False).decode("utf-8")
 
 
 def _too_wide(root: Path) -> bool:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
+
+from midfill_model.seam.plain import read_plain
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -106,10 +107,7 @@ def _in_home(glob: str) -> str:
 def _lines(path: Path) -> list[str]:
     """The rules in a plain file: git follows no link here either, and a device has no end."""
     try:
-        state = path.lstat()
-        if not stat.S_ISREG(state.st_mode) or state.st_size > LARGEST:
-            return []
-        lines = path.read_text("utf-8", "replace").splitlines()
+        lines = read_plain(path, LARGEST, follow=False).decode("utf-8", "replace").splitlines()
     except OSError:
         return []
     return [rule for line in lines[:MOST] if len(line) <= LONGEST and (rule := _simple(line))]

@@ -14,17 +14,19 @@ NAMES = tuple(
     pattern
     for line in (
         # variables and settings of a place where something runs
-        ".env .env.* *.env .envrc .envrc.* .dev.vars .flaskenv .secrets* *secret* *.vars.local .htpasswd",
+        ".env .env.* *.env .envrc .envrc.* .dev.vars .flaskenv .secrets* *.vars.local .htpasswd",
         "local_settings* settings_local* settings.local.* local.settings.json appsettings.*.json",
         "application-*.yml application-*.yaml application-*.properties database.yml database.yaml",
-        "secrets.* wp-config*.php configuration.php parameters.yml config.local.* master.key",
-        "production.key",
+        "wp-config*.php configuration.php parameters.yml config.local.* master.key",
+        "production.key localsettings.php *.env.* key.properties keystore.properties signing.properties",
+        "release.properties nuget.config",
         # keys and certificates
         "*.pem *.key *.cert *.crt *.cer *.der *.p7b *.p8 *.p12 *.pfx *.pkcs12 *.jks *.jceks *.keystore",
         "*.bks *.keychain *.keychain-db *.ppk *.asc *.gpg *.pgp *.age *.kdb *.kdbx *.agilekeychain",
         "*.opvault *.snk *.mobileprovision *.ovpn *.rdp *.wgconf wg*.conf id_rsa* id_dsa* id_ecdsa*",
         "id_ed25519* id_ecdsa_sk* *_rsa *_dsa *_ecdsa *_ed25519 authorized_keys known_hosts ssh_config",
-        "sshd_config",
+        "sshd_config ssh_host_*_key ssh_host_*_key.pub *.deploykey *.jwk *.private *.token .token* *.psafe3",
+        "*.1pif *.1pux *.wallet wallet.dat wallet.json keyfile.json key4.db logins.json",
         # what programs remember of a user
         ".netrc _netrc .npmrc .yarnrc .yarnrc.yml .pypirc .gemrc .pgpass pgpass.conf .my.cnf my.cnf",
         ".mylogin.cnf .git-credentials .gitconfig .s3cfg .boto .aws-credentials .dockercfg",
@@ -32,10 +34,12 @@ NAMES = tuple(
         ".ansible_vault* .databrickscfg .snowsql rclone.conf kubeconfig* *.kubeconfig .kube-config",
         "gcloud.json adc.json *service-account*.json *service_account*.json *serviceaccount*.json",
         "client_secret*.json google-services.json googleservice-info.plist firebase*.json",
-        "*firebase-adminsdk*.json credential* *credentials* *.credential .credentials* auth.json .auth*",
-        "tokens.json token.json token.txt tokens.txt password* passwd passwd.* shadow *.passwd *.htpasswd",
+        "*firebase-adminsdk*.json *.credential .credentials* auth.json .auth* passwd shadow *.passwd",
+        "*.htpasswd application_default_credentials.json",
         "filezilla.xml sitemanager.xml recentservers.xml .*_history .history *.har .hub hosts.yml",
-        ".gist .jfrog* .cargo-credentials",
+        ".gist .jfrog* .cargo-credentials .rediscli_auth .psqlrc .curlrc .wgetrc .ansible.cfg .kaggle",
+        "kaggle.json *.kubeconfig.* kube.config admin.conf kubelet.conf accesstokens.json htpasswd",
+        ".passwd* *.creds *.cred .pulumi .sentryclirc .clasprc.json .vault_token",
         # states and variables of what builds a place
         "*.tfvars *.tfvars.* *.auto.tfvars* *.tfstate *.tfstate.* *.tfplan *.pulumi*.yaml *vault*.yml",
         "*vault*.yaml *.bak.env *.pkcs8 *.keytab krb5.conf *.rsa.key .pgp .npmrc.* .pypirc.* .netrc.*",
@@ -43,6 +47,33 @@ NAMES = tuple(
     )
     for pattern in line.split()
 )
+WORDS = ("*secret*", "credential*", "*credentials*", "password*", "passwd.*")
+"""Names of secrets that source code has, too, where it deals with them."""
+
+_STEMS = frozenset(
+    word
+    for line in (
+        "access_token access_tokens api_key api_keys apikey apikeys auth_token creds deploy_key oauth_token",
+        "passphrase private_key privatekey privkey token tokens",
+    )
+    for word in line.split()
+)
+_DATA = (
+    "",
+    ".cfg",
+    ".conf",
+    ".csv",
+    ".ini",
+    ".json",
+    ".properties",
+    ".toml",
+    ".txt",
+    ".xml",
+    ".yaml",
+    ".yml",
+)
+"""How files end that hold nothing but what they are named after, if they are named as one of the stems."""
+
 FOLDERS = frozenset(
     word
     for line in (
@@ -57,6 +88,12 @@ _KEYS: tuple[tuple[tuple[str, ...], str], ...] = (  # what must stand there, whi
     (("PuTTY-User-Key",), r"PuTTY-User-Key-File-\d"),
     (("AGE-SECRET-KEY-",), r"AGE-SECRET-KEY-1[0-9A-Za-z]{20,}"),
     (("$ANSIBLE_VAULT",), r"\$ANSIBLE_VAULT;[\d.]+;"),
+    (("PRIVATE KEY",), r"---- BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY ----"),
+    (('"kty"',), r"\"d\"\s{0,8}:\s{0,8}\"[\w-]{20,}\""),  # a JSON web key
+)
+_WHOLE_KEY = re.compile(  # with what may stand between in code, and the lines that OpenSSL and PGP write
+    r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
+    r"(?:[\s\"'+,]|\\[nr]|[A-Z][\w-]{1,40}+: [^\n\\]{0,200}+){0,400}+[\w+/=]{40}"
 )
 _CONTENT: tuple[tuple[tuple[str, ...], str], ...] = (
     *_KEYS,
@@ -64,6 +101,7 @@ _CONTENT: tuple[tuple[tuple[str, ...], str], ...] = (
     (("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), r"\bgh[pousr]_[0-9A-Za-z]{36,}"),
     (("github_pat_",), r"\bgithub_pat_\w{50,}"),
     (("glpat-", "gldt-", "glrt-"), r"\bgl(?:pat|dt|rt)-[\w-]{20,}"),
+    (("glcbt-", "glptt-", "glft-", "glimt-", "gloas-"), r"\bgl(?:cbt|ptt|ft|imt|oas)-[\w-]{20,}"),
     (("xox", "xapp-"), r"\b(?:xox[abeprs]|xapp)-[0-9A-Za-z-]{10,}"),  # Slack
     (("hooks.slack.com",), r"hooks\.slack\.com/(?:services|workflows)/\w+/\w+/\w{16,}"),
     (("discord",), r"discord(?:app)?\.com/api/webhooks/\d{10,}/[\w-]{30,}"),
@@ -95,7 +133,40 @@ _CONTENT: tuple[tuple[tuple[str, ...], str], ...] = (
     ((" -u ",), r"\bcurl\b[^\n]{0,200} -u [\"']?[\w.@-]{1,60}:[^\s\"'$]{6,}"),
     (("sshpass",), r"\bsshpass -p ?[\"']?[^\s\"'$]{4,}"),
     (("eyJ",), r"(?<![\w-])eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"),  # a signed web token
-    (("://",), r"://[^\s/:@'\"{}<>$%]*:[^\s/:@'\"{}<>$%]{3,}@[\w.-]+"),  # a password in an address
+    ((":AA",), r"\b\d{8,10}:AA[\w-]{33}\b"),  # Telegram
+    ((".",), r"\.(?<=\b[MNO][DTjz][\w-]{22}\.)[\w-]{6}\.[\w-]{27,}"),  # Discord
+    (("-us",), r"\b[0-9a-f]{32}-us\d{1,2}\b"),  # Mailchimp
+    (("gsk_",), r"\bgsk_[0-9A-Za-z]{40,}"),  # Groq
+    (("r8_",), r"\br8_[0-9A-Za-z]{30,}"),  # Replicate
+    (("pplx-", "xai-"), r"\b(?:pplx|xai)-[0-9A-Za-z]{40,}"),
+    (("secret_",), r"secret_[0-9A-Za-z]{40,}"),  # Notion
+    (("ntn_",), r"ntn_[0-9A-Za-z]{40,}"),
+    (("figd_",), r"\bfigd_[\w-]{30,}"),
+    (("PMAK-",), r"\bPMAK-[0-9a-f]{24}-[0-9a-f]{34}"),
+    (("dckr_pat_",), r"\bdckr_pat_[\w-]{20,}"),
+    (("rubygems_",), r"\brubygems_[0-9a-f]{48}"),
+    (("pscale_",), r"\bpscale_(?:tkn|pw|oauth)_[\w-]{30,}"),
+    (("sbp_", "sb_secret_"), r"\b(?:sbp|sb_secret)_[\w-]{30,}"),  # Supabase
+    (("sntrys_", "sntryu_"), r"\bsntry[su]_[\w=+/-]{30,}"),
+    (("glc_", "glsa_"), r"\b(?:glc|glsa)_[\w=+/-]{30,}"),  # Grafana
+    (("tskey-",), r"\btskey-[\w-]{20,}"),
+    (("ATATT3", "ATBB"), r"\b(?:ATATT3|ATBB)[\w=-]{24,}"),  # Atlassian
+    (("AKCp",), r"\bAKCp[0-9A-Za-z]{50,}"),  # Artifactory
+    (("dp.",), r"\bdp\.(?:pt|st|ct|sa)\.[\w.-]{30,}"),  # Doppler
+    (("ops_eyJ",), r"\bops_eyJ[\w=-]{40,}"),  # 1Password
+    (("pat",), r"pat[0-9A-Za-z]{14}\.[0-9a-f]{60,}"),  # Airtable
+    (("HRKU-",), r"\bHRKU-[\w-]{30,}"),
+    (("sig=",), r"[?&]sig=[\w%+/-]{30,}"),  # Azure, an address that lets in
+    (("Signature=",), r"[?&]X-Amz-Signature=[0-9a-f]{64}"),
+    (("webhook.office.com", "logic.azure.com"), r"(?:webhook\.office|logic\.azure)\.com[^\s\"']{40,}"),
+    (
+        ("assword=", "wd=", "PWD="),
+        r"(?i);\s{0,8}(?:password|pwd)=(?=[^;\s\"'`]*[\d!@#$%^])[^;\s\"'`{}<>]{6,}",
+    ),
+    (  # a password in an address, but no word that stands for one
+        ("://",),
+        r"://[^\s/:@'\"{}<>$%]*:(?!(?:pass(?:word|wd)?|pwd|secret|token|x+|[*]+)@)[^\s/:@'\"{}<>$%]{3,}@[\w.-]+",
+    ),
 )
 
 _SAYS = (  # words in a name which say that what it is given is secret
@@ -103,8 +174,14 @@ _SAYS = (  # words in a name which say that what it is given is secret
     *(f"{of}{sign}key" for of in ("api", "access", "account", "auth", "private") for sign in ("_", "-", "")),
     *("signing_key", "master_key", "storage_key", "master-key", "signingkey", "masterkey", "encryptionkey"),
 )
-_GIVEN = re.compile(  # right behind such a name: the rest of it, a sign, and the text
-    r"[\w-]{0,40}[\"'\]]{0,2}[ \t]{0,8}(?::=|=>|:|=)?[ \t]{0,8}(?:[\"'`]([^\s\"'`]{8,200})[\"'`])"
+_GIVEN = re.compile(  # right behind such a name: the rest of it, what gives, and the text
+    r"[\w-]{0,40}[\"'\]]{0,2}[ \t]{0,8}"
+    r"(?:(?::=|=>|:|=)?"
+    r"|:[ \t]{0,8}[\w.\[\]|<>? ]{1,40}="  # with its type
+    r"|,|\(|\{"  # to a function; in C++'s way
+    r"|\)?[ \t]{0,8}(?:\|\||\?\?|\?:|or)"  # unless it is set elsewhere
+    r")[ \t]{0,8}(?:[\"'`]([^\s\"'`]{8,200})[\"'`])"
+    r"|\w{0,40}>([^\s<>]{8,200})</"  # in XML
 )
 _SET = re.compile(  # the same in a file of settings or a shell's script: all the rest of the line
     r"[\w-]{0,40}(?:[ \t]{0,8}[:=][ \t]{0,8}|[ \t]{1,8})([\w+/=!@#%^&*.~-]{8,200})[ \t]{0,8}(?:[;#\r\n]|\Z)"
@@ -117,6 +194,8 @@ _EXAMPLE = re.compile(
     r"(?i)example|changeme|change[-_]me|your|placeholder|dummy|sample|redact|foobar|x{4}|\*{3}|\.\.\."
 )
 _WORDS = re.compile(r"(?:[A-Za-z]++[_.:/-]?)*+\d?\Z")
+PIECE, OVERLAP = 32_000, 2_000
+"""Characters that are searched at once: meanwhile no key is taken. No form needs more than what overlaps."""
 RANDOM = 4.6  # bits a character: more than long names have, even without a digit
 _SIGNS = frozenset("!@#$%^")
 
@@ -124,19 +203,39 @@ _SIGNS = frozenset("!@#$%^")
 def secret_name(path: PurePath) -> bool:
     """Whether the name of the file, or of a folder on its way, says that it is not for others."""
     name = path.name.lower()
-    return any(fnmatchcase(name, pattern) for pattern in NAMES) or not FOLDERS.isdisjoint(
-        part.lower() for part in path.parts[:-1]
+    return (
+        any(fnmatchcase(name, pattern) for pattern in WORDS)
+        or plain_name(path)
+        or not FOLDERS.isdisjoint(part.lower() for part in path.parts[:-1])
     )
+
+
+def plain_name(path: PurePath) -> bool:
+    """Whether a file is named as nothing but a secret is, source code that deals with them included."""
+    name = path.name.lower()
+    if any(fnmatchcase(name, pattern) for pattern in NAMES):
+        return True
+    stem, dot, ending = name.rpartition(".")
+    stem, ending = (stem, dot + ending) if stem else (name, "")
+    return ending in _DATA and stem.replace("-", "_") in _STEMS
 
 
 def secret_text(text: str) -> bool:
     """Whether a key, a token or a password stands in it: of a form that can be told, or given to a name."""
-    return _holds(text, _CONTENT) or any(_is_given(text, *place) for place in _said(text))
+    parts = (text[at : at + PIECE + OVERLAP] for at in range(0, max(1, len(text) - OVERLAP), PIECE))
+    return any(
+        _holds(part, _CONTENT) or any(_is_given(part, *place) for place in _said(part)) for part in parts
+    )
 
 
 def holds_key(text: str) -> bool:
     """Whether a private key stands in it, or what is encrypted by one."""
     return _holds(text, _KEYS)
+
+
+def holds_whole_key(text: str) -> bool:
+    """Whether all of a private key stands in it, and not only how one begins, as in code that reads them."""
+    return "PRIVATE KEY" in text and _WHOLE_KEY.search(text) is not None
 
 
 def _holds(text: str, forms: tuple[tuple[tuple[str, ...], str], ...]) -> bool:
@@ -161,7 +260,7 @@ def _said(text: str) -> Iterator[tuple[int, int]]:
 def _is_given(text: str, begins: int, ends: int) -> bool:
     """Whether something that looks like a secret is given to the name that stands there."""
     if (quoted := _GIVEN.match(text, ends)) is not None:
-        return _is_real(quoted[1], least=2.5)
+        return _is_real(quoted[1] or quoted[2], least=2.5)
     if (plain := _SET.match(text, ends)) is None:
         return False
     earliest = max(0, begins - 150)

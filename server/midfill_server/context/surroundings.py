@@ -22,10 +22,13 @@ from midfill_server.context.collect import Spot, collect
 from midfill_server.context.files import Files, source_ending
 from midfill_server.context.ignored import Excluded, innermost
 from midfill_server.context.languages.names import language_of
+from midfill_server.context.outline import HEAD_LINES
 
 STEP = 8  # lines that the cursor may move before the context is collected anew
 PATIENCE = 0.15  # seconds that a document's first request waits; later ones do with what is there
+KEY_SECONDS = 0.02  # that a key has for itself, where something is known already
 TURN_SECONDS = 0.0005  # so long the thread keeps Python's lock while a key wants it
+MOST_LINES = 4_000  # of the cursor's file, before it and behind, that are looked into
 EDITS = 4  # places in other files that are remembered
 
 
@@ -108,6 +111,14 @@ class Surroundings:
         """Nothing that was collected for a document outlives it."""
         self._states.pop(uri, None)
 
+    def serves(self, uri: str, line: int, budgets: tuple[int, int, int]) -> bool:
+        """Whether what is known, or on its way, is good enough for a place."""
+        if (state := self._states.get(uri)) is None:
+            return False
+        place = _Place(line, self._n_elsewhere, budgets)
+        soon = state.wanted[0] if state.wanted else state.collecting
+        return any(it is not None and it.serves(place) for it in (state.place, soon))
+
     def prepare(
         self,
         uri: str,
@@ -122,32 +133,34 @@ class Surroundings:
         `languages`: of documents whose names need not tell it, as LSP has it.
         """
         path = path_of(uri)
-        if path is None or budgets[2] <= 0:
+        if path is None or budgets[2] <= 0 or self.serves(uri, line, budgets):
             return
         state = self._states.setdefault(uri, _State())
-        place = _Place(line, self._n_elsewhere, budgets)
-        soon = state.wanted[0] if state.wanted else state.collecting
-        if any(it is not None and it.serves(place) for it in (state.place, soon)):
-            return
         prefix, suffix = window
         seen = (line - prefix[-3 * budgets[0] :].count("\n"), line + suffix[: 3 * budgets[1]].count("\n"))
         paths = {name: it for name in _once(uri, documents) if (it := path_of(name)) is not None}
         told = {it: source_ending((languages or {}).get(name, "")) for name, it in paths.items()}
+        start, own = max(0, line - MOST_LINES), documents.get(uri, ())
         spot = Spot(
             path=path,
-            lines=list(documents.get(uri, ())),
+            lines=own[start : line + MOST_LINES],
+            start=start,
+            top=own[:HEAD_LINES],
             prefix=prefix,
             suffix=suffix,
             seen=seen,
             budget=budgets[2],
-            open={it: list(documents[name]) for name, it in paths.items() if it != path},
+            open={it: tuple(documents[name]) for name, it in paths.items() if it != path},
             edited=tuple(edit for edit in self._edits if edit[0] != path),
             order=tuple(state.blocks or ()),
             endings={it: ending for it, ending in told.items() if ending and it.name and not language_of(it)},
         )
         self._states[uri] = self._states.pop(uri)  # the last one is collected first
-        state.wanted = place, spot
-        self._collect_next()
+        state.wanted = _Place(line, self._n_elsewhere, budgets), spot
+        if state.blocks is None:
+            self._collect_next()
+        else:  # what is known serves this key, so nothing takes Python's lock from it
+            asyncio.get_running_loop().call_later(KEY_SECONDS, self._collect_next)
 
     def known(self, uri: str) -> bool:
         """Whether something was collected for a document, and nothing is being collected for it."""

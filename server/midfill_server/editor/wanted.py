@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import Literal
 
 from midfill_server.context import Window
-from midfill_server.context.files import is_secret
+from midfill_server.context.files import is_secret, stays_here
 from midfill_server.context.languages.place import place_at_end
 from midfill_server.settings import Settings
 
@@ -65,7 +65,8 @@ def verdict_on(request: Request, settings: Settings) -> Verdict:
     window = request.window
     if request.excluded:
         return Verdict("excluded")
-    if (settings.urls or not request.wished) and is_secret(request.path, window.prefix, window.suffix):
+    file = request.path, window.prefix, window.suffix
+    if (settings.urls and stays_here(*file)) or (not request.wished and is_secret(*file)):
         return Verdict("secret")
     if request.wished:
         return Verdict()

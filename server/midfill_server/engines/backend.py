@@ -23,6 +23,7 @@ from midfill_server.engines.http.connection import (
     Connections,
 )
 from midfill_server.engines.http.refusals import asked_to_wait, said_in
+from midfill_server.engines.http.route import without_login
 from midfill_server.engines.http.sse import Events
 
 log = logging.getLogger(__name__)
@@ -250,7 +251,7 @@ class Backend:
             log.warning("%s %s, so its completions are shown whatever `confidence` is", self._place(), why)
 
     def _place(self) -> str:
-        return self.address.socket or self.address.url
+        return self.address.socket or without_login(self.address.url)
 
     def _lost(self, error: ConnectionLost) -> str:
         return f"No answer from the engine at {self._place()} ({error})"

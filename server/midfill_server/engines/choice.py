@@ -16,12 +16,22 @@ from midfill_model import seam
 from midfill_server.engines.backend import BackendError, Chunk, Interrupted, Later, Order
 from midfill_server.engines.http.keys import from_environment, key_for
 from midfill_server.engines.http.route import Way
-from midfill_server.engines.remote import Remote
+from midfill_server.engines.process import first_finding
 from midfill_server.engines.resident import Resident
-from midfill_server.engines.several import Local, Member, Several
 from midfill_server.engines.status import State, Status
-from midfill_server.settings import Settings
-from midfill_server.settings.faults import LOCAL
+from midfill_server.engines.url.remote import Remote
+from midfill_server.engines.url.several import Local, Member, Several
+from midfill_server.settings import DEFAULTS, Settings, as_options
+
+RESUME_SECONDS = 1.0  # between two looks whether `midfill resume` was said
+
+
+def all_paused() -> bool:
+    """Whether all windows pause; a runtime folder that cannot be used says nothing."""
+    try:
+        return seam.is_paused(seam.runtime_folder())
+    except seam.RuntimeFolderError:
+        return False
 
 
 class Choice:
@@ -32,8 +42,9 @@ class Choice:
         self._report = report
         self._settings = Settings()
         self._paused = False
+        self._all_paused: asyncio.TimerHandle | None = None  # looks whether `midfill resume` was said
         self._snooze: tuple[float, asyncio.TimerHandle] | None = None  # until when, and what ends it
-        self._resident = Resident(self._hear)
+        self._resident = Resident(self._hear, lambda: first_finding(as_options(self._settings)))
         self._remote: Remote | Several | None = None
         self._well = self.status  # the last that was no failure
         self._wanted = False  # somebody has a file open
@@ -42,7 +53,8 @@ class Choice:
     @property
     def answers(self) -> bool:
         """Whether anything may be asked."""
-        return self._settings.enabled and not self._paused
+        self._notice_pause()
+        return self._settings.enabled and not self._paused and self._all_paused is None
 
     @property
     def on_gpu(self) -> bool:
@@ -86,7 +98,7 @@ class Choice:
                 self.warm_up()
         else:
             self._tell(Status(State.STARTING))
-            self._resident.use(settings.model, settings.engine_options)  # it tells how a running engine is
+            self._resident.use(settings.model, _options(settings))  # it tells how a running engine is
             if self._wanted:
                 self.warm_up()
 
@@ -153,6 +165,8 @@ class Choice:
     def close(self) -> None:
         """Hang up. Our engine goes on, for other windows."""
         self._end_snooze()
+        if self._all_paused is not None:
+            self._all_paused.cancel()
         if self._warming is not None:
             self._warming.cancel()
         self._resident.close()
@@ -162,6 +176,24 @@ class Choice:
     @property
     def _is_own(self) -> bool:
         return self._settings.enabled and not self._settings.urls
+
+    def _notice_pause(self) -> None:
+        """`midfill pause` holds for all windows, and is a file that each looks for when it is asked."""
+        if (paused := all_paused()) != (self._all_paused is not None):
+            if self._all_paused is not None:
+                self._all_paused.cancel()
+            self._look_for_resume()
+            if paused:
+                self._tell(self.status)
+
+    def _look_for_resume(self) -> None:
+        self._all_paused = None
+        if all_paused():
+            loop = asyncio.get_running_loop()
+            self._all_paused = loop.call_later(RESUME_SECONDS, self._look_for_resume)
+        else:
+            self._tell(self.status)
+            self.warm_up()
 
     def _wake(self) -> None:
         self._end_snooze()
@@ -196,8 +228,7 @@ class Choice:
         members: list[Member] = []
         for number, url in enumerate(urls):
             if number == self._local_number():
-                model = url.partition(":")[2] or "auto"
-                self._resident.use(model, settings.engine_options)
+                self._resident.use(settings.own_model or "auto", _options(settings))
                 members.append(Local(self._resident))
             else:
                 hear = partial(several.hear, number)
@@ -207,9 +238,8 @@ class Choice:
 
     def _local_number(self) -> int | None:
         """Which of several is the engine of this machine."""
-        last = self._settings.urls[-1:]
-        is_local = last and last[0].partition(":")[0] == LOCAL
-        return len(self._settings.urls) - 1 if is_local else None
+        urls = self._settings.urls
+        return len(urls) - 1 if urls and self._settings.own_model is not None else None
 
     def _server_at(self, url: str, number: int, hear: Callable[[Status], None]) -> Remote:
         it = self._settings
@@ -242,7 +272,8 @@ class Choice:
 
     def _tell(self, status: Status) -> None:
         until, trigger = self._snooze and self._snooze[0], self._settings.trigger
-        status = replace(status, paused=self._paused, snoozed_until=until, trigger=trigger)
+        paused = self._paused or self._all_paused is not None
+        status = replace(status, paused=paused, snoozed_until=until, trigger=trigger)
         if status.state is State.READY:
             self._well = status
         elif status.state is not State.FAILED:
@@ -256,4 +287,10 @@ def _of_engine(settings: Settings) -> tuple[object, ...]:
     """Those that tell which engine is current."""
     it = settings
     way = it.url, it.api_key_env, it.api_key_file, it.ca_file, it.proxy, it.headers
-    return it.enabled, it.model, it.dialect, it.engine_options, *way
+    return it.enabled, it.model, it.dialect, *_options(it), *way
+
+
+def _options(settings: Settings) -> tuple[str, ...]:
+    """Of an engine that this window starts; the last of two that are the same counts."""
+    usual = settings.idle_minutes == DEFAULTS.idle_minutes
+    return (() if usual else ("--idle-minutes", str(settings.idle_minutes))) + settings.engine_options

@@ -2,7 +2,7 @@
 
 An engine holds its lock from its first moment to its last, and writes its card once it listens. A front that
 finds the lock held waits; one that finds it free starts an engine, and holds a second lock until that has the
-first.
+first. So does one that starts an heir, until that has a lock of its own.
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ from midfill_server.engines.process import (
     Found,
     find,
     hangs,
-    last_words,
     start,
     stop,
+    why_it_ended,
 )
 
 LISTEN_SECONDS = 60.0  # from the start of an engine until it listens; loading comes later
 SILENT_SECONDS = 20.0  # an engine that runs and does not answer for so long hangs
+HEIR_SECONDS = 5.0  # in which an heir takes the place of an engine that was killed, or gives it up
+HEIR_PAUSES = (10.0, 60.0)  # until another heir is started, after one that was killed, and after two
 MOST_STARTS = 3  # in one search
 
 
@@ -43,6 +45,11 @@ class Launcher:
         self._starting = starting
         self._process: subprocess.Popen[bytes] | None = None
         self._replaced = False
+        self._heir: subprocess.Popen[bytes] | None = None
+        self._elder: seam.Card | None = None  # the engine whose heirs are counted
+        self._n_lost = 0  # of these
+        self._awaits_heir = False  # one lived at the last look
+        self._next_heir: float | None = None  # when one may be started
 
     async def find_or_start(
         self,
@@ -60,17 +67,17 @@ class Launcher:
             found = await self.answering(folder)
             if found is not None:
                 just_failed = n_starts > 0 and found.health.status == "failed"  # it would again
-                if just_failed or await self._stays(folder, found):
+                if just_failed or await self._stays(folder, found, model, options):
                     return found
             elif n_starts < MOST_STARTS:
                 n_starts += await self._start(folder, model, options, before_start)
             else:
-                raise BackendError(f"The engine stopped while starting: {last_words(folder)}")
+                raise BackendError(f"The engine stopped while starting: {why_it_ended(folder)}")
 
     async def answering(self, folder: Path) -> Found | None:
         """The engine that lives there, once it answers; None when none lives, or no more. BackendError."""
         await asyncio.to_thread(__import__, "filelock")  # 0.1 s in which the editor is still answered
-        begun = time.monotonic()
+        patience = seam.Patience()
         while True:
             if (found := await find(folder)) is not None:
                 return found
@@ -78,21 +85,24 @@ class Launcher:
                 return None
             if (card := seam.read_card(folder)) is None:
                 self._starting()
-            waited = time.monotonic() - begun
+            waited = patience.seconds()
             if waited > (LISTEN_SECONDS if card is None else SILENT_SECONDS):
                 raise BackendError(hangs(folder))
             await asyncio.sleep(POLL_SECONDS if waited < 1 else 4 * POLL_SECONDS)
 
     def collect(self) -> None:
         """No zombie stays of an engine that has ended."""
-        if self._process is not None:
-            self._process.poll()
+        for process in filter(None, (self._process, self._heir)):
+            process.poll()
 
     async def end(self) -> None:
         """The engine that this front has started ends, whether it is ready or has just begun."""
         if (process := self._process) is not None and process.poll() is None:
             process.terminate()
-            await asyncio.to_thread(process.wait, STOP_SECONDS)
+            try:
+                await asyncio.to_thread(process.wait, STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
     async def _start(
         self,
@@ -101,36 +111,114 @@ class Launcher:
         options: Sequence[str],
         before_start: Callable[[Path], Awaitable[None]],
     ) -> bool:
-        """Start an engine and wait until it holds its lock; False if another front is at it."""
+        """Start an engine and wait until it holds its lock; False if another front is at it, or an heir."""
         self._starting()
+        if await self._heir_comes(folder):
+            return False
         try:
             with seam.start_lock(folder):
                 if seam.engine_lives(folder):
                     return False
                 await before_start(folder)
                 self._process = process = start(folder, model, options)
-                deadline = time.monotonic() + LISTEN_SECONDS
+                patience = seam.Patience()
                 while process.poll() is None and not seam.engine_lives(folder):
-                    if time.monotonic() > deadline:
+                    if patience.seconds() > LISTEN_SECONDS:
                         raise BackendError(f"The engine does not start: see what process {process.pid} does")
                     await asyncio.sleep(POLL_SECONDS)
+                if process.poll():  # so early it may not have said which it is, but it is the newest
+                    raise BackendError(f"The engine stopped while starting: {why_it_ended(folder)}")
         except seam.Locked:
             await asyncio.sleep(POLL_SECONDS)
             return False
-        if process.poll():
-            raise BackendError(f"The engine stopped while starting: {last_words(folder, process.pid)}")
         return True
 
-    async def _stays(self, folder: Path, found: Found) -> bool:
-        """Whether this engine is to be used. If not it has been stopped, or was asked to."""
+    async def _heir_comes(self, folder: Path) -> bool:
+        """Whether there is an engine by now, because the one that has ended had an heir."""
+        patience = seam.Patience()
+        while seam.heir_lives(folder) and patience.seconds() < HEIR_SECONDS:
+            if seam.engine_lives(folder):
+                return True
+            await asyncio.sleep(POLL_SECONDS)
+        return seam.engine_lives(folder)
+
+    @property
+    def wants_heir(self) -> bool:
+        """Whether one is due in the place of one that has ended without a reason, as the killed do."""
+        return self._next_heir is not None and time.monotonic() >= self._next_heir
+
+    async def _has_heir(self, folder: Path, found: Found, model: str, options: Sequence[str]) -> bool:
+        """Whether an engine is used on, for one loads, or will, to take its place; False: none can.
+
+        One is started, by this front or another. After one that was killed there is another, later.
+        """
+        if found.card != self._elder:
+            self._elder, self._n_lost, self._awaits_heir = found.card, 0, False
+            self._next_heir = time.monotonic()
+        if not seam.heir_lives(folder):
+            if seam.is_paused(folder):  # nothing is started; one that loaded has ended
+                self._next_heir, self._awaits_heir = time.monotonic(), False
+                return True
+            if self._awaits_heir:
+                self._count_lost()
+            if not self.wants_heir:
+                return self._next_heir is not None
+            if not await self._start_heir(folder, model, options):
+                self._count_lost()
+                return self._next_heir is not None
+        self._awaits_heir, self._next_heir = True, None
+        return True
+
+    def _count_lost(self) -> None:
+        """An heir has ended: another may follow, but not one that has said that it cannot load."""
+        code = None if self._heir is None else self._heir.poll()
+        self._heir, self._awaits_heir, self._next_heir = None, False, None
+        if code is not None and code > 0:
+            return
+        self._n_lost += 1
+        if self._n_lost <= len(HEIR_PAUSES):
+            self._next_heir = time.monotonic() + HEIR_PAUSES[self._n_lost - 1]
+
+    async def _start_heir(self, folder: Path, model: str, options: Sequence[str]) -> bool:
+        """Whether there is one, begun by this front, or by another that was at it."""
+        patience, others = seam.Patience(), False
+        while patience.seconds() < LISTEN_SECONDS and not seam.heir_lives(folder):
+            try:
+                with seam.start_lock(folder):
+                    if others or seam.heir_lives(folder):
+                        break
+                    self._heir = start(folder, model, [*options, "--succeed"])
+                    while self._heir.poll() is None and patience.seconds() < LISTEN_SECONDS:
+                        if seam.heir_lives(folder):
+                            return True
+                        await asyncio.sleep(POLL_SECONDS)
+                    break
+            except seam.Locked:
+                others = True
+            await asyncio.sleep(POLL_SECONDS)
+        return seam.heir_lives(folder)
+
+    async def _stays(self, folder: Path, found: Found, model: str, options: Sequence[str]) -> bool:
+        """Whether this engine is to be used. If not it has been stopped, or was asked to.
+
+        One of an older version is used until another has loaded beside it. Where that cannot load, it is
+        replaced before, if nobody uses it just now.
+        """
         if found.health.status == "failed":  # it could not load its model, which may be mended by now
-            await stop(folder, found.backend)
+            await stop(folder, found)
             return False
         protocol, name = found.health.protocol, found.health.version
         if (protocol in (None, seam.PROTOCOL)) and name in (None, version("midfill")):
             self.keeps = ""
             return True
         newer = _ordered(protocol, name) > _ordered(seam.PROTOCOL, version("midfill"))
+        if (
+            protocol in (None, seam.PROTOCOL)
+            and not newer
+            and await self._has_heir(folder, found, model, options)
+        ):
+            self.keeps = ""
+            return True
         if newer or found.health.running or self._replaced:
             self.keeps = _why_kept(name or "unknown", newer, found.health.running > 0)
             if protocol not in (None, seam.PROTOCOL):
@@ -138,7 +226,7 @@ class Launcher:
             return True
         self._replaced = True  # once: two windows of two versions shall not do it for ever
         with suppress(BackendError):  # one that does not stop is kept
-            await stop(folder, found.backend)
+            await stop(folder, found)
         return False
 
 

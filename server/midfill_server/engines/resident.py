@@ -4,28 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from midfill_model import seam
-from midfill_server.engines.backend import Backend, BackendError, Chunk, Interrupted, Order
+from midfill_server.engines.backend import (
+    Backend,
+    BackendError,
+    Chunk,
+    Interrupted,
+    Later,
+    Order,
+    Refused,
+)
 from midfill_server.engines.dialects.midfill import MIDFILL
 from midfill_server.engines.launcher import SILENT_SECONDS, Launcher
-from midfill_server.engines.process import hangs, last_words, stop
+from midfill_server.engines.process import cannot_start, hangs, stop, why_it_ended
 from midfill_server.engines.status import State, Status, status_of
 
-LATE_SECONDS = 10.0  # a first text that takes so long: is the engine still well?
+LATE_SECONDS = 10.0  # a text that takes so long, or stands still: is the engine still well?
 LOOK_SECONDS = 0.25  # between two looks at an engine that loads
 RETRY_SECONDS = (20.0, 60.0, 180.0, 600.0)  # until a key starts an engine again that failed
 PAUSES = (0.5, 4.0)  # before an engine is started again that died while it wrote, the 1st and the 2nd time
 
 
-class Resident:
-    """The engine as one server sees it. `report` hears of every change of state."""
+class _Dies(BackendError):
+    """It has died too often while it completed."""
 
-    def __init__(self, report: Callable[[Status], None]) -> None:
+
+async def _no_finding() -> str:
+    return ""
+
+
+class Resident:
+    """The engine as one server sees it. `report` hears of every change of state.
+
+    `finding` tells what the doctor finds first, as a sentence and a blank.
+    """
+
+    def __init__(
+        self, report: Callable[[Status], None], finding: Callable[[], Awaitable[str]] = _no_finding
+    ) -> None:
+        self._finding = finding
         self.model = seam.Model()
         """What is loaded, once it is known."""
         self._report = report
@@ -39,6 +61,8 @@ class Resident:
         self._watching: asyncio.Task[None] | None = None
         self._failure: tuple[float, BackendError] | None = None
         self._n_failures = self._n_deaths = 0
+        self._window = seam.Window()
+        self._rests = False
 
     async def stream(self, order: Order) -> AsyncGenerator[Chunk]:
         """A completion from the engine, which is started if need be.
@@ -48,11 +72,13 @@ class Resident:
         """
         for attempt in (1, 2):
             backend, begun = await self.backend(), False
-            late = asyncio.get_running_loop().call_later(LATE_SECONDS, self._look_after, backend)
+            clock = asyncio.get_running_loop()
+            late = clock.call_later(LATE_SECONDS, self._look_after, backend)
             try:
                 async with aclosing(backend.stream(order, MIDFILL)) as chunks:
                     async for chunk in chunks:
                         late.cancel()
+                        late = clock.call_later(LATE_SECONDS, self._look_after, backend)
                         begun = begun or bool(chunk.text)
                         yield chunk
                 self._it_works()
@@ -63,7 +89,7 @@ class Resident:
                 raise
             except BackendError as error:
                 if not (error.gone or isinstance(error, Interrupted)):
-                    self._broke = True
+                    self._broke = not isinstance(error, Refused | Later)
                     raise
                 if error.gone or not order.background:
                     self._leave(backend)
@@ -77,8 +103,11 @@ class Resident:
 
         A search goes on when whoever began it is cancelled.
         """
-        if self._backend is not None:
+        if self._backend is not None and not self._rests:
+            if self._launcher.wants_heir and (self._search is None or self._search.done()):
+                self._search = _kept(self._find())  # nobody waits for it
             return self._backend
+        self._rests = False
         if self._search is None or self._search.done():
             if self._failure and time.monotonic() < self._failure[0]:
                 raise self._failure[1]
@@ -101,9 +130,13 @@ class Resident:
             self._look_after(self._backend)
 
     def rest(self) -> None:
-        """Another engine is current: say nothing more. What is being started is started."""
-        if self._watching is not None:
-            self._watching.cancel()
+        """Another engine is current: say nothing more, and be no window of this one's, which may end then.
+
+        What is being started is started.
+        """
+        self._stop_watching()
+        self._window.close()
+        self._rests = True
 
     def close(self) -> None:
         """Give up what is under way."""
@@ -134,20 +167,32 @@ class Resident:
     async def _find(self, anew: bool = False) -> Backend:
         try:
             folder = seam.runtime_folder()
+        except seam.RuntimeFolderError as error:
+            raise self._no_engine(str(error)) from error
+        try:
             if anew:
                 self._backend = None
                 if (found := await self._launcher.answering(folder)) is not None:
-                    await stop(folder, found.backend)
+                    await stop(folder, found)
             found = await self._launcher.find_or_start(folder, self._name, self._options, self._before_start)
-        except (BackendError, seam.RuntimeFolderError, OSError) as error:
-            failure = BackendError(str(error))
-            self._fail(failure)
-            raise failure from error
+            self._window.open(folder)
+        except _Dies as error:  # the doctor may take long: no other window waits for its words
+            finding = await self._finding()
+            raise self._no_engine(f"{error}. {finding}When that is mended, restart the engine") from error
+        except BackendError as error:
+            raise self._no_engine(str(error)) from error
+        except OSError as error:
+            raise self._no_engine(cannot_start(folder, error)) from error
         self._failure = None
         self._was_ready = found.health.status == "ready" or (self._was_ready and found.card == self._card)
         self._backend, self._card = found.backend, found.card
         self._look_after(found.backend)
         return found.backend
+
+    def _no_engine(self, why: str) -> BackendError:
+        failure = BackendError(why)
+        self._fail(failure)
+        return failure
 
     async def _before_start(self, folder: Path) -> None:
         """Wait if the last engine died while it wrote. BackendError if that is the rule with it.
@@ -158,35 +203,36 @@ class Resident:
         killed = last is not None and seam.read_card(folder) == last
         if last is None or not (killed or (broke and self._was_ready)):
             return
-        words = last_words(folder, last.pid)
+        words = why_it_ended(folder, last.pid)
         if not self._was_ready:
             raise BackendError(f"The engine stopped while loading: {words}")
         self._n_deaths += 1
         if self._n_deaths > len(PAUSES):
             self._n_failures = len(RETRY_SECONDS)
-            raise BackendError(
-                f"The engine stopped {self._n_deaths} times while it completed: {words}. "
-                "When that is mended, restart the engine"
-            )
+            raise _Dies(f"The engine stopped {self._n_deaths} times while it completed: {words}")
         await asyncio.sleep(PAUSES[self._n_deaths - 1])
 
     def _look_after(self, backend: Backend) -> None:
         if self._backend is backend:
-            self.rest()
+            self._stop_watching()
             self._watching = asyncio.create_task(self._watch(backend))
+
+    def _stop_watching(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
 
     async def _watch(self, backend: Backend) -> None:
         """Report how the engine is, until it is ready, has failed or is gone."""
-        heard = time.monotonic()
+        silence = seam.Patience()
         while self._backend is backend:
             try:
                 health = await backend.health()
             except BackendError:
-                if not await self._still_lives(backend, silent=time.monotonic() - heard):
+                if not await self._still_lives(backend, silent=silence.seconds()):
                     return
                 await asyncio.sleep(LOOK_SECONDS)
                 continue
-            heard = time.monotonic()
+            silence = seam.Patience()
             if self._backend is not backend:
                 return
             status = status_of(health, self._name)
@@ -200,18 +246,37 @@ class Resident:
             self._report(replace(status, warning=self._launcher.keeps or status.warning))
             if status.state is State.READY:
                 self._was_ready = True
-                return
+                if not await self._makes_way(backend):
+                    return
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _makes_way(self, backend: Backend) -> bool:
+        """Wait until one that loads has this engine's place, and look for it; False if there is none.
+
+        Where both have ended, as after `midfill stop`, the next key looks.
+        """
+        with suppress(seam.RuntimeFolderError, OSError):
+            folder = seam.runtime_folder()
+            if not seam.heir_lives(folder):
+                return False
+            while seam.heir_lives(folder) and self._backend is backend:  # noqa: ASYNC110  another process
+                await asyncio.sleep(LOOK_SECONDS)
+            if self._backend is backend:
+                self._leave(backend)
+                if seam.engine_lives(folder):
+                    self._search = _kept(self._find())
+        return True
 
     async def _still_lives(self, backend: Backend, silent: float) -> bool:
         """An engine does not answer: it hangs, or it has ended, and then that is told."""
         try:
             folder = seam.runtime_folder()
-        except seam.RuntimeFolderError as error:  # what was good when it was found
+            lives = seam.engine_lives(folder)
+        except (seam.RuntimeFolderError, OSError) as error:  # what was good when it was found
             self._leave(backend)
             self._fail(BackendError(str(error)))
             return False
-        if seam.engine_lives(folder):
+        if lives:
             if silent > SILENT_SECONDS:
                 self._report(Status(State.FAILED, hangs(folder)))
             return True
@@ -219,7 +284,7 @@ class Resident:
             return False
         self._leave(backend)
         if seam.read_card(folder) == self._card and not self._was_ready and self._card is not None:
-            words = last_words(folder, self._card.pid)
+            words = why_it_ended(folder, self._card.pid)
             self._card = None
             self._fail(BackendError(f"The engine stopped while loading: {words}"))
         return False

@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 
 from midfill_model import seam
+from midfill_model.command_line import AUTO, NAMES
 from midfill_server.settings import Trigger
 
 
@@ -64,7 +65,7 @@ def status_of(health: seam.Health, wanted: str) -> Status:
 
 
 def _other_model(running: str | None, wanted: str) -> str:
-    name = wanted if wanted in ("auto", "demo", "lite") else Path(wanted).name
-    if name in ("auto", running) or running is None:
+    name = wanted if wanted in NAMES else Path(wanted).name
+    if name in (AUTO, running) or running is None:
         return ""
     return f"The engine runs the model {running}, not {name}; after `midfill stop` the next key starts {name}"

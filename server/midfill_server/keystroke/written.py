@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from midfill_server.context import Window
 from midfill_server.keystroke.typed import rest_of, typed_since
-from midfill_server.trim import emptied_by, settled, trim, trim_cut, whole_lines
+from midfill_server.trim import near, settled, trim, trim_cut, whole_lines, why_empty
 from midfill_server.trim.gate import Part, Scored, worth_showing
 
 THAT_IS_ALL = "that is all"
@@ -20,19 +20,28 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """`window`: where it was asked for. `whole`: the item, once all is written."""
+    """`window`: where it was asked for. `whole`: the item, once all is written.
+
+    `cut`: it was ended by its budget, so that the last line may lack its end.
+    """
 
     window: Window
     scored: Scored = field(default_factory=Scored)
     whole: str | None = None
+    cut: bool = False
 
     def then(self, text: str, tokens: tuple[tuple[int, float], ...]) -> "Written":
         return replace(self, scored=self.scored.then(text, tokens))
 
     def ended(self, cut: bool) -> "Written":
-        """All is written; `cut`: by its budget, so the last line may lack its end."""
-        text = self.scored.text
-        return replace(self, whole=trim(whole_lines(text) if cut else text, self.window))
+        """All is written."""
+        ended = replace(self, cut=cut)
+        return replace(ended, whole=trim(ended._trimmed, self.window))
+
+    @property
+    def _trimmed(self) -> str:
+        """What the item is made of."""
+        return whole_lines(self.scored.text) if self.cut else self.scored.text
 
     def agrees(self, now: Window) -> bool:
         """Whether the user has so far typed what is being written, perhaps faster than it is written."""
@@ -75,11 +84,11 @@ class Written:
         text, ended = self.scored.text, self.whole is not None
         if not text.startswith(typed):  # but what closes it, or faster than it is written
             return Part(len(text), final=ended)
-        return worth_showing(self.scored, len(typed), confidence, self.window.line_start, ended)
+        return worth_showing(self.scored, len(typed), confidence, near(self.window).line_start, ended)
 
     def _why_no_more(self) -> str:
         if self.whole:
             return THAT_IS_ALL
         if not self.scored.text:
             return "the model had nothing to say"
-        return f"the filter {emptied_by(self.scored.text, self.window)} left nothing"
+        return f"the model wrote something that is left out, as it {why_empty(self._trimmed, self.window)}"

@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 from midfill_server.settings.faults import (
     GLOB_LIST,
     HEADERS,
+    LOCAL,
     OPTION_LIST,
     URLS,
     address_fault,
@@ -16,6 +17,7 @@ from midfill_server.settings.faults import (
     headers_fault,
     languages_fault,
     model_fault,
+    no_setting,
     path_fault,
     variable_fault,
 )
@@ -43,6 +45,8 @@ class Settings:
     """auto, demo, lite, lite-gguf, a folder, hub id or .gguf file, `owner/repo:Q4_K_M`; `url`'s own name."""
     engine_options: tuple[str, ...] = ()
     """Options of `midfill engine`: --device, --threads, --cache-mb, --double-quant, --idle-minutes."""
+    idle_minutes: int = 60
+    """After so many minutes without a request the model leaves the memory; the next key loads it."""
     url: str | tuple[str, ...] | None = None
     """An OpenAI-compatible server, or several in order, the last perhaps `local`; null: the engine here."""
     api_key_env: str | tuple[str, ...] | None = None
@@ -97,6 +101,14 @@ class Settings:
         """The servers to ask, the best first; `local`, perhaps with a model's name, is the engine here."""
         return (self.url,) if isinstance(self.url, str) and self.url else tuple(self.url or ())
 
+    @property
+    def own_model(self) -> str | None:
+        """What the engine of this machine is to run; None where servers alone are asked."""
+        if not self.urls:
+            return self.model
+        name, _, model = self.urls[-1].partition(":")
+        return (model or "auto") if name == LOCAL else None
+
 
 DEFAULTS = Settings()
 
@@ -117,12 +129,22 @@ def read_settings(options: object, base: Settings = DEFAULTS) -> tuple[Settings,
         if key in EDITORS_OWN:
             continue
         if (rule := RULES.get(key)) is None:
-            complaints.append(f"midfill.{key} is not a setting")
+            complaints.append(f"midfill.{key} {no_setting(key, RULES)}")
         elif complaint := rule(value):
             complaints.append(f"midfill.{key} {complaint}")
         else:
             settings = replace(settings, **{_FIELDS[key]: _frozen(key, value)})
     return settings, complaints
+
+
+def as_options(settings: Settings) -> dict[str, Any]:
+    """What an editor would have sent for them: what is not the default, as JSON has it."""
+    differ = {key: getattr(settings, name) for key, name in _FIELDS.items()}
+    return {
+        key: dict(value) if dict in RULES[key].types else list(value) if isinstance(value, tuple) else value
+        for key, value in differ.items()
+        if value != getattr(DEFAULTS, _FIELDS[key])
+    }
 
 
 def _frozen(key: str, value: Any) -> Any:
@@ -174,6 +196,7 @@ RULES: dict[str, Rule] = {
     "enabled": _BOOLEAN,
     "model": Rule("a string", (str,), check=model_fault),
     "engineOptions": Rule(OPTION_LIST, (list,), check=engine_options_fault),
+    "idleMinutes": _between(1, 100_000),
     "url": Rule(URLS, (str, list, type(None)), check=addresses_fault),
     "apiKeyEnv": Rule("a string, a list of strings or null", (str, list, type(None)), check=variable_fault),
     "apiKeyFile": Rule("a string or null", (str, type(None)), check=path_fault),

@@ -1,11 +1,25 @@
 """What is wrong with a value of the right type: found when it is set, a sentence without its full stop."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from midfill_model.command_line import MODELS
+
+
+def no_setting(key: object, settings: Iterable[str]) -> str:
+    """Names those that may have been meant."""
+    from difflib import get_close_matches  # which a server's start need not wait for
+
+    by_lower = {name.lower(): name for name in settings}
+    near = get_close_matches(str(key)[:60].lower(), by_lower, n=3)
+    wish = (
+        f"use {' or '.join(by_lower[it] for it in near)}" if near else "README.md lists all, under Settings"
+    )
+    return f"is not a setting; {wish}"
 
 
 def model_fault(model: str) -> str | None:
@@ -13,7 +27,7 @@ def model_fault(model: str) -> str | None:
     if not model:
         return "must not be empty"
     if not model.isprintable() or model.startswith("-"):
-        return "must be auto, demo, lite, lite-gguf, a model's folder, a hub id or a .gguf file"
+        return f"must be {MODELS}"
     try:
         Path(model).expanduser()
     except RuntimeError:
@@ -101,6 +115,7 @@ ENGINE_OPTIONS: dict[str, tuple[str, Callable[[str], bool]] | None] = {
     "--cache-mb": ("a whole number from 1 to 1000000", _is_whole(1, 1_000_000)),
     "--double-quant": None,
     "--idle-minutes": ("a number above 0", _is_duration),
+    "--leave-after": ("a number above 0", _is_duration),
 }
 """Option of `midfill engine` -> (what must follow it, whether a text is that); None: nothing follows."""
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from midfill_model.command_line import Busy, UsageError, complain
+from midfill_model.command_line import Busy, UsageError, complain, refusal
 from midfill_server.context.languages.names import language_of
 from midfill_server.tools.lsp_client import Editor, Json
 
@@ -59,11 +59,11 @@ async def complete(place: Place, text: str, settings: Json, show: Callable[[str]
             times.initialize_ms = _since(started)
             editor.open(place.path.as_uri(), text, language_of(place.path))
             status = await editor.notified(
-                "midfill/statusChanged", lambda it: it["state"] in ("ready", "failed", "off")
+                "midfill/statusChanged", lambda it: it["state"] in ("ready", "failed", "off") or it["paused"]
             )
             times.ready_ms = _since(started)
             streamed, final, why = [], "", None
-            if status["state"] == "ready":
+            if status["state"] == "ready" and not status["paused"]:
                 asked = time.perf_counter()
 
                 def grow(growing: str) -> None:
@@ -83,11 +83,23 @@ async def complete(place: Place, text: str, settings: Json, show: Callable[[str]
         "model": status["model"],
         "why": why,
         "warning": status["warning"] or None,
-        "error": failed[-1]["message"] if failed else _OFF if status["state"] == "off" else None,
+        "error": _with_another_model(failed[-1]["message"], settings) if failed else _silence(status),
     }
 
 
-_OFF = "the setting enabled is false, so nothing is offered"
+def _with_another_model(message: str, settings: Json) -> str:
+    """What an editor's settings say, the command line does: which model."""
+    named = Path(str(settings.get("model") or "")).name
+    if settings.get("url") or not named or named not in message:
+        return message
+    return f"{message.removesuffix('.')}; or choose another with --set model=demo"
+
+
+def _silence(status: Json) -> str | None:
+    """Why nothing was asked."""
+    if status["state"] == "off":
+        return "the setting enabled is false, so nothing is offered"
+    return "Midfill is paused in all windows; `midfill resume` goes on" if status["paused"] else None
 
 
 def _reason(told: Json) -> str | None:
@@ -122,7 +134,7 @@ def read_text(place: Place) -> str:
     try:
         return place.path.read_bytes().decode("utf-8", "replace")  # not read_text: \r\n must stay as it is
     except OSError as error:
-        raise UsageError(f"cannot read {place.path}: {error.strerror}") from error
+        raise UsageError(f"cannot read {place.path}: {refusal(error)}") from error
 
 
 def check_inside(place: Place, text: str) -> None:

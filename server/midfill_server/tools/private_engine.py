@@ -11,7 +11,7 @@ from pathlib import Path
 
 from midfill_model.command_line import Busy
 from midfill_server.engines.backend import Backend, BackendError
-from midfill_server.engines.process import POLL_SECONDS, find, last_words
+from midfill_server.engines.process import POLL_SECONDS, find, why_it_ended
 from midfill_server.engines.resident import Resident
 
 
@@ -29,7 +29,7 @@ async def private_engine(model: str) -> AsyncGenerator[Backend]:
                 await resident.backend()
             resident.close()  # it would start another engine when this one fails
             if (found := await find(folder)) is None:
-                raise BackendError(f"The engine stopped while loading: {last_words(folder)}")
+                raise BackendError(f"The engine stopped while loading: {why_it_ended(folder)}")
             with closing(found.backend) as backend:
                 await _ready(backend)
                 yield backend

@@ -24,13 +24,15 @@ def add_set_option(parser: ArgumentParser) -> None:
 def settings_of(pairs: Sequence[str], own: Mapping[str, Any] = {}) -> dict[str, Any]:
     """A value is JSON; anything else is taken as a string. `own`: from options of their own, by the key.
 
-    Raises UsageError.
+    Raises UsageError, also for a key that an option of its own sets, which would win in silence.
     """
     settings: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise UsageError(f"{pair!r} is not KEY=VALUE; try --set debounceMs=0")
+        if key in own:
+            raise UsageError(f"give --{key} alone, without --set {key}")
         try:
             settings[key] = json.loads(value)
         except (ValueError, RecursionError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from midfill_model import seam
 from midfill_model.command_line import Busy
 from midfill_server.engines import process
 from midfill_server.engines.backend import BackendError
-from midfill_server.engines.process import find, hangs
+from midfill_server.engines.process import find, hanging, hangs
 from midfill_server.engines.status import UNTRAINED
 
-__all__ = ["BackendError", "as_text", "state", "stop"]
+__all__ = ["BackendError", "as_text", "of_engine", "pause", "resume", "state", "stop"]
 
 ENDING = 3.0  # seconds in which one that starts or ends comes to answer, or is gone
+HEIR_ENDING = 20.0  # in which one that has just begun sees that it is not wanted: it imports torch first
+STILL = 10.0  # seconds without a step of the network, which is odd
 STOPPED: dict[str, Any] = {
     "state": "stopped",
     "pid": None,
@@ -30,6 +33,12 @@ STOPPED: dict[str, Any] = {
     "uptime_s": None,
     "version": None,
     "requests": None,
+    "asleep": None,
+    "windows": None,
+    "stalled_s": None,
+    "figures": None,
+    "last_error": None,
+    "paused": False,
     "message": "",
 }
 
@@ -37,10 +46,11 @@ STOPPED: dict[str, Any] = {
 async def state() -> dict[str, Any]:
     """How the engine is, the same keys whether one runs or not. Raises BackendError."""
     folder = _folder()
+    paused = {"paused": seam.is_paused(folder)}
     with Busy() as busy:
         busy.show("Asking the engine")
         if (found := await find(folder)) is None:
-            return _silent(folder)
+            return _silent(folder) | paused
     found.backend.close()
     card, health, model = found.card, found.health, found.health.model
     return STOPPED | {
@@ -53,27 +63,81 @@ async def state() -> dict[str, Any]:
         "memory": dict(health.memory),
         "socket": card.socket,
         "url": card.url,
-        "uptime_s": _uptime(card),
+        "uptime_s": health.uptime_seconds or _uptime(card),
         "version": card.version,
         "requests": health.requests,
+        "asleep": health.asleep,
+        "windows": health.windows,
+        "stalled_s": health.stalled_seconds,
+        "figures": dict(health.figures),
+        "last_error": health.last_error or None,
+        **paused,
         "message": f"{health.message} {health.reason}".strip(),
     }
 
 
 async def stop() -> str:
-    """Stop the engine and wait until it is gone; a sentence. Raises BackendError."""
+    """Stop the engine, and one that loads to take its place; a sentence. Raises BackendError.
+
+    That one ends by itself when it sees the other gone, or has its place by then.
+    """
     folder = _folder()
+    stopped: list[int] = []
+    patience = seam.Patience()
     with Busy() as busy:
         busy.show("Stopping the engine")
-        until = time.monotonic() + ENDING
-        while (found := await find(folder)) is None:
-            if _silent(folder)["state"] == "stopped":
-                return "No engine is running."
-            if time.monotonic() > until:
+        while True:
+            if (found := await find(folder)) is not None:
+                await process.stop(folder, found)
+                stopped.append(found.card.pid)
+            elif _silent(folder)["state"] == "stopped":
+                if not seam.heir_lives(folder) or (stopped and patience.seconds() > HEIR_ENDING):
+                    break
+                await asyncio.sleep(0.1)
+            elif patience.seconds() > ENDING:
                 raise BackendError(hangs(folder))
+            else:
+                await asyncio.sleep(0.1)
+    if not stopped:
+        return "No engine is running."
+    return f"The engine (process {' and '.join(map(str, stopped))}) has stopped."
+
+
+async def pause() -> str:
+    """Nothing is offered in any window, and the model leaves the memory; a sentence. Raises BackendError."""
+    folder = _folder()
+    was = not _changed(seam.pause, folder)
+    again = "was paused already" if was else "is paused in all windows"
+    patience = seam.Patience()
+    with Busy() as busy:
+        busy.show("Waiting until the model has left the memory")
+        while (found := await find(folder)) is not None:
+            found.backend.close()
+            loads = seam.heir_lives(folder)
+            if found.health.asleep and not loads:
+                return f"Midfill {again}, and its model has left the memory; `midfill resume` goes on."
+            if patience.seconds() > (HEIR_ENDING if loads else ENDING):
+                return f"Midfill {again}; its model leaves the memory soon. `midfill resume` goes on."
             await asyncio.sleep(0.1)
-        await process.stop(folder, found.backend)
-    return f"The engine (process {found.card.pid}) has stopped."
+    return f"Midfill {again}; `midfill resume` goes on."
+
+
+async def resume() -> str:
+    """A sentence. Raises BackendError."""
+    if _changed(seam.resume, _folder()):
+        return "Midfill goes on in all windows; the next key loads the model."
+    return "Midfill is not paused."
+
+
+def _changed(change: Callable[[Path], bool], folder: Path) -> bool:
+    try:
+        return change(folder)
+    except IsADirectoryError as error:
+        mend = "remove it, and Midfill goes on in all windows"
+        raise BackendError(f"{error.filename} pauses Midfill, but is a folder; {mend}") from None
+    except OSError as error:
+        why = f"{error.filename} cannot be changed ({error.strerror})"
+        raise BackendError(f"{why}: make room, or give yourself the right to write there") from None
 
 
 def _folder() -> Path:
@@ -106,22 +170,59 @@ def _uptime(card: seam.Card) -> float | None:
 
 
 def as_text(state: dict[str, Any]) -> str:
+    """For people; what is not known is not said."""
+    words = of_engine(state, key_starts=not state["paused"])
+    return f"{words} {PAUSED}." if state["paused"] else words
+
+
+PAUSED = "Midfill is paused in all windows; `midfill resume` goes on"
+
+
+def of_engine(state: dict[str, Any], key_starts: bool) -> str:
+    """The same without the pause; `key_starts`: whether a key may start an engine, and load its model."""
     if state["state"] == "stopped":
-        return "No engine is running; the next completion starts one."
+        return "No engine is running" + ("; the next key starts one." if key_starts else ".")
     if state["state"] == "starting":
         return "The engine is starting."
     if state["state"] == "hangs":
-        return f"{state['message']}."
+        return "{} {}.".format(*hanging(state["pid"], key_starts))
     words = f"{state['state']}: model {state['model'] or 'of an unknown name'}"
     words += f" in {state['weights']}" if state["weights"] else ""
     words += f" on {state['device']}" if state["device"] else ""
     words += f", process {state['pid']}"
     words += "" if state["uptime_s"] is None else f", up {state['uptime_s']:.0f} s"
     words += "" if state["requests"] is None else f", {_counted(state['requests'], 'request')}"
-    words += f"{_held(state['memory'] or {})}."
+    words += f"{_held(state['memory'] or {})}"
+    words += f", {_counted(state['windows'], 'window')}" if state["windows"] else ""
+    words += f".{_speed(state['figures'] or {})}"
     if state["fim_trained"] is False:
         words += f" {UNTRAINED}."
-    return f"{words} {state['message']}".strip()
+    words += stands_still(state)
+    if state["last_error"]:
+        words += f" The last error: {state['last_error'].rstrip('.')}."
+    loads = " The next key loads it." if state["asleep"] and key_starts else ""
+    return f"{words} {state['message']}{loads}".strip()
+
+
+def stands_still(state: dict[str, Any]) -> str:
+    """Of an engine in which nothing goes on, a sentence with a blank before it; else ""."""
+    seconds = state["stalled_s"] or 0.0
+    if seconds < STILL:
+        return ""
+    what = "The load of its model" if state["state"] == "loading" else "A completion"
+    return f" {what} has stood still for {seconds:.0f} s; if it stays so, the engine ends by itself."
+
+
+def _speed(figures: dict[str, float]) -> str:
+    """What the last requests took, a sentence with a blank before it."""
+    parts = []
+    if (half := figures.get("first_text_p50")) and (most := figures.get("first_text_p95")):
+        parts.append(f"first text after {1000 * half:.0f} ms (p50) and {1000 * most:.0f} ms (p95)")
+    if (rate := figures.get("tokens_per_second")) is not None:
+        parts.append(f"{rate:.0f} tokens a second")
+    if (share := figures.get("reused_share")) is not None:
+        parts.append(f"{100 * share:.0f} % of prompts reused")
+    return f" The last requests: {', '.join(parts)}." if parts else ""
 
 
 def _counted(n: int, what: str) -> str:

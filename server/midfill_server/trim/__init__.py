@@ -1,11 +1,11 @@
-"""From what the model wrote to what is worth showing: pure filters (text, window) -> text, in one tuple.
+"""From what the model wrote to what is worth showing: pure filters (text, window) -> text, in one list.
 
-All but those in AT_THE_END also work on a text that is still growing, so the same tuple serves partial
+All but those in AT_THE_END also work on a text that is still growing, so the same list serves partial
 results. Those only ever cut: a filter that has cut something off a growing text has seen its end, and
 decoding stops there. What a filter may still cut off is not shown before: see `settled`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from midfill_server.context import Window
 
@@ -20,6 +20,7 @@ from .depth import indentation
 from .fit.commas import before_comma, comma_behind, commas
 from .fit.fits import BRACKETS, comment_closed, fitting, fitting_lines, grammar, judge_of, leaves_comment
 from .fit.keys import certain_key, known_keys
+from .lines import near
 from .repeats import certain, circles, lines_that_stand_there, phrases_again
 from .rest import (
     before_tail,
@@ -33,6 +34,7 @@ from .shape import is_complete, one_line_only, one_unit, whole_lines
 from .words.again import attributes_again, behind_the_end, block_lines_again, rows, unknown_arguments
 from .words.defined import defined_again, imports_again, parameters_again
 from .words.docs import library_docs, lone_heading, words_of_javascript
+from .words.entries import entries_again
 from .words.foreign import another_language
 from .words.harm import endless_calls, harmful
 from .words.others import others_words
@@ -40,58 +42,61 @@ from .words.quotes import before_quotes, lone_quotes
 
 __all__ = [
     "FILTERS",
-    "emptied_by",
     "grammar",
     "is_final",
+    "near",
     "one_line_only",
     "settled",
     "trim",
     "trim_cut",
     "whole_lines",
+    "why_empty",
 ]
 
 Filter = Callable[[str, Window], str]
 
-_BY_LINES: tuple[Filter, ...] = (
-    closer_before_body,
-    circles,
-    phrases_again,
-    lines_that_stand_there,
-    block_lines_again,
-    attributes_again,
-    defined_again,
-    imports_again,
-    parameters_again,
-    rows,
-    behind_the_end,
-    unknown_arguments,
-    known_keys,
-    others_words,
-    library_docs,
-    words_of_javascript,
-    another_language,
-    harmful,
-    endless_calls,
-)
+_BY_LINES: Mapping[Filter, str] = {
+    closer_before_body: "closes a bracket around what stands below",
+    circles: "goes round in circles",
+    phrases_again: "repeats what stands before the cursor",
+    lines_that_stand_there: "repeats the lines above or below",
+    block_lines_again: "repeats a line of its block",
+    attributes_again: "is an attribute that the tag has already",
+    defined_again: "defines what is defined already",
+    imports_again: "imports what is imported already",
+    parameters_again: "is a parameter that the function has already",
+    entries_again: "is an entry that stands there already",
+    rows: "only counts on",
+    behind_the_end: "would never be reached",
+    unknown_arguments: "uses arguments that the function does not have",
+    known_keys: "is a key that stands there already",
+    others_words: "holds somebody else's words, such as a licence, a name or an address",
+    library_docs: "is documentation of a kind that the file does not have",
+    words_of_javascript: "names JavaScript's types or tools, in another language",
+    another_language: "is in another language",
+    harmful: "deletes, overwrites or sends something, as nothing else here does",
+    endless_calls: "is a function that would only call itself",
+}
 """What cuts before a line, whatever follows it."""
 
-FILTERS: tuple[Filter, ...] = (
-    control_tokens,
-    unix_newlines,
-    indentation,
-    one_unit,
-    *_BY_LINES,
-    lone_heading,
-    rest_of_line,
-    tail_that_follows,
-    trailing_blanks,
-    fitting,
-    commas,
-    comma_behind,
-    closer_below,
-    comment_closed,
-    lone_quotes,
-)
+FILTERS: Mapping[Filter, str] = {
+    control_tokens: "is only a sign between files",
+    unix_newlines: "is only line ends",
+    indentation: "is only blanks",
+    one_unit: "does not belong to the line or block at the cursor",
+    **_BY_LINES,
+    lone_heading: "is only a heading",
+    rest_of_line: "is what stands behind the cursor already",
+    tail_that_follows: "is what stands behind the cursor already",
+    trailing_blanks: "is only blanks",
+    fitting: "would leave code that does not parse",
+    commas: "would leave a comma too many, or too few",
+    comma_behind: "would leave a comma too few",
+    closer_below: "would leave a bracket on the wrong line",
+    comment_closed: "would leave a comment open",
+    lone_quotes: "is only quotes",
+}
+"""In their order, each with what is the matter with a text of which it leaves nothing, behind "it"."""
 
 AT_THE_END: frozenset[Filter] = frozenset(
     {tail_that_follows, fitting, comma_behind, closer_below, comment_closed, lone_quotes}
@@ -122,6 +127,7 @@ _FIRST_LINE: tuple[Filter, ...] = (
 
 def trim(text: str, window: Window) -> str:
     """The part of `text` that can be inserted at the cursor, with \\n line ends; "" when nothing is left."""
+    window = near(window)
     for apply in FILTERS:
         text = apply(text, window)
     return text
@@ -133,6 +139,7 @@ def trim_cut(text: str, window: Window) -> str:
     There it is only a beginning: whether it fits depends on what the user types next, and to close what is
     open would be a guess. But nothing is left in a comment that it begins, nor glued to the word behind it.
     """
+    window = near(window)
     if text.endswith("\n"):
         return trim(text, window)
     for apply in FILTERS:
@@ -140,12 +147,13 @@ def trim_cut(text: str, window: Window) -> str:
     return "" if makes_a_strange_word(text, window, text) or leaves_comment(text, window) else text
 
 
-def emptied_by(text: str, window: Window) -> str:
-    """The name of the filter that leaves nothing of `text`; "" when the item is not empty."""
-    for apply in FILTERS:
+def why_empty(text: str, window: Window) -> str:
+    """What is the matter with a `text` of which nothing is left, behind "it"; "" when something is."""
+    window = near(window)
+    for apply, why in FILTERS.items():
         text = apply(text, window)
         if not text:
-            return apply.__name__
+            return why
     return ""
 
 
@@ -157,6 +165,7 @@ def settled(text: str, window: Window) -> str:
     is whole lines: of half a line nobody knows whether it will stand there already, or is somebody else's.
     Only where no language is told the first line is seen growing, and the filters of words leave it alone.
     """
+    window = near(window)
     if one_line_only(window) and window.line_rest.strip():
         return ""
     text = unix_newlines(control_tokens(text, window), window)
@@ -174,6 +183,7 @@ def settled(text: str, window: Window) -> str:
 
 def is_final(text: str, window: Window) -> bool:
     """True when nothing that the model may still write can change the outcome."""
+    window = near(window)
     if has_control_token(text):
         return True
     text = indentation(unix_newlines(text, window), window)

@@ -5,92 +5,10 @@ The server is scripted: a test decides what is written, and when.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-
 import pytest
-from playwright.sync_api import Browser
 
-from ...e2e.conftest import Engine
-from ..conftest import SCREENSHOTS, environment, installed_vscode
-from .scripted_server import Connection, Question, ScriptedServers
-from .vscode import QUIET, VSCode, Window
-
-START = "class Box:\n    def __init__(self, host, port, user, name):"
-INDENT = "\n        "  # what VS Code itself adds after Enter
-LINES = ["self.host = host", "self.port = port", "self.user = user", "self.name = name"]
-PARTS = ["self.host", *(INDENT.join(LINES[:n]) for n in range(1, 5))]
-WHOLE, MIDDLE = PARTS[-1], PARTS[2]
-AFTER_ENTER = (2, 8)  # line and character
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A window with a file that ends in START, and its server."""
-
-    window: Window
-    server: Connection
-
-    def after_enter(self, *parts: str) -> Question:
-        """Press Enter, and let the server write `parts`, each until it is on screen."""
-        self.window.press("Enter")
-        question = self.server.question(AFTER_ENTER)
-        for part in parts:
-            question.write(part)
-            self.shows(part)
-        return question
-
-    def shows(self, text: str) -> None:
-        self.window.wait_ghost(f"text === {json.dumps(text)}")
-
-    def stays_empty(self) -> None:
-        """No ghost text comes any more, not for a frame."""
-        self.window.record()
-        self.window.rest(QUIET)
-        assert self.window.recorded() == []
-        assert self.window.ghost() == ""
-
-    def saved(self) -> str:
-        """What was written below START."""
-        text = self.window.save().decode()
-        assert text.startswith(START)
-        return text.removeprefix(START)
-
-
-Open = Callable[..., Opened]
-
-
-@pytest.fixture(scope="module")
-def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[VSCode, ScriptedServers]]:
-    folder = tmp_path_factory.mktemp("scripted")
-    (folder / "bin").mkdir()
-    servers = ScriptedServers(folder / "bin/midfill")
-    with installed_vscode(folder, environment(Engine(folder), folder)) as vscode:
-        yield vscode, servers
-    servers.close()
-
-
-@pytest.fixture
-def opened(
-    scripted: tuple[VSCode, ScriptedServers], browser: Browser, request: pytest.FixtureRequest
-) -> Iterator[Open]:
-    vscode, servers = scripted
-    windows: list[Window] = []
-
-    def opened(patch: Callable[[str], str] | None = None) -> Opened:
-        project = vscode.new_project()
-        (project / "box.py").write_text(START)
-        windows.append(window := Window(vscode, browser, project, project / "box.py", patch))
-        connection = servers.connection()
-        window.wait_status("ready")
-        return Opened(window, connection)
-
-    yield opened
-    for window in windows:
-        window.screenshot(SCREENSHOTS / f"{request.node.name}.png")
-        window.close()
+from .opened import AFTER_ENTER, INDENT, MIDDLE, PARTS, WHOLE, Open
+from .vscode import QUIET
 
 
 def test_it_grows_and_is_never_empty_between(opened: Open) -> None:
@@ -100,7 +18,8 @@ def test_it_grows_and_is_never_empty_between(opened: Open) -> None:
     it.window.rest(QUIET)
     texts = [change.text for change in it.window.recorded()]
     assert "" not in texts, texts
-    assert [text for text in texts if text in PARTS] == PARTS
+    drawn = [text for text in texts if text in PARTS]  # VS Code may draw the lines below the first anew
+    assert list(dict.fromkeys(drawn)) == PARTS and drawn[-1] == PARTS[-1], drawn
     assert it.window.shown_at("Tab") == WHOLE
     assert it.saved() == INDENT + WHOLE
 
@@ -318,47 +237,3 @@ def test_typing_another_text_that_was_chosen_keeps_it(opened: Open) -> None:
     assert [change.text for change in it.window.recorded()] in ([OTHERS[0][1:]], [OTHERS[0], OTHERS[0][1:]])
     assert it.window.shown_at("Tab") == OTHERS[0][1:]
     assert it.saved() == INDENT + OTHERS[0]
-
-
-# What the trigger does with its arguments in the packed workbench, and in one that does not know them.
-FORGET = {
-    "all arguments": (r"(\w+)=\w+\.validateOrThrow\(\w+\)", r"\1=void 0"),
-    "providerId": (r"\w+\?\.providerId\?", "!1?"),
-}
-
-
-@pytest.fixture(params=FORGET)
-def forget(request: pytest.FixtureRequest) -> Callable[[str], str]:
-    def forget(workbench: str) -> str:
-        start = workbench.index('{super({id:"editor.action.inlineSuggest.trigger"')
-        command, count = re.subn(*FORGET[request.param], workbench[start : start + 2000], count=1)
-        assert count == 1
-        return workbench[:start] + command + workbench[start + 2000 :]
-
-    return forget
-
-
-def test_a_vscode_that_does_not_know_the_arguments_shows_the_whole(
-    opened: Open, forget: Callable[[str], str]
-) -> None:
-    it = opened(forget)
-    question = it.after_enter(PARTS[0])
-    for part in PARTS[1:]:
-        question.write(part)
-        it.window.rest(0.1)
-    assert it.window.ghost() == PARTS[0], "this VS Code does know them"
-    question.answer()
-    it.shows(WHOLE)
-    assert it.window.shown_at("Tab") == WHOLE
-    assert it.saved() == INDENT + WHOLE
-
-
-def test_there_too_what_is_withdrawn_is_cleared(opened: Open, forget: Callable[[str], str]) -> None:
-    it = opened(forget)
-    question = it.after_enter(PARTS[0])
-    question.write(PARTS[1])
-    question.write("")
-    question.answer()
-    it.shows("")
-    it.stays_empty()
-    assert it.saved() == INDENT

@@ -6,10 +6,12 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser
 
 from ...e2e.conftest import Engine
@@ -49,12 +51,19 @@ def test_a_missing_program_is_found_once_it_is_there_and_the_first_text_comes_on
         window.wait_status("ready")
 
 
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """With a short name: a terminal's few rows hold a command that names it three times."""
+    with tempfile.TemporaryDirectory(prefix="midfill-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
 def test_the_button_puts_a_command_into_a_terminal_that_installs_where_the_extension_looks(
-    browser: Browser, own_engine: Engine, tmp_path: Path
+    browser: Browser, own_engine: Engine, home: Path
 ) -> None:
-    checkout = tmp_path / "it's my checkout"
+    checkout = home / "it's my checkout"
     checkout.mkdir()
-    with window_without_program(browser, own_engine, tmp_path) as window:
+    with window_without_program(browser, own_engine, home) as window:
         window.page.get_by_role("button", name="Install in Terminal").click()
         window.screenshot(SCREENSHOTS / "vscode-install.png")
         window.pick("From a checkout…")
@@ -71,20 +80,19 @@ def test_the_button_puts_a_command_into_a_terminal_that_installs_where_the_exten
             return typed.count()
 
         until(chosen, "VS Code takes the folder", window.rest)
-        line = (
-            f"-m venv '{tmp_path}/.midfill' && '{tmp_path}/.midfill/bin/pip' install '{tmp_path}/it'\\''s my"
-        )
+        line = f"-m venv '{home}/.midfill' && '{home}/.midfill/bin/pip' install '{home}/it'\\''s my"
 
         def shown() -> bool:
-            """A shell that was not ready yet tears what it was sent: Ctrl-L draws it anew."""
+            """A shell that was not ready yet tears what it was sent; Ctrl-L, typed into it, draws it anew."""
+            window.page.locator(".xterm-screen").click()
             window.press("Control+l")
             window.rest(1)
             return solid(line) in solid(typed.inner_text())
 
         until(shown, "the command stands in the terminal", window.rest)
-        assert not (tmp_path / ".midfill").exists(), "the user looks at it first"
+        assert not (home / ".midfill").exists(), "the user looks at it first"
 
-        programs = tmp_path / ".midfill/bin"  # what that command makes
+        programs = home / ".midfill/bin"  # what that command makes
         programs.mkdir(parents=True)
         (programs / "midfill").symlink_to(MIDFILL)
         window.menu("Look for the program again")

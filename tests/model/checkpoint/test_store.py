@@ -19,6 +19,7 @@ from midfill_model.checkpoint.fused.layout import FusedWeights, named_tensors
 from midfill_model.checkpoint.fused.store import fits_only_double, free_memory, load_fused
 from midfill_model.lab import synthetic
 
+from ...full_disk import small_disk
 from ..small import WHOLE_GROUPS, write_small
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -198,6 +199,20 @@ def test_a_disk_too_full_costs_the_copy_only(
     assert "No packed copy is kept in" in record.message
     assert "GB, and" in record.message
     assert not copies(folder)
+
+
+def test_a_disk_that_fills_while_the_copy_is_written_costs_the_copy_only(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody else took what was free when it began."""
+    monkeypatch.setattr(store, "_SPARE_DISK", -1 << 40)
+    (folder.parent / "cache").mkdir()
+    with small_disk(folder.parent / "cache"):
+        assert equal(load(folder), load(folder))
+        assert {record.message.partition(": ")[2] for record in caplog.records} == {
+            "No space left on device."
+        }
+        assert not copies(folder)
 
 
 def test_a_cache_folder_that_cannot_be_made_costs_the_copy_only(

@@ -14,8 +14,8 @@ from midfill_model.checkpoint import hub, nf4, weights
 from midfill_model.checkpoint.config import ModelError, read_config
 from midfill_model.lab import synthetic
 from midfill_model.lab.reference import ours
-from midfill_model.process import cpus
 from midfill_model.process.loading import fim_trained, gpu_lack, load_model, plain_network, read_settings
+from midfill_model.process.machine import cpus
 
 from ..tiny import YARN, write_tiny
 
@@ -203,3 +203,14 @@ def test_a_gpu_that_is_asked_for_and_not_there_is_one_sentence() -> None:
         pytest.skip("there is a GPU")
     with pytest.raises(ModelError, match=r"--device cuda: .*; use --device cpu"):
         load_model("demo", 1, "cuda")(lambda _: None)
+
+
+def test_weights_that_compute_no_numbers_are_refused(tmp_path: Path, tiny_folder: Path) -> None:
+    folder = shutil.copytree(tiny_folder, tmp_path / "spoilt")
+
+    def spoil(tensors: dict[str, torch.Tensor]) -> None:
+        tensors["model.norm.weight"][0] = float("nan")
+
+    rewrite(folder, spoil)
+    with pytest.raises(ModelError, match="compute no numbers"):
+        load_model(str(folder), n_threads=1, device="cpu")(lambda _: None)

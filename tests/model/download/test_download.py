@@ -19,7 +19,7 @@ from midfill_model.checkpoint.config import ModelError, read_config
 from midfill_model.checkpoint.hub import HubName
 from midfill_model.download import resumable as transfer
 from midfill_model.download.command import Progress, download
-from midfill_model.download.errors import DownloadError
+from midfill_model.download.errors import DownloadError, in_one_sentence
 from midfill_model.lab import synthetic
 from midfill_model.process.loading import plain_network
 
@@ -126,6 +126,24 @@ def test_an_interrupted_download_goes_on_where_it_stopped(
     folder = download(NAME, Progress)
     assert server.ranges() == ["bytes=70000-", *[None] * (len(shards(server.folder)) - 2)]
     assert hub.is_complete(folder)
+
+
+def test_only_where_something_was_fetched_it_is_said_to_stay(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+
+    def said() -> str:
+        with pytest.raises(DownloadError) as told, in_one_sentence(NAME):
+            raise transfer.HTTP_ERROR("no network")
+        return str(told.value)
+
+    blobs = NAME.storage / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / "a.incomplete").touch()
+    assert said().endswith("check the network and try again.")
+    (blobs / "a.incomplete").write_bytes(b"x")
+    assert said().endswith("try again: what was fetched stays, and the same command goes on from there.")
 
 
 def test_control_c_says_one_line_and_keeps_what_is_there(server: HubServer, tmp_path: Path) -> None:

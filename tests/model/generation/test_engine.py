@@ -13,6 +13,7 @@ import torch
 from midfill_model.generation.completion import Loaded
 from midfill_model.generation.engine import Engine
 from midfill_model.generation.requests.ticket import Delta, Done, Failed, Request
+from midfill_model.network.gpu.persistent.shape import NoKernel
 
 
 class Watched:
@@ -125,6 +126,15 @@ def from_step(at_step: int, fail: Callable[[int], Exception | None]) -> Callable
     return lambda n: fail(n) if next(steps) >= at_step else None
 
 
+def test_each_layer_of_a_long_prompt_is_a_step_forward(running: Running) -> None:
+    """However slow the machine is: no watchdog takes that for a thread that hangs."""
+    layers, before = running.network.config.num_hidden_layers, running.engine.n_steps
+    running.network.gate.set()
+    assert isinstance(end_of(running.ask("a", [1] * 100, 1)), Done)
+    n_chunks = len(running.network.steps)
+    assert running.engine.n_steps - before > layers * n_chunks
+
+
 @pytest.mark.parametrize("error", lack_of_memory(), ids=lambda error: type(error).__name__)
 def test_too_little_memory_is_one_sentence_and_the_next_request_works(
     running: Running, error: Exception
@@ -188,13 +198,23 @@ def test_no_slot_is_lost_to_requests_that_fail(running: Running) -> None:
     assert running.engine.crash == ""
 
 
-def test_a_lost_device_ends_every_request_and_the_thread(running: Running) -> None:
+LOST = (
+    RuntimeError("CUDA error: an illegal memory access was encountered"),
+    torch.AcceleratorError("CUDA error: uncorrectable ECC error encountered\nCUDA kernel errors might be"),
+    torch.AcceleratorError("CUDA error: out of memory"),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB."),
+    NoKernel("the driver says CUDA_ERROR_LAUNCH_FAILED"),
+    OSError("libcuda.so.1: cannot be opened"),
+)
+
+
+@pytest.mark.parametrize("first", LOST, ids=lambda it: f"{type(it).__name__}: {it}"[:40])
+def test_a_lost_device_ends_every_request_and_the_thread(running: Running, first: Exception) -> None:
     """As after a kernel's illegal access: from then on every call fails, the one that waits, too."""
-    lost = RuntimeError("CUDA error: an illegal memory access was encountered")
     waiting = running.ask("b", [4, 5], 2)
     failing = running.ask("a", [1, 2, 3], 2)
-    running.network.fail = lambda _: lost
-    running.network.lost = lost
+    running.network.fail = lambda _: first
+    running.network.lost = RuntimeError("CUDA error: an illegal memory access was encountered")
     running.network.gate.set()
     for events in (failing, waiting):
         ended = end_of(events)
@@ -203,6 +223,54 @@ def test_a_lost_device_ends_every_request_and_the_thread(running: Running) -> No
     running.engine.stop(30)
     late = end_of(running.ask("c", [1], 1))
     assert isinstance(late, Failed) and late.message == running.engine.crash
+
+
+def test_memory_that_runs_out_on_a_lost_device_ends_the_thread_too(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept for later is given back first, and that call meets the loss."""
+
+    def lost() -> None:
+        raise torch.AcceleratorError("CUDA error: unspecified launch failure")
+
+    monkeypatch.setattr(torch.cuda, "empty_cache", lost)
+    failing = running.ask("a", [1, 2, 3], 2)
+    running.network.fail = lambda _: torch.OutOfMemoryError("CUDA out of memory.")
+    running.network.gate.set()
+    ended = end_of(failing)
+    assert isinstance(ended, Failed) and "The GPU failed" in ended.message
+    running.engine.stop(30)
+
+
+def test_a_gpu_that_fails_while_the_model_is_loaded_is_one_sentence() -> None:
+    def load(_: Any) -> Any:
+        raise torch.AcceleratorError("CUDA error: unspecified launch failure\nFor debugging consider this.")
+
+    engine = Engine(load, 4, 1 << 24)
+    events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    engine.submit(Request([1], max_tokens=1), events.put)
+    engine.start()
+    ended = end_of(events)
+    assert isinstance(ended, Failed) and "\n" not in ended.message
+    assert "(CUDA error: unspecified launch failure): see what `nvidia-smi` says" in ended.message
+    engine.stop(30)
+
+
+def test_a_model_that_memory_does_not_hold_is_one_sentence() -> None:
+    """An allocation that no machine makes."""
+
+    def load(_: Any) -> Any:
+        return torch.empty(1 << 50)
+
+    engine = Engine(load, 4, 1 << 24)
+    events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    engine.submit(Request([1], max_tokens=1), events.put)
+    engine.start()
+    ended = end_of(events)
+    assert isinstance(ended, Failed) and ended.message.startswith(
+        "There is not enough memory to load the model"
+    )
+    engine.stop(30)
 
 
 def test_what_goes_wrong_outside_a_request_ends_the_thread(tiny: Loaded) -> None:

@@ -51,6 +51,12 @@ def test_the_rest_of_the_prompt_keeps_its_tokens(tokenizer: Tokenizer) -> None:
     assert len(heads) == 1
 
 
+def test_half_a_character_is_healed_like_any_other(embedded_tokenizer: Tokenizer) -> None:
+    """A lone surrogate, as editors send that count in UTF-16."""
+    for text in ("\ud800", "a.b\ud800", "\ud800 na"):
+        assert text.endswith(typed_part(text, embedded_tokenizer))
+
+
 @given(st.text(min_size=1, max_size=12), st.randoms(use_true_random=False))
 @settings(deadline=None, max_examples=40)
 def test_whatever_the_model_wants_the_typed_text_is_written_first(

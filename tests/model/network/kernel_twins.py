@@ -136,6 +136,11 @@ def attend_rows(q: Tensor, latents: Tensor, start: int, scale: float, rank: int)
     return scores.masked_fill(unseen, -torch.inf).softmax(-1) @ latents[:, :rank] * STORED_SCALE
 
 
+def lift(latents: Tensor, w: Tensor) -> Tensor:
+    """latents [S, R], w [H, n + v, R] -> keys and values of all heads [S, H * (n + v)]."""
+    return latents @ w.flatten(0, 1).T
+
+
 def gather_pairs(chosen: Tensor, n_experts: int) -> list[list[int]]:
     """chosen [P]: each pair's expert, or -1 -> the pairs of each expert, in order."""
     return [(chosen == expert).nonzero().flatten().tolist() for expert in range(n_experts)]

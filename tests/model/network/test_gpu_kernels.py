@@ -12,8 +12,9 @@ import torch
 
 pytest.importorskip("triton")
 
-from midfill_model.network.gpu import attention_kernels, prefill_kernels, step_kernels
-from midfill_model.network.gpu.prefill import attention_block, tiles
+from midfill_model.network.gpu import attention_kernels, step_kernels
+from midfill_model.network.gpu.prefill import lifted_kernels, prefill_kernels
+from midfill_model.network.gpu.prefill.prefill import attention_block, lifted_tiles, tiles
 from midfill_model.network.gpu.step import half_blocks, power_of_two
 
 from . import kernel_twins as twins
@@ -375,24 +376,66 @@ def test_attend_rows(s: Shape, room: Room, start: int, splits: int, block: int) 
     assert_near(mixed[:n_real], wanted)
 
 
-def test_gather_pairs_and_lay_out_tiles(s: Shape, room: Room) -> None:
-    """An expert with none, one with more than a tile, and pairs of nobody."""
+@pytest.mark.parametrize("splits", [1, 4])
+@pytest.mark.parametrize("start", [0, 23])
+@pytest.mark.parametrize("value", [None, 128])
+def test_attention_over_lifted_heads(
+    s: Shape, room: Room, value: int | None, start: int, splits: int
+) -> None:
+    """`lift`, then `attend_heads`: as over the latents. Heads of a whole chunk of columns, too."""
+    n, n_real = (70, 67) if ON_GPU else (13, 11)
+    start = start * (s.positions - n) // 23
+    value = value or s.value
+    columns = s.heads * (s.plain + value)
+    lift, tile = lifted_tiles(DEVICE)
+    w = room.random(s.heads, s.plain + value, s.rank, dtype=HALF, scale=s.rank**-0.5)
+    plain, q = (room.random(n, s.heads, width, dtype=HALF) for width in (s.plain, s.rank + s.rope))
+    cache = room.random(2, s.positions, s.rank + s.rope, dtype=HALF)
+    cache[0] = cache[1, start + n_real :] = torch.nan
+    state, anchor = state_of(start, n_real, cache)
+    sizes = {"R": s.rank, "ROPE": s.rope}
+    lifted = room.output(s.positions, columns, dtype=HALF)
+    lifted_kernels.lift[(-(-columns // lift["BN"]), -(-s.positions // lift["BS"]))](
+        state, anchor, 1, w, lifted, columns, **sizes, **lift, **UNIT, **FAST
+    )
+    keys, values = w.float().split_with_sizes((s.plain, value), 1)
+    latents = cache[1, : start + n_real].float()
+    assert_near(lifted[: start + n_real], twins.lift(latents[:, : s.rank], w.float()))
+    assert lifted[start + n_real :].isnan().all()
+
+    out = room.output(n, -(-s.heads * value // 128) * 128, dtype=HALF)
+    parts, told = room.output(splits, n, s.heads, value), room.output(splits, n, s.heads, 2)
+    lifted_kernels.attend_heads[(-(-n // tile["BM"]), s.heads, splits)](
+        plain, q, lifted, state, anchor, 1, 0.1, out, parts, told, n, s.heads, PLAIN=s.plain, VALUE=value,
+        BP=power_of_two(s.plain), BV=power_of_two(value), SPLITS=splits, **sizes, **tile, **UNIT, **FAST,
+    )  # fmt: skip
+    if splits > 1:
+        lifted_kernels.combine_heads[(n,)](
+            parts, told, out, state, n, s.heads, VALUE=value, BH=power_of_two(s.heads),
+            BV=power_of_two(value), SPLITS=splits, num_warps=8,
+        )  # fmt: skip
+    queries = torch.cat((torch.einsum("thn,hnr->thr", plain.float(), keys), q[..., s.rank :].float()), -1)
+    mixed = twins.attend_rows(queries[:n_real], latents, start, 0.1, s.rank)
+    wanted = torch.einsum("thr,hvr->thv", mixed, values).flatten(1)
+    assert_near(from_chunks(out, s.heads * value)[:n_real], wanted)
+
+
+def test_gather_pairs(s: Shape, room: Room) -> None:
+    """An expert with none, one with more than a tile, and pairs of nobody; all tiles, none behind them."""
     n_experts, n_pairs, rows = s.routed + s.shared, 2100, 16
     chosen = room.whole(n_experts, n_pairs) - 1  # so the last expert has none
-    pairs, counts = (
-        room.output(n_experts, n_pairs, dtype=torch.int32),
-        room.output(n_experts, dtype=torch.int32),
+    n_tiles = n_pairs // rows + n_experts
+    pairs, counts, experts, firsts = (
+        room.output(*shape, dtype=torch.int32)
+        for shape in ((n_experts, n_pairs), (n_experts,), (n_tiles,), (n_tiles,))
     )
-    prefill_kernels.gather_pairs[(n_experts,)](chosen.int(), pairs, counts, n_pairs, BLOCK=1024)
+    prefill_kernels.gather_pairs[(n_experts,)](
+        chosen.int(), pairs, counts, experts, firsts, n_pairs, n_tiles,
+        EXPERTS=power_of_two(n_experts + 1), BM=rows, BT=power_of_two(n_pairs // rows + 1), BLOCK=1024,
+    )  # fmt: skip
     wanted = twins.gather_pairs(chosen, n_experts)
     assert counts.tolist() == [len(found) for found in wanted]
     assert [row[:n].tolist() for row, n in zip(pairs, counts.tolist(), strict=True)] == wanted
-
-    n_tiles = n_pairs // rows + n_experts
-    experts, firsts = room.output(n_tiles, dtype=torch.int32), room.output(n_tiles, dtype=torch.int32)
-    prefill_kernels.lay_out_tiles[(-(-n_tiles // 64),)](
-        counts, experts, firsts, n_experts, n_tiles, EXPERTS=power_of_two(n_experts), BM=rows, BLOCK=64
-    )  # fmt: skip
     laid_out = twins.lay_out_tiles(counts.tolist(), rows)
     n_used = len(laid_out)
     assert list(zip(experts[:n_used].tolist(), firsts[:n_used].tolist(), strict=True)) == laid_out
@@ -413,7 +456,7 @@ def test_experts_of_many_tokens(s: Shape, room: Room, size: int) -> None:
 
     chunks = -(-s.inner // 128) * 128
     act, stored = room.output(size, s.slots, chunks, dtype=HALF), gate_up.words
-    prefill_kernels.gate_up_pairs[(-(-2 * s.inner // tile["BN"]), n_tiles)](
+    prefill_kernels.gate_up_pairs[(-(-2 * chunks // tile["BN"]), n_tiles)](
         in_chunks(x), stored.words, stored.scales, CODE, *where, weights, act, n_pairs, s.inner,
         E=s.routed, SLOTS=s.slots, SHARED=s.shared, K=s.hidden, **tile,
     )  # fmt: skip

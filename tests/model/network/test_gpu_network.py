@@ -40,6 +40,8 @@ WAYS: dict[str, dict[str, Any]] = {
     },
     "dense and tied": TWO_LAYERS | {"first_k_dense_replace": 2, "tie_word_embeddings": True},
 }
+LIFTED = {"as in Lite", "odd sizes"}
+"""Here attention lifts keys and values out of the latents."""
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +59,24 @@ def test_kernels_equal_the_plain_network(runs: dict[str, Future[dict[str, float]
     assert {name: error for name, error in errors.items() if not error < 1e-4} == {}
 
 
+def test_keys_and_values_are_lifted_only_where_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from midfill_model.network.gpu import graphs
+
+    from ..small import fused, write_small
+
+    monkeypatch.setattr(graphs, "LIFTED_POSITIONS", 40)
+    config, weights = fused(write_small(tmp_path, num_hidden_layers=1))
+    network = graphs.FusedDeepseekV2(config, weights, 64, sizes={16: 1, 32: 1}, lifted_from=32)
+    ways = [network._way(n, start) for n, start in ((1, 0), (16, 0), (17, 23), (17, 24), (32, 8), (32, 9))]
+    assert ways == [(1, False), (16, False), (32, True), (32, False), (32, True), (32, False)]
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-def test_every_size_of_prefill_on_a_gpu(tmp_path: Path) -> None:
-    """Lite's shape, two layers, in fp16: each graph against the plain network in fp32."""
+@pytest.mark.parametrize("lifted_from", [16, 2000])
+def test_every_size_of_prefill_on_a_gpu(tmp_path: Path, lifted_from: int) -> None:
+    """Lite's shape, two layers, in fp16: each graph and way of attention against the plain network."""
     from midfill_model.lab import synthetic
     from midfill_model.network.gpu.graphs import SIZES, FusedDeepseekV2
     from midfill_model.network.protocol import Cancelled
@@ -69,7 +86,7 @@ def test_every_size_of_prefill_on_a_gpu(tmp_path: Path) -> None:
     changes = synthetic.LITE | {"num_hidden_layers": 2, "vocab_size": 1024, "bos_token_id": 1000}
     config, weights = fused(write_small(tmp_path, 1 << 30, **changes), "cuda", torch.bfloat16)
     plain = plain_twin(weights, config, 2500)
-    network = FusedDeepseekV2(config, weights, 2500, sizes=dict.fromkeys(SIZES, 1))
+    network = FusedDeepseekV2(config, weights, 2500, sizes=dict.fromkeys(SIZES, 1), lifted_from=lifted_from)
     caches = plain.new_cache(2500), network.new_cache(2500)
     ids = torch.randint(0, 1000, (2400,), generator=torch.Generator().manual_seed(0)).cuda()
     start = 0
@@ -106,7 +123,7 @@ def compare(folder: Path, way: str) -> dict[str, float]:
 
     config, weights = fused(write_small(folder, **WAYS[way]), double=way == "quantised twice")
     plain = plain_twin(weights, config, 64)
-    network = FusedDeepseekV2(config, weights, 64, sizes={16: 1})
+    network = FusedDeepseekV2(config, weights, 64, sizes={16: 1}, lifted_from=16 if way in LIFTED else 17)
     caches = plain.new_cache(64), network.new_cache(64)
     torch.manual_seed(0)
     ids = torch.randint(0, 256, (13,))

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from midfill_model import fim
+from midfill_model import fim, seam
 from midfill_model.checkpoint.shapes import tensor_shapes
 from midfill_model.generation.requests.ticket import Delta
 from midfill_model.generation.tokens import BYTE_OF
@@ -31,8 +31,10 @@ PROMPT: dict[str, Any] = {
 }
 
 
-def start(runtime: Path, model: Path, *options: str) -> subprocess.Popen[str]:
-    code = "import sys; from midfill_model.process.main import main; sys.exit(main(sys.argv[1:]))"
+MAIN = "import sys; from midfill_model.process.main import main; sys.exit(main(sys.argv[1:]))"
+
+
+def start(runtime: Path, model: Path, *options: str, code: str = MAIN) -> subprocess.Popen[str]:
     where = ("--runtime-dir", str(runtime), "--model", str(model), "--threads", "1", "--stay")
     return subprocess.Popen(
         [sys.executable, "-I", "-c", code, *where, *options], stderr=subprocess.PIPE, text=True
@@ -259,6 +261,12 @@ async def test_a_stop_string_ends_it_and_stays_hidden(http: httpx.AsyncClient) -
         ({"prompt": "x", "background": 1}, "background must be true or false"),
         ({"prompt": "x" * 2000}, "2001 tokens; the model's context holds 1024"),
         (b" " * (9 << 20), "longer than 8 MB"),
+        (b"\xff\xfe", "not valid JSON"),
+        ({"prompt": "\ud800"}, "prompt holds half of a surrogate pair"),
+        ({"prompt": "x", "suffix": "\ude00\ud83d"}, "suffix holds half of a surrogate pair"),
+        ({"prompt": "x", "head": "\ud800"}, "head holds half of a surrogate pair"),
+        ({"prompt": "x", "context": ["a", "\udfff"]}, "context holds half of a surrogate pair"),
+        ({"prompt": "x", "stop": ["\udfff"]}, "stop holds half of a surrogate pair"),
     ],
 )
 async def test_a_bad_body_gets_one_sentence(http: httpx.AsyncClient, body: Any, message: str) -> None:
@@ -266,6 +274,18 @@ async def test_a_bad_body_gets_one_sentence(http: httpx.AsyncClient, body: Any, 
     response = await http.post("/v1/completions", content=content)
     assert response.status_code == 400
     assert message in response.json()["error"]["message"]
+
+
+async def test_who_hangs_up_before_the_bodys_end_is_no_news(
+    http: httpx.AsyncClient, engine: dict[str, Any], runtime: Path
+) -> None:
+    _, writer = await asyncio.open_unix_connection(str(runtime / seam.SOCKET))
+    writer.write(b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{")
+    await writer.drain()
+    await health(http)  # by then it has begun to read the body
+    writer.close()
+    await writer.wait_closed()
+    assert (await health(http))["status"] == "ready"  # and nothing is on stderr when it ends: see `engine`
 
 
 async def test_a_hang_up_stops_the_engine(http: httpx.AsyncClient) -> None:
@@ -310,6 +330,8 @@ async def test_tcp_wants_the_token_and_shutdown_ends_it(tmp_path: Path, tiny_fol
         assert (await stranger.get("/health")).status_code == 401
         assert (await stranger.post("/shutdown")).status_code == 401
     async with client(card) as http:
+        for page in ({"host": "evil.example:80"}, {"host": "[x"}, {"origin": "https://evil.example"}):
+            assert (await http.get("/health", headers=page)).status_code == 403
         answer = await http.post("/v1/completions", json=PROMPT)  # waits for the model
         assert answer.json()["choices"][0]["finish_reason"] == "length"
         assert (await http.post("/shutdown")).status_code == 200

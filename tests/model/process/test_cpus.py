@@ -2,11 +2,13 @@
 
 import math
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from midfill_model.process import cpus
+from midfill_model.process.machine import cpus
 
 V1 = "12:memory:/docker/ab\n4:cpu,cpuacct:/docker/ab\n1:name=systemd:/docker/ab\n0::/\n"
 
@@ -35,6 +37,40 @@ def test_the_quota(tmp_path: Path, memberships: str, files: dict[str, str], want
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     assert cpus.quota(groups, mount) == wanted
+
+
+@pytest.mark.parametrize(
+    ("memberships", "files", "wanted"),
+    [
+        ("0::/\n", {"memory.max": "1000000\n"}, 1_000_000),
+        ("0::/\n", {"memory.max": "max\n"}, None),
+        ("0::/a/b\n", {"a/b/memory.max": "max", "a/memory.max": "2000000"}, 2_000_000),
+        ("0::/\n", {"memory.max": "garbage"}, None),
+        (V1, {"memory/docker/ab/memory.limit_in_bytes": "3000000"}, 3_000_000),
+        (V1, {"memory/memory.limit_in_bytes": "9223372036854771712"}, None),
+        (V1, {}, None),
+    ],
+)
+def test_the_memory(tmp_path: Path, memberships: str, files: dict[str, str], wanted: int | None) -> None:
+    """None: all that the machine has."""
+    (tmp_path / "cgroup").write_text(memberships)
+    for name, text in files.items():
+        path = tmp_path / "mount" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    whole = cpus.memory(tmp_path / "none", tmp_path)
+    assert whole > 1 << 28
+    assert cpus.memory(tmp_path / "cgroup", tmp_path / "mount") == (wanted or whole)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process")
+def test_a_limit_of_the_process_counts() -> None:
+    code = (
+        "import resource; from midfill_model.process.machine import cpus\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 28, 1 << 28)); print(cpus.memory())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == 1 << 28
 
 
 def test_other_systems_have_none(tmp_path: Path) -> None:

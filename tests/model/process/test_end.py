@@ -1,18 +1,23 @@
 """How an engine's process ends: idle, killed, out of reach, with a dead thread, or before it begins."""
 
+import asyncio
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 
+from midfill_model import seam
 from midfill_model.process.main import main
 
-from .test_api import PROMPT, client, end, start, wait_for_card
+from ...full_disk import small_disk
+from .test_api import PROMPT, client, end, health, start, wait_for_card
 
 
 def test_an_engine_that_nobody_uses_gives_its_memory_back(tmp_path: Path, tiny_folder: Path) -> None:
@@ -20,6 +25,15 @@ def test_an_engine_that_nobody_uses_gives_its_memory_back(tmp_path: Path, tiny_f
     assert process.communicate(timeout=60)[1] == ""
     assert process.returncode == 0
     assert [path.name for path in tmp_path.iterdir()] == ["engine.lock"]
+
+
+def test_an_engine_marks_in_the_log_what_becomes_of_it(tmp_path: Path, tiny_folder: Path) -> None:
+    """Also one that was started by hand: words of one that has died before it are no news any more."""
+    (tmp_path / seam.LOG).write_bytes(seam.mark("starts") + b"no memory\n")
+    process = start(tmp_path, tiny_folder, "--idle-minutes", "0.01")
+    assert process.communicate(timeout=60)[1] == ""
+    marks = (seam.mark(f"{process.pid}{it}") for it in ("", " is ready", " has ended"))
+    assert (tmp_path / seam.LOG).read_bytes() == seam.mark("starts") + b"no memory\n" + b"".join(marks)
 
 
 @pytest.mark.parametrize("name", ["engine.json", "engine.sock"])
@@ -77,6 +91,108 @@ def test_an_engine_whose_thread_dies_ends_and_says_why(tmp_path: Path, tiny_fold
     last = process.stderr.splitlines()[-1]
     assert last.startswith("midfill: The generation thread failed (ZeroDivisionError); ")
     assert [path.name for path in tmp_path.iterdir()] == ["engine.lock"]
+
+
+WITHOUT_ROOM = """
+import resource, sys
+from midfill_model.process.main import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_an_engine_that_can_write_nothing_ends_with_one_sentence(tmp_path: Path, tiny_folder: Path) -> None:
+    process = start(tmp_path, tiny_folder, code=WITHOUT_ROOM)
+    errors = process.communicate(timeout=60)[1]
+    assert (process.returncode, errors.count("\n")) == (1, 1)
+    assert f"{tmp_path} cannot be used (engine.json: File too large); set MIDFILL_RUNTIME_DIR" in errors
+
+
+def test_an_engine_whose_folder_takes_no_more_files_ends_with_one_sentence(
+    tmp_path: Path, tiny_folder: Path
+) -> None:
+    with small_disk(tmp_path, "nr_inodes=1"):
+        errors = start(tmp_path, tiny_folder).communicate(timeout=60)[1]
+    assert errors.count("\n") == 1 and "engine.lock: No space left on device" in errors
+
+
+HANGS = """
+import sys, threading
+from midfill_model.generation.completion import Completion
+from midfill_model.process import main
+from midfill_model.process.life import watchdog
+def a_driver_hangs(_):
+    watchdog.LONGEST_SECONDS = 1.0
+    threading.Event().wait()
+Completion.step = a_driver_hangs
+sys.exit(main.main(sys.argv[1:]))
+"""
+
+
+async def test_an_engine_whose_generation_hangs_ends_and_says_where(
+    tmp_path: Path, tiny_folder: Path
+) -> None:
+    """As if it were killed: with its card, and without an answer, so that fronts ask the next one."""
+    process = start(tmp_path, tiny_folder, code=HANGS)
+    async with client(card := wait_for_card(tmp_path, process)) as http:
+        asked = asyncio.create_task(http.post("/v1/completions", json=PROMPT))
+        told = await health(http, status="ready")
+        while not told["stalled_seconds"]:
+            assert not asked.done() and process.poll() is None
+            told = (await http.get("/health")).json()
+        assert told["status"] == "ready" and told["running"] == 1
+        with pytest.raises(httpx.RemoteProtocolError):
+            await asked
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 1 and "in a_driver_hangs" in errors
+    assert errors.splitlines()[-1].startswith("midfill: a completion stood still for 1 s")
+    left = seam.read_card(tmp_path)
+    assert left is not None and left.pid == card["pid"] and not seam.engine_lives(tmp_path)
+
+
+READS = """
+import os, sys, time
+from midfill_model.checkpoint.weights import Checkpoint
+from midfill_model.process import main
+from midfill_model.process.life import watchdog
+def a_disk_hangs(*_):
+    watchdog.LONGEST_SECONDS = 2.0
+    os.read(os.pipe()[0], 1)
+def a_disk_is_slow(checkpoint, name, shape):
+    watchdog.LONGEST_SECONDS = 120.0 if slow else 2.0
+    with open(__import__("torch").__file__, "rb", buffering=0) as file:
+        for _ in range(0 if slow else 20):
+            slow.extend(file.read(1))
+            time.sleep(0.25)
+    watchdog.LONGEST_SECONDS = 120.0
+    return read(checkpoint, name, shape)
+slow, read = bytearray(), Checkpoint.read
+Checkpoint.read = {}
+sys.exit(main.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("--succeed",)])
+def test_an_engine_whose_load_hangs_ends_and_says_where(
+    tmp_path: Path, tiny_folder: Path, options: tuple[str, ...]
+) -> None:
+    """So does one that loads to take another's place: it would wait for that for ever."""
+    code = READS.replace("{}", "a_disk_hangs")
+    with ExitStack() as other:
+        if options:
+            other.enter_context(seam.engine_lock(tmp_path))
+            seam.write_card(tmp_path, seam.Card(os.getpid(), "http://localhost"))
+        process = start(tmp_path, tiny_folder, *options, code=code)
+        errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 1 and "in a_disk_hangs" in errors
+    assert errors.splitlines()[-1].startswith("midfill: the load of the model stood still for 2 s")
+
+
+async def test_a_slow_disk_does_not_hang(tmp_path: Path, tiny_folder: Path) -> None:
+    process = start(tmp_path, tiny_folder, code=READS.replace("{}", "a_disk_is_slow"))
+    async with client(wait_for_card(tmp_path, process)) as http:
+        await health(http, status="ready")
+    assert end(process) == (0, "")
 
 
 @pytest.mark.parametrize(

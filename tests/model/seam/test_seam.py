@@ -1,6 +1,7 @@
 """What two processes agree on: a folder nobody else writes to, cards and healths of any kind, locks."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -50,6 +51,15 @@ def test_a_health_is_read_as_it_was_written() -> None:
         '{"url": null, "pid": 1}',
         '{"url": "http://localhost:abc", "pid": 1}',
         '{"url": "file:///etc/passwd", "pid": 1}',
+        '{"url": "http://example.org:8000", "pid": 1}',
+        '{"url": "http://127.0.0.1.example.org:8000", "pid": 1}',
+        '{"url": "http://localhost@example.org:8000", "pid": 1}',
+        '{"url": "http://[::ffff:10.0.0.1]:8000", "pid": 1}',
+        '{"url": "http://127.0.0.1:99999", "pid": 1}',
+        '{"url": "https://localhost", "pid": 1}',
+        '{"url": "http://localhost", "pid": 1, "socket": "/tmp/elsewhere/engine.sock"}',
+        '{"url": "http://localhost", "pid": 1, "socket": "engine.sock"}',
+        '{"url": "http://localhost", "pid": 1, "socket": "/engine.sock\\u0000"}',
         '{"url": "http://localhost", "pid": "1"}',
         '{"url": "http://localhost", "pid": true}',
         '{"url": "http://localhost", "pid": 1, "socket": ["a"]}',
@@ -76,11 +86,30 @@ def test_a_pipe_in_place_of_the_card_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_card_is_private_and_there_while_the_engine_listens(tmp_path: Path) -> None:
-    card = seam.Card(5, "http://localhost", "/a.sock", "token", "demo", 1.5, "2", seam.PROTOCOL)
+    card = seam.Card(
+        5, "http://localhost", str(tmp_path / "a.sock"), "token", "demo", 1.5, "2", seam.PROTOCOL
+    )
     with seam.card_in(tmp_path, card):
         assert seam.read_card(tmp_path) == card
         assert (tmp_path / seam.CARD).stat().st_mode & 0o77 == 0
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [seam.CARD, seam.SOCKET])
+def test_what_vanishes_as_soon_as_the_card_is_there_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Before it could even be looked at."""
+    (tmp_path / seam.SOCKET).touch()
+    replace = os.replace
+
+    def replaced(*paths: Path) -> None:
+        replace(*paths)
+        (tmp_path / name).unlink()
+
+    monkeypatch.setattr(os, "replace", replaced)
+    with seam.card_in(tmp_path, seam.Card(5, "http://localhost", str(tmp_path / seam.SOCKET))) as lost:
+        assert lost() == tmp_path / name
 
 
 def test_the_lock_is_anothers_and_goes_with_its_process(tmp_path: Path) -> None:
@@ -100,55 +129,15 @@ def test_the_lock_is_anothers_and_goes_with_its_process(tmp_path: Path) -> None:
         assert seam.engine_lives(tmp_path)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
-class TestFolder:
-    def test_it_is_made_private(self, tmp_path: Path) -> None:
-        folder = seam.runtime_folder(str(tmp_path / "a" / "b"))
-        assert folder.stat().st_mode & 0o777 == 0o700
-
-    @pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
-    def test_others_who_may_write_are_refused(self, tmp_path: Path, mode: int) -> None:
-        (tmp_path / "run").mkdir()
-        (tmp_path / "run").chmod(mode)
-        with pytest.raises(seam.RuntimeFolderError, match="MIDFILL_RUNTIME_DIR"):
-            seam.runtime_folder(str(tmp_path / "run"))
-
-    def test_a_folder_above_that_all_may_write_to_is_refused(self, tmp_path: Path) -> None:
-        (tmp_path / "open").mkdir()
-        (tmp_path / "open").chmod(0o777)
-        with pytest.raises(seam.RuntimeFolderError, match="replaced by others"):
-            seam.runtime_folder(str(tmp_path / "open" / "run"))
-        (tmp_path / "open").chmod(0o1777)  # as /tmp
-        assert seam.runtime_folder(str(tmp_path / "open" / "run"))
-
-    def test_a_link_of_ones_own_is_followed(self, tmp_path: Path) -> None:
-        (tmp_path / "run").mkdir(mode=0o700)
-        (tmp_path / "link").symlink_to(tmp_path / "run")
-        assert seam.runtime_folder(str(tmp_path / "link"))
-
-    @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="gives a folder away")
-    def test_what_belongs_to_another_is_refused(self, tmp_path: Path) -> None:
-        (tmp_path / "run").mkdir(mode=0o700)
-        (tmp_path / "link").symlink_to(tmp_path / "mine")
-        (tmp_path / "mine").mkdir(mode=0o700)
-        os.chown(tmp_path / "run", 12345, 12345)
-        os.lchown(tmp_path / "link", 12345, 12345)
-        for name in ("run", "link"):
-            with pytest.raises(seam.RuntimeFolderError, match="another user"):
-                seam.runtime_folder(str(tmp_path / name))
-
-    @pytest.mark.parametrize("named", ["file/run", "a\0b", "~nobody-of-that-name/run"])
-    def test_what_cannot_be_is_one_sentence(self, tmp_path: Path, named: str) -> None:
-        (tmp_path / "file").write_text("")
-        with pytest.raises(seam.RuntimeFolderError, match="MIDFILL_RUNTIME_DIR"):
-            seam.runtime_folder(str(tmp_path / named) if "~" not in named else named)
-
-    def test_a_tilde_that_no_shell_expanded_and_relative_names(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("HOME", str(tmp_path))
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("MIDFILL_RUNTIME_DIR", "~/run")
-        assert seam.runtime_folder() == tmp_path / "run"
-        monkeypatch.setenv("MIDFILL_RUNTIME_DIR", "run")
-        assert seam.runtime_folder() == tmp_path / "run"
+def test_the_log_does_not_quote_what_an_exception_says() -> None:
+    secret = "SECRET_OF_THE_USER"
+    try:
+        try:
+            raise ValueError(secret)
+        except ValueError as error:
+            raise RuntimeError(f"while reading {secret}") from error
+    except RuntimeError:
+        record = logging.LogRecord("a", logging.ERROR, "b", 1, "loading failed", None, sys.exc_info())
+    told = seam.WithoutText().format(record)
+    assert secret not in told
+    assert "loading failed" in told and told.endswith("RuntimeError")

@@ -9,7 +9,7 @@ import pytest
 from midfill_server.context.collect import Spot, collect
 from midfill_server.context.files import LARGEST, Files
 from midfill_server.context.ignored import Excluded
-from midfill_server.context.secrets import secret_name, secret_text
+from midfill_server.context.secrets import OVERLAP, PIECE, secret_name, secret_text
 
 CODE = "class Account:\n    def deposit(self, amount): ...\n    def withdraw(self, amount): ...\n"
 ASKING = "from accounts import Account\n\naccount = Account()\naccount.\n"
@@ -221,6 +221,24 @@ SECRETS = [
     "PuTTY-User-Key-File-3: ssh-ed25519",
     "AGE-SECRET-KEY-1" + "QX" * 20,
     "Bearer " + "a1b2c3d4" * 4,
+    "---- BEGIN SSH2 ENCRYPTED " + "PRIVATE KEY ----",
+    '{"kty": "RSA", "d": "' + "a1B2" * 12 + '"}',
+    "12345678:AA" + "x" * 33,
+    "MTIz" + "a" * 20 + ".abcdef." + "x" * 27,
+    "0" * 32 + "-us12",
+    "gsk_" + "a1" * 24,
+    "r8_" + "a1" * 18,
+    "secret_" + "a1" * 21,
+    "figd_" + "a1" * 20,
+    "dckr_pat_" + "a1" * 12,
+    "pscale_pw_" + "a1" * 20,
+    "sntrys_" + "a1" * 20,
+    "glsa_" + "a1" * 20,
+    "tskey-auth-" + "a1" * 12,
+    "ATATT3" + "xF" * 20,
+    "glptt-" + "a1" * 20,
+    "https://a.blob.core.windows.net/b?sv=2024-01-01&sig=" + "aB3%2F" * 8,
+    "https://a.webhook.office.com/webhookb2/" + "a1" * 30,
     "$ANSIBLE_VAULT;1.1;AES256",
 ]
 
@@ -273,6 +291,18 @@ GIVEN = [
     "mysqldump --password=hunter2hunter2",
     "ALTER USER a IDENTIFIED BY 'hunter22'",
     "curl -u admin:hunter2hunter2 https://a.b",
+    'password: str = "hunter2hunter2"',
+    "const apiToken: string | null = 'a81bc81b-dead-4e5d';",
+    "define('DB_PASSWORD', 'hunter2hunter2');",
+    'user.setPassword("hunter2hunter2");',
+    'std::string password{"hunter2hunter2"};',
+    'key = os.environ.get("API_KEY", "q8Zr1-Yw03vM")',
+    'const secret = process.env.JWT_SECRET || "q8Zr1-Yw03vM"',
+    "$token = getenv('API_TOKEN') ?: 'q8Zr1-Yw03vM';",
+    "<password>hunter2hunter2</password>",
+    'headers = {"X-Api-Key": "q8Zr1-Yw03vM"}',
+    '"Server=db;User Id=sa;Password=hunter2!;Database=a"',
+    "storePassword 'hunter2hunter2'",
 ]
 NOT_GIVEN = [
     "password = config.password",
@@ -287,6 +317,23 @@ NOT_GIVEN = [
     "self.token = token",
     'api_key = os.environ["API_KEY_2"]',
     "tokens = ['a', 'b']",
+    'password: str = ""',
+    "password: str = Field(min_length=8)",
+    'parser.add_argument("--token", "-t")',
+    'def test_password(user, password="short"): ...',
+    "<password>{{ password }}</password>",
+    '<input type="password" name="password" id="password1">',
+    "def has_password(self, hunter2hunter2): ...",
+    'assert check_password(password, "nothing-of-that-sort")',
+    'case TOKEN_LEFT_PAREN: return "left-paren"',
+    'raise PermissionError("token expired")',
+    'connect(f"Server=db;Password={password};")',
+    'const token = await getToken("users/me");',
+    "access_token: Mapped[str] = mapped_column(String(64))",
+    "# The password has at least 12 characters, one of them a digit.",
+    'help="the API key, as https://example.org/keys shows it"',
+    "password_hash = sha256(password.encode()).hexdigest()",
+    'if line.startswith("-----BEGIN CERTIFICATE-----"):',
 ]
 
 
@@ -305,12 +352,31 @@ def test_texts_that_are_secrets(secret: str) -> None:
     assert secret_text(f"a = 1\nvalue = '{secret}'\n")
 
 
+@pytest.mark.parametrize("line", [*GIVEN, *(f"value = '{it}'" for it in SECRETS)])
+def test_a_secret_is_found_wherever_it_stands_in_a_long_file(line: str) -> None:
+    """A long text is searched piece by piece, so some stand across the end of one."""
+    filler = "a = 1\n" * (2 * PIECE // 6)
+    for begins in range(PIECE - len(line) - 6, PIECE + OVERLAP + 6, 397):
+        begins -= begins % 6
+        assert secret_text(f"{filler[:begins]}{line}\n{filler[begins:]}")
+
+
+def test_what_is_edited_in_a_huge_file_beside_is_told_unless_that_holds_a_secret(root: Path) -> None:
+    lines = [f"def function_{n}(a, b): return other_{n}\n" for n in range(20_000)]
+    for secret, is_told in (("", True), (f"DATABASE_PASSWORD = '{CANARY}1'\n", False)):
+        opened = {root / "huge.py": [*lines, secret]}
+        place = ((root / "huge.py", 9_000),)
+        spot = Spot(root / "main.py", [ASKING], ASKING, "", (0, 1), 500, opened, edited=place)
+        assert ("function_9000" in "".join(collect(spot, Files((root,))).values())) is is_told
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "sk-learn",
         "https://example.org:8080/a@b",
         "f'://{user}:{password}@{host}'",
+        "postgres://user:password@localhost/a",
         "BEGIN PUBLIC KEY",
         "AKIA",
     ],

@@ -108,18 +108,45 @@ def test_judging_an_item_is_linear(piece: str) -> None:
     assert max(took.values()) < PATIENCE, took
 
 
-def test_what_a_key_costs_does_not_grow_with_the_file(tmp_path: Path) -> None:
-    """Of a file of 50,000 lines that much is read as of one of 3,000."""
-    files, read = Files((tmp_path,)), []
-    outline_of_open = files.outline_of_open
+def test_what_a_key_costs_does_not_grow_with_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a file of 50,000 lines that much is read as of one of 3,000; and after a key hardly anything."""
+    read = list[int]()
 
-    def noted(path: Path, text: str) -> Outline:
+    def noted(text: str) -> bool:
         read.append(len(text))
-        return outline_of_open(path, text)
+        return secret_text(text)
 
-    files.outline_of_open = noted  # type: ignore[method-assign]
-    lines = [f"def function_{n}(a, b): return other_{n}\n" for n in range(50_000)]
-    spot = Spot(tmp_path / "a.py", lines, "".join(lines[24_900:25_000]), "", (24_900, 25_000), 500)
-    told = "".join(collect(spot, files).values())
-    assert max(read) < OWN + 1_000
-    assert "function_2" in told
+    monkeypatch.setattr(f"{Files.__module__}.secret_text", noted)
+    files, lines = Files((tmp_path,)), [f"def function_{n}(a, b): return other_{n}\n" for n in range(50_000)]
+
+    def told(line: int) -> str:
+        seen = line - 100, line
+        spot = Spot(tmp_path / "a.py", lines, "".join(lines[line - 100 : line]), "", seen, 500)
+        return "".join(collect(spot, files).values())
+
+    assert "function_2" in told(25_000)
+    assert OWN / 2 < sum(read) < OWN + 1_000
+    read.clear()
+    lines[25_000] = "def another(): ...\n"
+    assert "function_2" in told(25_010)
+    assert sum(read) < OWN / 10
+
+
+def test_what_is_open_beside_is_read_once_and_a_huge_file_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = list[int]()
+
+    def noted(text: str, ending: str) -> Outline:
+        read.append(len(text))
+        return outline(text, ending)
+
+    monkeypatch.setattr(f"{Files.__module__}.outline", noted)
+    huge, other = (tuple(f"def f{n}(a): ...\n" for n in range(n)) for n in (50_000, 100))
+    beside = {tmp_path / "huge.py": huge, tmp_path / "other.py": other}
+    files = Files((tmp_path,))
+    for n in range(3):
+        collect(Spot(tmp_path / "a.py", [f"x = {n}\n"], f"x = {n}\n", "", (0, 1), 500, beside), files)
+    assert sorted(read) == sorted([*[len(f"x = {n}\n") for n in range(3)], sum(map(len, other))])

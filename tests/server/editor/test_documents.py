@@ -17,9 +17,38 @@ ALPHABET = "ab\r\n\r\n\x0b\x0c\x1c\x85\u2028é中😀🐍"
 texts = st.text(ALPHABET, max_size=12)
 
 
+@given(texts)
+def test_lines_end_where_lsp_ends_them_and_nowhere_else(text: str) -> None:
+    *ends, last = re.split(r"(?<=\n)|(?<=\r)(?!\n)", text)
+    assert split_lines(text) == [*ends, last]
+
+
+halves = st.text("a\r\n\ud83d\ude00", max_size=6)
+
+
+@given(halves, st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99), halves), max_size=5))
+def test_halves_of_pairs_are_joined_wherever_they_meet(text: str, edits: list[tuple[int, int, str]]) -> None:
+    """As JSON may deliver them: what counts is the sequence of UTF-16's units."""
+    documents = Documents()
+    document = documents.open(lsp.TextDocumentItem(URI, "python", 1, text))
+    text = joined(text)
+    for one, other, new in edits:
+        offsets = valid_offsets(text)
+        start, end = sorted((offsets[one % len(offsets)], offsets[other % len(offsets)]))
+        where = lsp.Range(position(text, start, "utf-16"), position(text, end, "utf-16"))
+        documents.change(URI, 2, [lsp.TextDocumentContentChangePartial(range=where, text=new)])
+        text = joined(text[:start] + new + text[end:])
+        assert (document.text, document.length) == (text, len(text))
+        assert document.lines == split_lines(text)
+
+
+def joined(text: str) -> str:
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
 def units(text: str, encoding: str) -> int:
     codec, width = WIDTH[encoding]
-    return len(text.encode(codec)) // width
+    return len(text.encode(codec, "surrogatepass")) // width
 
 
 def position(text: str, offset: int, encoding: str) -> lsp.Position:
@@ -49,7 +78,7 @@ def test_any_sequence_of_edits_gives_the_editors_text(data: st.DataObject, encod
             text = text[:start] + new + text[end:]
         documents.change(URI, version, [change])
         assert document.text == text
-        assert document.lines == split_lines(text)
+        assert document.lines == list(document.snapshot) == split_lines(text)
         assert (document.length, document.version) == (len(text), version)
 
 
@@ -108,6 +137,23 @@ def test_keystrokes_in_five_megabytes_cost_little() -> None:
         document.replace(lsp.Range(here, here), "y", "utf-16")
     assert time.process_time() - started < 1.0  # 10 ms each; copying the text would take ten times that
     assert document.length == len(text) + 100
+
+
+def test_a_key_in_a_line_of_a_megabyte_reads_what_it_puts_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = list[int]()
+
+    def noted(text: str) -> list[str]:
+        read.append(len(text))
+        return split_lines(text)
+
+    monkeypatch.setattr(f"{Documents.__module__}.split_lines", noted)
+    line = "é" * 1_000_000
+    document = Document(URI, 1, [f"{line}\r\n", "b"])
+    here = lsp.Position(0, 999_000)
+    for new in ("x", "\n", "y\r\nz"):
+        document.replace(lsp.Range(here, here), new, "utf-16")
+    assert document.text == f"{line[:999_000]}y\r\nz\nx{line[999_000:]}\r\nb"
+    assert max(read) < 10
 
 
 def edit(

@@ -240,14 +240,18 @@ async def test_a_closed_stdin_is_a_failure(client: RawClient) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere the closed stdin has to do")
-async def test_the_server_leaves_with_its_editor_even_if_stdin_stays_open(fresh: RawClient) -> None:
+@pytest.mark.parametrize("is_initialized", [True, False])
+async def test_the_server_leaves_with_its_editor_even_if_stdin_stays_open(
+    fresh: RawClient, is_initialized: bool
+) -> None:
     editor = await asyncio.create_subprocess_exec(sys.executable, "-c", "input()", stdin=subprocess.PIPE)
     assert editor.stdin
     params: dict[str, Any] = {"processId": editor.pid, "rootUri": None, "capabilities": {}}
     fresh.send("initialize", 0, params=params)
     await fresh.until(0)
-    fresh.send("initialized", params={})
-    await fresh.ping()
+    if is_initialized:
+        fresh.send("initialized", params={})
+        await fresh.ping()
     editor.stdin.close()
     await editor.wait()
     async with asyncio.timeout(PATIENCE):

@@ -28,6 +28,16 @@ def test_the_keys_are_those_of_the_server_and_one_of_its_own() -> None:
     )  # else VS Code sorts them
 
 
+def test_no_folder_says_where_code_goes_nor_an_untrusted_one_what_is_sent() -> None:
+    of_machine = {
+        name.removeprefix("midfill.") for name, it in PROPERTIES.items() if it.get("scope") == "machine"
+    }
+    way = {"url", "apiKeyEnv", "apiKeyFile", "caFile", "proxy", "headers"}
+    assert of_machine == {"command", "model", "engineOptions", "idleMinutes", *way}
+    untrusted = MANIFEST["capabilities"]["untrustedWorkspaces"]["restrictedConfigurations"]
+    assert untrusted == [f"midfill.{key}" for key in ("context", "contextTokens", "dialect", "exclude")]
+
+
 @pytest.mark.parametrize("key", DEFAULTS)
 def test_a_setting_is_the_servers(key: str) -> None:
     offered = PROPERTIES[f"midfill.{key}"]

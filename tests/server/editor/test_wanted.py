@@ -121,6 +121,44 @@ def test_secrets_are_silent_and_never_go_to_a_url(path: str, text: str, secret: 
             assert verdict_on(request, Settings(url=url)).reason == ("secret" if silent else None)
 
 
+KEY = "-----BEGIN RSA " + "PRIVATE KEY-----"
+WHOLE_KEY = f"{KEY}\n" + "MIIE" * 16 + "\n"
+PASSWORD = "password = 'hunter2-hunter2'\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "stays"),
+    [
+        ("deploy/notes.txt", f"AWS_SECRET_{'ACCESS_KEY'}=wJalrXUtnFEMI/K7MDENG+bPxRfi\n", True),
+        ("app.toml", PASSWORD, True),
+        ("docker-compose.yml", "POSTGRES_PASSWORD: hunter2-hunter2\n", True),
+        ("notes.md", WHOLE_KEY, True),
+        ("keys.py", f'KEY = """{WHOLE_KEY}"""\n', True),
+        ("keys.ts", 'const key = "' + WHOLE_KEY.replace("\n", "\\n") + '";\n', True),
+        ("local_settings.py", "", True),
+        ("wp-config.php", "", True),
+        ("config/local_settings_staging.py", "", True),
+        ("api_key.txt", "", True),
+        ("app.py", PASSWORD, False),  # who writes it knows that it goes there
+        ("pem.py", f"if line == {KEY!r}:\n    ", False),
+        ("password_reset.py", "", False),
+        ("models/access_token.rb", "", False),
+        ("PrivateKey.java", "", False),
+        ("auth/secrets/manager.go", "", False),
+        ("README.md", "Set `password` to the password that you have been given.\n", False),
+        ("app.toml", 'password = "your-password"\n', False),
+        ("docker-compose.yml", "POSTGRES_PASSWORD: ${POSTGRES_PASSWORD}\n", False),
+    ],
+)
+def test_what_holds_a_secret_goes_to_no_url_and_is_written_in_all_the_same(
+    path: str, text: str, stays: bool
+) -> None:
+    for window_ in (Window(text, ""), Window("", text)):
+        request = Request(window_, PurePath(path), wished=True)
+        assert (verdict_on(request, Settings(url="http://a")).reason == "secret") == stays
+        assert verdict_on(request, Settings()).reason is None
+
+
 def test_who_asks_is_answered_but_in_what_is_excluded() -> None:
     settings = Settings(in_comments="off", trigger="manual", languages=(("*", False),))
     there = window("# │")

@@ -17,6 +17,13 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WhyFile:
     return WhyFile(["a.py:1:1 known: that is all"])
 
 
+async def test_a_name_that_is_no_utf_8_is_written_too(file: WhyFile) -> None:
+    file.lines = ["\ud800.py:1:1 known: that is all"]
+    file.touch()
+    assert await written() == ["?.py:1:1 known: that is all"]
+    file.close()
+
+
 async def written() -> list[str]:
     """What the file holds once all that is due is written."""
     for _ in range(3):

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from midfill_model import seam
-from midfill_server.engines.process import LOG, MARK
+from midfill_model.seam import LOG, MARK
 
 STAND_IN = Path(__file__).parent / "stand_in.py"
 
@@ -53,7 +53,8 @@ def started(folder: Path) -> list[int]:
     if not (folder / LOG).exists():
         return []
     lines = (folder / LOG).read_text().split("\n")
-    return [int(line.removeprefix(MARK)) for line in lines if line.startswith(MARK)]
+    marks = [line.removeprefix(MARK) for line in lines if line.startswith(MARK)]
+    return [int(it) for it in marks if it.isdecimal()]
 
 
 def pid_of(folder: Path) -> int | None:

@@ -106,11 +106,14 @@ class Engine:
     health: dict[str, Any]
     asked: int = 0
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    is_still: bool = False
+    """Whether it answers nothing, as one whose process is stopped."""
 
     async def answer(self, peer: Peer) -> None:
         first, _, _ = await peer.request()
         if first.startswith("GET /health"):
-            await peer.json(self.health)
+            if not self.is_still:
+                await peer.json(self.health)
         elif first.startswith("POST /v1/completions"):
             self.asked += 1
             await self.completions(peer)

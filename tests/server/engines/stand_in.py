@@ -1,7 +1,8 @@
 """A process that stands in for `midfill engine`: its lock, card, /health and completions, and ways to die.
 
 What it does is JSON in $STAND_IN: seconds `before_lock` and `before_card`; `dies`: "at once", "loading",
-"writing" or "in order"; `says`: the last line that it logs before it dies.
+"writing" or "in order"; `says`: the last line that it logs before it dies. As an heir it cannot load, or
+with `inherits` loads for ever.
 """
 
 import json
@@ -77,9 +78,15 @@ class Server(socketserver.ThreadingUnixStreamServer):
 
 
 def main(folder: Path) -> int:
+    seam.note(folder)
     if DOES.get("dies") == "at once":
         die()
     time.sleep(DOES.get("before_lock", 0))
+    if "--succeed" in sys.argv:
+        if DOES.get("inherits"):
+            with seam.heir_lock(folder):
+                signal.pause()
+        return 1
     try:
         with seam.engine_lock(folder):
             time.sleep(DOES.get("before_card", 0))

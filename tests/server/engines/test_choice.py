@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from midfill_model import seam
+from midfill_server.engines import choice as choice_module
 from midfill_server.engines.backend import BackendError, Interrupted, Order
 from midfill_server.engines.choice import Choice
 from midfill_server.engines.resident import LOOK_SECONDS
@@ -68,6 +69,23 @@ async def completion_wanted(peer: Peer) -> bool:
 
 async def writes(peer: Peer) -> None:
     await peer.completion("return a")
+
+
+async def test_the_doctor_is_asked_with_this_windows_settings(
+    window: Window, runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the moment at which it is asked."""
+    asked: list[object] = []
+
+    async def first_finding(settings: object) -> str:
+        asked.append(settings)
+        return ""
+
+    monkeypatch.setattr(choice_module, "first_finding", first_finding)
+    for settings in (OWN, replace(OWN, engine_options=("--device", "cpu"))):
+        window.choice.use(settings)
+        await window.choice._resident._finding()
+    assert asked == [{"model": "demo"}, {"model": "demo", "engineOptions": ["--device", "cpu"]}]
 
 
 async def others_are_told() -> None:

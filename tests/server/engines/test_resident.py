@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -11,14 +12,16 @@ from typing import Any
 import pytest
 
 from midfill_model import seam
-from midfill_server.engines import launcher, resident
+from midfill_model.seam import LOG
+from midfill_server.engines import launcher, process, resident
 from midfill_server.engines.backend import BackendError, Interrupted, Order
-from midfill_server.engines.process import LOG
 from midfill_server.engines.resident import Resident
 from midfill_server.engines.status import State, Status
 from midfill_server.tools import status_command
 
-from .conftest import pid_of, started
+from ...full_disk import fill, small_disk
+from ...known_model import SAID, write_known
+from .conftest import STAND_IN, pid_of, started
 from .server import Peer, engine_at, event
 
 ORDER = Order("def add(a, b):\n    ", "\n", max_tokens=16)
@@ -67,6 +70,18 @@ async def test_windows_restored_together_start_one_engine(runtime: Path, stand_i
         front.resident.close()
 
 
+async def test_a_window_that_has_gone_to_another_engine_is_none_of_this_one(
+    front: Front, runtime: Path
+) -> None:
+    await front.ask()
+    assert seam.count_windows(runtime) == 1
+    front.resident.rest()
+    assert seam.count_windows(runtime) == 0
+    await front.ask()  # it is current again
+    assert seam.count_windows(runtime) == 1 and len(started(runtime)) == 1
+    front.resident.close()
+
+
 async def test_a_start_goes_on_when_the_request_for_it_is_cancelled(front: Front, stand_in: Does) -> None:
     stand_in(before_lock=0.2)
     for _ in range(3):
@@ -92,10 +107,138 @@ async def test_a_killed_engine_is_replaced_within_the_request(
     front.resident.close()
 
 
+async def test_a_killed_engine_whose_heir_loads_is_not_started_again(front: Front, runtime: Path) -> None:
+    with seam.heir_lock(runtime):
+        request = asyncio.create_task(front.ask())
+        await front.until(State.STARTING)
+
+        async def says(peer: Peer) -> None:
+            await peer.completion("return a")
+
+        async with engine_at(runtime, says, version=version("midfill")):
+            assert await request == "return a"
+            front.resident.close()
+    assert not started(runtime)
+
+
+async def test_an_heir_that_does_not_come_is_not_waited_for_for_ever(
+    front: Front, runtime: Path, stand_in: Does, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launcher, "HEIR_SECONDS", 0.0)
+    with seam.heir_lock(runtime):
+        assert await front.ask() == "return a"
+    assert len(started(runtime)) == 1
+    front.resident.close()
+
+
+@pytest.mark.parametrize(("options", "which"), [("size=64k", "make room"), ("nr_inodes=1", "start.lock")])
+async def test_a_full_disk_under_the_runtime_folder_is_one_sentence_and_over_when_there_is_room(
+    front: Front, runtime: Path, monkeypatch: pytest.MonkeyPatch, options: str, which: str
+) -> None:
+    """A real engine, which cannot even write its card, and no word into its log."""
+    with small_disk(runtime, options):
+        if options == "size=64k":
+            fill(runtime)
+        front.resident.use("demo", ("--threads", "1"))
+        for _ in range(2):
+            with pytest.raises(BackendError):
+                await front.ask()
+        (told,) = set(front.failures)
+        assert "No space left on device" in told and which in told
+    front.resident.use("demo", ("--threads", "1"))
+    stand_in = runtime / "python"
+    stand_in.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{STAND_IN}" "$@"\n')
+    stand_in.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(stand_in))
+    assert await front.ask() == "return a"
+    front.resident.close()
+
+
+HANGS_ONCE = """
+import pathlib, sys, threading
+from midfill_model.generation.completion import Completion
+from midfill_model.process import main
+from midfill_model.process.life import watchdog
+once = pathlib.Path(__file__).with_name("has hung")
+def hangs(_):
+    watchdog.LONGEST_SECONDS = 0.3
+    threading.Event().wait()
+if not once.exists():
+    once.touch()
+    Completion.step = hangs
+sys.exit(main.main(sys.argv[sys.argv.index("engine") + 1:]))
+"""
+
+
+async def test_a_request_that_hangs_is_answered_by_the_next_engine(
+    front: Front, runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two real ones; the user hears of no failure."""
+    (tmp_path / "hangs_once.py").write_text(HANGS_ONCE)
+    program = tmp_path / "python"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{tmp_path}/hangs_once.py" "$@"\n')
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+    front.resident.use(str(write_known(tmp_path / "known")), ("--threads", "1"))
+    assert await front.ask() == f"{SAID}\n"
+    first, second = started(runtime)
+    assert pid_of(runtime) == second and not front.failures
+    assert "stood still" in process.last_words(runtime, first)
+    front.resident.close()
+
+
+HOLDS_PYTHON_ONCE = """
+import ctypes, pathlib, sys
+from midfill_model.checkpoint.weights import Checkpoint
+from midfill_model.generation.completion import Completion
+from midfill_model.process import main
+once = pathlib.Path(__file__).with_name("has hung")
+def hangs(*_): ctypes.PyDLL(None).sleep(300)
+if not once.exists():
+    once.touch()
+    {} = hangs
+sys.exit(main.main(sys.argv[sys.argv.index("engine") + 1:]))
+"""
+
+
+@pytest.mark.parametrize("where", ["Checkpoint.read", "Completion.step"])
+async def test_an_engine_in_which_nothing_of_python_runs_is_named(
+    front: Front, runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """It cannot end itself, as when a driver hangs that holds Python's lock; the user hears how to end it."""
+    monkeypatch.setattr("midfill_server.engines.backend.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(resident, "SILENT_SECONDS", 2.0)
+    monkeypatch.setattr(launcher, "SILENT_SECONDS", 2.0)
+    monkeypatch.setattr(resident, "LATE_SECONDS", 0.5)
+    (tmp_path / "holds.py").write_text(HOLDS_PYTHON_ONCE.replace("{}", where))
+    program = tmp_path / "python"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{tmp_path}/holds.py" "$@"\n')
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+    front.resident.use(str(write_known(tmp_path / "known")), ("--threads", "1"))
+    asked = asyncio.create_task(front.ask())
+    asked.add_done_callback(lambda done: done.exception())
+    told = await front.until(State.FAILED)
+    (pid,) = started(runtime)
+    assert f"(process {pid}) hangs" in told.message and f"`kill -9 {pid}`" in told.message
+    os.kill(pid, signal.SIGKILL)
+    await asyncio.wait([asked])
+    front.resident.use(str(tmp_path / "known"), ("--threads", "1"))
+    assert await front.ask() == f"{SAID}\n"
+    front.resident.close()
+
+
 @pytest.mark.parametrize("dies", ["writing", "in order"])
 async def test_an_engine_that_dies_in_each_generation_is_started_three_times_and_said_once(
     front: Front, runtime: Path, stand_in: Does, dies: str
 ) -> None:
+    """With what the doctor finds first, while other windows may start an engine."""
+
+    async def finding() -> str:
+        with seam.start_lock(runtime):
+            return "The disk is full. Make room. "
+
+    front.resident = Resident(front.told.append, finding)
     stand_in(dies=dies, says="no memory left")
     for _ in range(20):
         with pytest.raises(BackendError):
@@ -103,6 +246,7 @@ async def test_an_engine_that_dies_in_each_generation_is_started_three_times_and
     assert len(started(runtime)) == 3
     (told,) = set(front.failures)
     assert "3 times" in told and "no memory left" in told
+    assert "The disk is full. Make room. When that is mended" in told
     stand_in()
     front.resident.use("demo")  # settings changed: it may be mended
     assert await front.ask() == "return a"
@@ -119,7 +263,8 @@ async def test_the_last_words_are_those_of_this_start(
     with pytest.raises(BackendError):
         await front.ask()
     (told,) = set(front.failures) or {(await front.until(State.FAILED)).message}
-    assert "it said nothing" in told and "yesterday" not in told
+    assert "it said nothing, as when the system ends it because memory runs out" in told
+    assert "yesterday" not in told
     front.resident.close()
 
 
@@ -180,6 +325,35 @@ async def test_an_engine_that_is_silent_for_a_while_is_neither_given_up_nor_doub
     other.resident.close()
 
 
+async def test_an_engine_that_stands_still_in_a_text_is_told(
+    front: Front, runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that is stopped, or waits for a driver: the text on screen is no sign that it is well."""
+    monkeypatch.setattr("midfill_server.engines.backend.CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(resident, "SILENT_SECONDS", 0.3)
+    monkeypatch.setattr(resident, "LATE_SECONDS", 0.1)
+    goes_on = asyncio.Event()
+
+    async def stands_still(peer: Peer) -> None:
+        engine.is_still = True
+        await peer.head()
+        await peer.part(event("return a"))
+        await goes_on.wait()
+        await peer.part(event(" + b"))
+        await peer.part(event("", "stop"))
+        await peer.end()
+
+    async with engine_at(runtime, stands_still) as engine:
+        asked = asyncio.create_task(front.ask())
+        assert "hangs" in (await front.until(State.FAILED)).message
+        engine.is_still = False
+        await front.until(State.READY)
+        goes_on.set()
+        assert await asked == "return a + b"
+        assert len(front.failures) == 1
+        front.resident.close()
+
+
 async def test_a_folder_that_cannot_be_used_any_more_is_told(
     front: Front, runtime: Path, stand_in: Does
 ) -> None:
@@ -190,7 +364,7 @@ async def test_a_folder_that_cannot_be_used_any_more_is_told(
     os.kill(pid, signal.SIGKILL)
     os.chmod(runtime, 0o777)
     front.resident.use("demo")
-    assert "MIDFILL_RUNTIME_DIR" in (await front.until(State.FAILED)).message
+    assert f"run `chmod go-w {runtime}`" in (await front.until(State.FAILED)).message
     os.chmod(runtime, 0o700)
     front.resident.use("demo")
     assert await front.ask() == "return a"
@@ -212,6 +386,113 @@ async def test_an_older_engine_is_replaced_when_nobody_uses_it(
     front.resident.close()
 
 
+async def test_windows_of_a_new_version_start_one_heir(runtime: Path, stand_in: Does) -> None:
+    """All at once: each start costs seconds of a machine's work. All use the older one meanwhile."""
+    stand_in(inherits=True, before_lock=0.3)
+    fronts = [Front() for _ in range(8)]
+
+    async def says(peer: Peer) -> None:
+        await peer.completion("return a")
+
+    async with engine_at(runtime, says, version="0.0.1"):
+        assert await asyncio.gather(*(front.ask() for front in fronts)) == ["return a"] * 8
+        assert len(started(runtime)) == 1 and seam.heir_lives(runtime)
+        for front in fronts:
+            front.resident.close()
+    assert not any(front.failures or any(it.warning for it in front.told) for front in fronts)
+
+
+async def test_heirs_that_are_killed_are_followed_by_others_and_then_said(
+    runtime: Path, stand_in: Does, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of two fronts has started them; the older engine answers each key."""
+    monkeypatch.setattr(launcher, "HEIR_PAUSES", (0.2, 0.2))
+    stand_in(inherits=True)
+    fronts = [Front(), Front()]
+
+    async def says(peer: Peer) -> None:
+        await peer.completion("return a")
+
+    killed: set[int] = set()
+    async with engine_at(runtime, says, version="0.0.1", running=1) as engine, asyncio.timeout(120):
+        while not any(it.warning for front in fronts for it in front.told):
+            assert [await front.ask() for front in fronts] == ["return a"] * 2
+            if seam.heir_lives(runtime) and (heir := started(runtime)[-1]) not in killed:
+                killed.add(heir)
+                os.kill(heir, signal.SIGKILL)
+            await asyncio.sleep(0.02)
+        assert len(killed) > len(launcher.HEIR_PAUSES)
+        assert not engine.stopped.is_set() and not any(front.failures for front in fronts)
+        for front in fronts:
+            front.resident.close()
+
+
+async def test_no_heir_is_started_while_all_pauses(front: Front, runtime: Path, stand_in: Does) -> None:
+    stand_in(inherits=True)
+
+    async def says(peer: Peer) -> None:
+        await peer.completion("return a")
+
+    async with engine_at(runtime, says, version="0.0.1") as engine, asyncio.timeout(30):
+        seam.pause(runtime)
+        assert await front.ask() == "return a"
+        assert not started(runtime) and not engine.stopped.is_set()
+        seam.resume(runtime)
+        assert await front.ask() == "return a"
+        while not seam.heir_lives(runtime):  # noqa: ASYNC110  another process sets no event
+            await asyncio.sleep(0.01)
+        front.resident.close()
+
+
+async def test_nobody_starts_an_engine_where_one_and_its_heir_were_stopped(
+    front: Front, runtime: Path, stand_in: Does
+) -> None:
+    """`midfill stop` while an heir loads; the next key does."""
+    stand_in(inherits=True)
+
+    async def says(peer: Peer) -> None:
+        await peer.completion("return a")
+
+    async with engine_at(runtime, says, version="0.0.1"):
+        assert await front.ask() == "return a"
+        await front.until(State.READY)
+    (heir,) = started(runtime)
+    watching = front.resident._watching
+    os.kill(heir, signal.SIGKILL)
+    assert watching is not None
+    async with asyncio.timeout(30):
+        await watching
+    await asyncio.sleep(0)
+    assert front.resident._search is not None and front.resident._search.done()
+    stand_in()
+    assert await front.ask() == "return a"
+    assert len(started(runtime)) == 2 and not front.failures
+    front.resident.close()
+
+
+async def test_fronts_that_meet_a_failed_engine_at_once_end_with_one(runtime: Path, stand_in: Does) -> None:
+    """One may find that another has replaced it already: that one is not waited for, nor stopped."""
+    other = Front()
+
+    async def never(peer: Peer) -> None:
+        raise AssertionError("it was asked")
+
+    async with engine_at(runtime, never, status="failed", message="No."):
+        found = await process.find(runtime)
+        assert found is not None
+        assert await other.ask() == "return a"
+    stopped: list[object] = []
+
+    async def shutdown() -> None:
+        stopped.append(None)
+
+    found.backend.shutdown = shutdown  # type: ignore[method-assign]  # the answer was lost
+    async with asyncio.timeout(process.STOP_SECONDS / 3):
+        await process.stop(runtime, found)
+    assert stopped and await other.ask() == "return a" and len(started(runtime)) == 1
+    other.resident.close()
+
+
 @pytest.mark.parametrize(
     ("told", "said"),
     [
@@ -220,8 +501,10 @@ async def test_an_older_engine_is_replaced_when_nobody_uses_it(
     ],
 )
 async def test_another_version_that_stays_is_used_and_said(
-    front: Front, runtime: Path, told: dict[str, Any], said: str
+    front: Front, runtime: Path, stand_in: Does, told: dict[str, Any], said: str
 ) -> None:
+    """The stand-in, which knows of no succession, is an heir that cannot load."""
+
     async def says(peer: Peer) -> None:
         await peer.completion("return a")
 
@@ -233,7 +516,7 @@ async def test_another_version_that_stays_is_used_and_said(
 
 
 async def test_one_that_does_not_stop_is_not_said_to_be_in_use(
-    front: Front, runtime: Path, monkeypatch: pytest.MonkeyPatch
+    front: Front, runtime: Path, stand_in: Does, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def stays(_: object) -> None: ...
 

@@ -5,9 +5,10 @@ from time import perf_counter
 
 import pytest
 
+from midfill_model.command_line import UsageError
 from midfill_server.settings import Settings
-from midfill_server.tools.evaluation.replay import Manner, part
-from midfill_server.tools.load.command import _curves
+from midfill_server.tools.evaluation.replay.run import Manner, part
+from midfill_server.tools.load.command import _curves, _how_often, main
 from midfill_server.tools.load.developer import Developer, Figures
 
 from ..engines.fake import Fake, models
@@ -54,6 +55,37 @@ async def test_an_error_is_counted_by_its_sentence(code: Path, does: str, senten
     assert all(sentence in it for it in found.errors)
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--trace", "short.py"], "short.py has 12 lines; give a longer file, or fewer --lines"),
+        (["--trace", "a.py", "--url", ""], "--url is empty; give an address"),
+        (["--trace", "a.py", "--url", "ftp://x"], "--url must begin with http://"),
+        (["--trace", "a.svg", "--plot", "a.svg"], "a.svg is a --trace; give another file to --plot"),
+        (["--trace", "a.py", "--set", "url=http://x"], "give --url alone, without --set url"),
+        (["--trace", "a.py", "--plot", "no/a.svg"], "cannot write no/a.svg"),
+        (["--trace", "a.py", "--seconds", "0.001"], "nobody typed a key in 0.001 s; give more --seconds"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_sentence(
+    code: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], sentence: str
+) -> None:
+    (code.parent / "short.py").write_text("a_long_name_of_a_value = 'and a long text for it'\n" * 12)
+    (code.parent / "a.svg").write_text(CODE)
+    monkeypatch.chdir(code.parent)
+    with pytest.raises(UsageError) as raised:
+        main([*options, *([] if "--url" in options else ["--url", "http://127.0.0.1:9"])])
+    assert str(raised.value).startswith(sentence)
+    assert code.read_text() == CODE
+
+
+def test_fewer_lines_can_be_typed(code: Path) -> None:
+    short = code.with_name("short.py")
+    short.write_text("a_long_name_of_a_value = 'and a long text for it'\n" * 12)
+    with pytest.raises(UsageError, match="nobody typed a key"):
+        main(["--url", "http://127.0.0.1:9", "--trace", str(short), "--lines", "5", "--seconds", "0.001"])
+
+
 def test_figures_of_many_are_those_of_all() -> None:
     one, two = Figures(3, [1.0], [2.0], 2, 1, 9, 4), Figures(1, [3.0], [], 1, 1, 2, 2)
     one.errors["a"] += 1
@@ -62,4 +94,5 @@ def test_figures_of_many_are_those_of_all() -> None:
     assert (both.n_keys, both.first_texts, both.items) == (4, [1.0, 3.0], [2.0])
     assert (both.n_generations, both.n_cancelled, both.n_tokens, both.n_wasted) == (3, 2, 11, 6)
     assert both.errors == {"a": 3}
+    assert [_how_often(n) for n in (1, 3)] == ["once", "3 times"]
     assert _curves(both).samples == {"first text": [1000.0, 3000.0], "item": [2000.0]}

@@ -2,8 +2,9 @@
 
 import pytest
 
-from midfill_server.context import Window
 from midfill_server.trim import trim
+
+from .drawn import window
 
 RETURN = "def f(a):\n    return a"
 
@@ -55,5 +56,4 @@ CASES = [
 
 @pytest.mark.parametrize(("language", "drawn", "written", "shown"), CASES)
 def test_what_is_shown(language: str, drawn: str, written: str, shown: str) -> None:
-    prefix, _, suffix = drawn.partition("║")
-    assert trim(written, Window(prefix, suffix, language=language)) == shown
+    assert trim(written, window(drawn, language)) == shown

@@ -2,9 +2,10 @@
 
 import pytest
 
-from midfill_server.context import Window
 from midfill_server.trim import settled, trim
 from midfill_server.trim.depth import indentation, unit_of
+
+from .drawn import window
 
 GO = "package a\n\nfunc f() {\n\tif a {\n\t\tg()\n\t}\n"
 TYPESCRIPT = "class A {\n  f() {\n    g();\n  }\n"
@@ -98,11 +99,6 @@ CASES = [
     ("", "\n║\n", "    return\n", "    return"),
     ("markdown", "Note:\n║\n", "\n        code\n", "\n        code"),
 ]
-
-
-def window(drawn: str, language: str = "") -> Window:
-    prefix, _, suffix = drawn.partition("║")
-    return Window(prefix, suffix, language=language)
 
 
 @pytest.mark.parametrize(("language", "drawn", "written", "shown"), CASES)

@@ -2,8 +2,9 @@
 
 import pytest
 
-from midfill_server.context import Window
 from midfill_server.trim import settled, trim
+
+from .drawn import window
 
 CASES = [
     ("sql", "║\nORDER BY a;\n", "SELECT a\nFROM b\nWHERE\n", "SELECT a\nFROM b"),
@@ -83,11 +84,6 @@ CASES = [
     ("rust", "fn f() { g(\n    ║\n) }\n", "a,", "a,"),
     ("", "║\n", "a and", "a and"),
 ]
-
-
-def window(drawn: str, language: str) -> Window:
-    prefix, _, suffix = drawn.partition("║")
-    return Window(prefix, suffix, language=language)
 
 
 @pytest.mark.parametrize(("language", "drawn", "written", "shown"), CASES)

@@ -2,14 +2,10 @@
 
 import pytest
 
-from midfill_server.context import Window
 from midfill_server.keystroke.written import Written
 from midfill_server.trim import trim
 
-
-def window(drawn: str) -> Window:
-    prefix, _, suffix = drawn.partition("║")
-    return Window(prefix, suffix, language="dart")
+from .drawn import window
 
 
 @pytest.mark.parametrize(
@@ -29,17 +25,19 @@ def window(drawn: str) -> Window:
     ],
 )
 def test_an_item_is_no_part_of_a_strange_word(drawn: str, written: str, shown: str) -> None:
-    assert trim(written, window(drawn)) == shown
+    assert trim(written, window(drawn, "dart")) == shown
 
 
 def test_what_is_cut_before_a_blank_keeps_it_before_a_word() -> None:
     """Cut where the model is no longer sure: the blank was its next sign."""
-    written = Written(window("export ║clamp = 1;\n")).then("static", ((6, -0.1),)).then(" x", ((2, -3.0),))
+    written = (
+        Written(window("export ║clamp = 1;\n", "dart")).then("static", ((6, -0.1),)).then(" x", ((2, -3.0),))
+    )
     shown = written.shown_at(written.window, 0.5)
     assert shown is not None and shown.text == "static "
-    lines = Written(window("a = ║\n")).then("{\n", ((2, -0.1),)).then("  b", ((3, -3.0),))
+    lines = Written(window("a = ║\n", "dart")).then("{\n", ((2, -0.1),)).then("  b", ((3, -3.0),))
     shown = lines.shown_at(lines.window, 0.5)
     assert shown is not None and shown.text == "{\n}"  # whole lines stay such, and are completed
-    beside = Written(window("export ║\n")).then("static", ((6, -0.1),)).then(" x", ((2, -3.0),))
+    beside = Written(window("export ║\n", "dart")).then("static", ((6, -0.1),)).then(" x", ((2, -3.0),))
     shown = beside.shown_at(beside.window, 0.5)
     assert shown is not None and not shown.text.endswith(" ")

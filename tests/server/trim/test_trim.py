@@ -1,19 +1,17 @@
 """The cursor is drawn in the text: ║ is where the completion goes."""
 
+import re
+
 import pytest
 
 from midfill_model.fim import CONTROL, EOS, FIM_HOLE
-from midfill_server.context import Window
-from midfill_server.trim import is_final, settled, trim, whole_lines
+from midfill_server.trim import FILTERS, is_final, settled, trim, whole_lines, why_empty
 
-
-def window(drawn: str, multiline: bool = True, language: str = "") -> Window:
-    prefix, _, suffix = drawn.partition("║")
-    return Window(prefix, suffix, multiline, language)
+from .drawn import window
 
 
 def check(drawn: str, written: str, shown: str, multiline: bool = True, language: str = "") -> None:
-    assert trim(written, window(drawn, multiline, language)) == shown
+    assert trim(written, window(drawn, language, multiline)) == shown
 
 
 # one line or a block
@@ -349,3 +347,26 @@ def test_a_line_cut_by_the_token_limit_is_not_offered() -> None:
     assert whole_lines("a = 1\nb = 2\n") == "a = 1\nb = 2"
     assert whole_lines("a = fo") == "a = fo"
     assert whole_lines("\n    a = fo") == "\n    a = fo"
+
+
+# why nothing is left
+
+
+@pytest.mark.parametrize(
+    ("drawn", "written", "language", "why"),
+    [
+        ("x = ║)\n", ")\n", "python", "stands behind the cursor already"),
+        ("def f(a):\n    a║\n", ") + 1\n", "python", "code that does not parse"),
+        ("import os\n║\n", "import os\n", "python", "stands there|imported already|repeats"),
+        ("x = ║\n", "1\n", "python", ""),
+    ],
+)
+def test_why_nothing_is_left_is_said_in_words(drawn: str, written: str, language: str, why: str) -> None:
+    told = why_empty(written, window(drawn, language))
+    assert re.search(why, told) and bool(told) == (trim(written, window(drawn, language)) == "")
+
+
+def test_no_word_of_the_code_is_among_them() -> None:
+    """They are for people: no filter's name, and each goes on from "it"."""
+    for apply, why in FILTERS.items():
+        assert why and not re.search(r"[_().]|^it\b|^[A-Z]", why), apply

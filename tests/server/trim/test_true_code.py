@@ -2,8 +2,7 @@
 
 import pytest
 
-from midfill_server.context import Window
-from midfill_server.trim import settled, trim
+from .drawn import item
 
 CLASS = "public class A {\n    int a;\n\n"
 CUT = (
@@ -47,8 +46,4 @@ CUT = (
     ],
 )
 def test_what_a_person_wrote_stays(language: str, drawn: str, written: str) -> None:
-    prefix, _, suffix = drawn.partition("║")
-    window = Window(prefix, suffix, language=language)
-    shown = trim(written, window)
-    assert shown.strip() == written.strip()
-    assert shown.startswith(settled(written, window))
+    assert item(drawn, written, language).strip() == written.strip()

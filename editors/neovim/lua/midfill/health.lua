@@ -11,6 +11,7 @@ local function output_of(cmd)
 end
 
 ---@param program string
+---@return boolean? works
 local function check_program(program)
   if vim.fn.executable(program) == 0 then
     vim.health.error(program .. ' is not an executable program', require('midfill').mends)
@@ -22,8 +23,33 @@ local function check_program(program)
     return
   end
   vim.health.ok(version .. ' at ' .. vim.fn.exepath(program))
-  for line in vim.gsplit(output_of({ program, 'status' }) or '', '\n', { trimempty = true }) do
-    vim.health.info(line)
+  return true
+end
+
+---What `midfill doctor` says with the settings of this Neovim.
+---@param program string
+local function ask_doctor(program)
+  local settings = vim.lsp.config.midfill.init_options or {}
+  local cmd = { program, 'doctor', '--json', '--settings', '-' }
+  local json = vim.json.encode(next(settings) and settings or vim.empty_dict())
+  local ran, done = pcall(function() return vim.system(cmd, { text = true, stdin = json, timeout = 120000 }):wait() end)
+  local read, told = pcall(vim.json.decode, ran and done.stdout or '')
+  if not read then
+    vim.health.error('`midfill doctor` does not work', { 'run it in a shell to see why' })
+    return
+  end
+  local say = {
+    ok = function(text) vim.health.ok(text) end,
+    warn = vim.health.warn,
+    fail = vim.health.error,
+  }
+  local section
+  for _, it in ipairs(told.findings) do
+    if it.section ~= section then
+      section = it.section
+      vim.health.start('midfill: ' .. section)
+    end
+    say[it.level](it.text, it.mend ~= '' and { it.mend } or nil)
   end
 end
 
@@ -34,9 +60,7 @@ function M.check()
     return
   end
   local cmd = vim.lsp.config.midfill and vim.lsp.config.midfill.cmd
-  if type(cmd) == 'table' then
-    check_program(cmd[1])
-  end
+  local works = type(cmd) == 'table' and check_program(cmd[1])
   if vim.lsp.is_enabled('midfill') then
     vim.health.ok('the server is enabled')
   else
@@ -52,6 +76,9 @@ function M.check()
     vim.health.ok(('attached to %d buffers'):format(#vim.tbl_keys(clients[1].attached_buffers)))
   else
     vim.health.warn('attached to no buffer', { 'open a file' })
+  end
+  if works then
+    ask_doctor(cmd[1])
   end
 end
 

@@ -1,7 +1,7 @@
 """`midfill export FORMAT DIR`. Its help needs none of the libraries that the export itself needs."""
 
 from midfill_model.checkpoint.config import ModelError
-from midfill_model.command_line import Parser, complain, model_name, path
+from midfill_model.command_line import Parser, complain, model_name, path, refusal
 
 KINDS = {"gguf": ("f32", "f16", "bf16", "q8_0", "q4_0"), "hf": ("f32", "f16", "bf16")}
 
@@ -41,5 +41,5 @@ def main(argv: list[str]) -> int:
     except ModelError as error:
         return complain(str(error))
     except OSError as error:
-        return complain(f"cannot write {error.filename or options.folder}: {error.strerror or error}")
+        return complain(f"cannot write {error.filename or options.folder}: {refusal(error)}")
     return 0

@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from midfill_model import seam
 from midfill_model.checkpoint.safetensors_writer import kind, write_tensors
 from midfill_model.checkpoint.weights import Progress
 
@@ -57,13 +58,14 @@ def read(path: Path, tensors: Mapping[str, Tensor], fingerprint: str, progress: 
     """Fill `tensors` from the file. Unusable if it is not exactly what `write` wrote for this fingerprint."""
     n_bytes, n_read = sum(tensor.nbytes for tensor in tensors.values()), 0
     try:
+        seam.check_plain(path, path.stat())
         with safe_open(path, framework="pt") as file:
             wanted = _claimed_checksums(file, tensors, fingerprint)
             for target, piece in read_ahead(_pieces(file, tensors), _device(tensors)):
                 target.copy_(piece, non_blocking=True)
                 n_read += piece.nbytes
                 progress(n_read / n_bytes)
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise Unusable(f"damaged or truncated ({error})") from None
     for name, checksum in checksums(tensors).items():
         if wanted.get(name) != checksum:
@@ -101,8 +103,8 @@ def _claimed_checksums(file: Any, tensors: Mapping[str, Tensor], fingerprint: st
         entry = file.get_slice(name)
         if (entry.get_dtype(), tuple(entry.get_shape())) != (kind(tensor.dtype), tuple(tensor.shape)):
             raise Unusable("of another model")
-    claimed: dict[str, int] = json.loads(metadata.get("checksums", "{}"))
-    return claimed
+    claimed = json.loads(metadata.get("checksums", "{}"))
+    return claimed if isinstance(claimed, dict) else {}
 
 
 def _pieces(file: Any, tensors: Mapping[str, Tensor]) -> Iterator[tuple[Tensor, Tensor]]:

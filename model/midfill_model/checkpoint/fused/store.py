@@ -6,15 +6,14 @@ It lies in the user's cache folder or $MIDFILL_CACHE_DIR: `packed/<model>-<folde
 import contextlib
 import hashlib
 import logging
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
 import torch
 from torch import Tensor
 
+from midfill_model import seam
 from midfill_model.checkpoint.config import Config, ModelError
 from midfill_model.checkpoint.weights import Checkpoint, Progress
 
@@ -86,7 +85,7 @@ def fits_only_double(folder: Path, config: Config, n_free: int) -> bool:
 
 def room_for_copy(config: Config, n_shard_bytes: int) -> tuple[Path, int]:
     """Where a packed copy of such a model will lie, and the free bytes that it wants; 0 if none is kept."""
-    place = _cache_folder() / "packed"
+    place = seam.cache_folder() / "packed"
     try:
         needed = _packed_bytes(config) + _SPARE_DISK if n_shard_bytes >= _COPY_PAYS_FROM else 0
     except ModelError:  # of a shape that only the CPU's network runs
@@ -121,18 +120,20 @@ class _Copy:
         home = folder.parent.parent if folder.parent.name == "snapshots" else folder
         place = hashlib.sha256(str(home.absolute()).encode()).hexdigest()[:8]
         name = f"{home.name.rpartition('--')[2]}-{place}"
-        return _Copy(_cache_folder() / "packed" / name / f"{fingerprint[:16]}.safetensors", fingerprint)
+        return _Copy(seam.cache_folder() / "packed" / name / f"{fingerprint[:16]}.safetensors", fingerprint)
 
     def restore(self, weights: FusedWeights, progress: Progress) -> bool:
         """Fill `weights` from the copy; whether it was there and good. A bad one is removed."""
-        if not self.path.exists():
-            return False
         try:
+            if not self.path.exists():
+                return False
             packed.read(self.path, _tensors(weights), self.fingerprint, progress)
             assert_quantised(weights)
         except packed.Unusable as reason:
             log.warning("The packed copy %s is %s; it is built again from the shards.", self.path, reason)
             _remove(self.path)
+            return False
+        except OSError:  # a folder that we may not look into; `keep` says so
             return False
         return True
 
@@ -150,7 +151,7 @@ class _Copy:
                 packed.write(self.path, _tensors(weights), self.fingerprint, progress)
                 return
         except OSError as error:
-            reason = str(error)
+            reason = seam.what_stands_there(self.path.parent) or error.strerror or str(error)
         log.warning(
             "No packed copy is kept in %s, so each start reads all shards: %s.", self.path.parent, reason
         )
@@ -165,11 +166,6 @@ def _allocate(
         raise ModelError(
             f"{folder} does not fit into the GPU's memory; end what else uses it, or set the model to demo."
         ) from None
-
-
-def _cache_folder() -> Path:
-    named = os.environ.get("MIDFILL_CACHE_DIR") or platformdirs.user_cache_dir("midfill", appauthor=False)
-    return Path(os.path.expanduser(named)).absolute()
 
 
 def _tensors(weights: FusedWeights) -> dict[str, Tensor]:

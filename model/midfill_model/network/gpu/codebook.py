@@ -96,9 +96,15 @@ def stored(x, ptr, LARGEST: tl.constexpr = 65_504.0):
 
 @triton.jit
 def codes(code_ptr, FAST: tl.constexpr):
-    """The table for `scaled_pairs`, as [1, 1] tensors: Triton carries no scalar through it."""
+    """The table for `scaled_pairs`, as [1, 1] tensors: Triton carries no scalar through it.
+
+    From the lane's own copy, for the reason of `codes_of_lane`.
+    """
     if FAST:
-        at = code_ptr + tl.zeros([1, 1], tl.int32)
+        lane = tl.inline_asm_elementwise(
+            "mov.u32 $0, %laneid;", "=r,r", [tl.zeros([1, 1], tl.int32)], dtype=tl.int32, is_pure=True, pack=1
+        )
+        at = code_ptr + lane
         return (
             tl.load(at),
             tl.load(at + 32),
@@ -287,6 +293,19 @@ def places(BN: tl.constexpr, NH: tl.constexpr):
 def in_chunk(column):
     """Where a column lies in chunk order: pair order within each chunk of 128 columns, for `scaled_pairs`."""
     return column // 128 * 128 + column % 8 // 2 * 32 + column % 128 // 8 * 2 + column % 2
+
+
+@triton.jit
+def out_of_chunk(place):
+    """The column that lies there: the inverse of `in_chunk`."""
+    return place // 128 * 128 + place % 32 // 2 * 8 + place % 128 // 32 * 2 + place % 2
+
+
+@triton.jit
+def to_chunks(x, ROWS: tl.constexpr, N: tl.constexpr):
+    """x [ROWS, N] with its columns, whole chunks, in chunk order: so they are stored side by side."""
+    split = tl.reshape(x, [ROWS, N // 128, 16, 4, 2])
+    return tl.reshape(tl.permute(split, (0, 1, 3, 2, 4)), [ROWS, N])
 
 
 @triton.jit

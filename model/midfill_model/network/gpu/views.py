@@ -37,6 +37,7 @@ class Experts:
     down: Words
     router: Tensor  # fp32 [E, D]
     router_in_planes: Tensor  # [E, 8, D/8], for vectors in plane order
+    router_as_stored: Tensor  # [E, D]
 
     @property
     def slots(self) -> int:
@@ -116,10 +117,10 @@ def _experts(c: Config, layer: FusedLayer) -> Experts:
         in_planes = router.view(len(router), -1, 8).transpose(1, 2).contiguous()
         numbers = (c.n_routed_experts, c.num_experts_per_tok, c.n_shared_experts, c.moe_intermediate_size)
         return Experts(
-            *numbers, words(mlp.experts.gate_up), words(mlp.experts.down), router.float(), in_planes
+            *numbers, words(mlp.experts.gate_up), words(mlp.experts.down), router.float(), in_planes, router
         )
     none = layer.norm.new_empty(1)
-    return Experts(0, 0, 1, c.intermediate_size, words(mlp.gate_up), words(mlp.down), none, none)
+    return Experts(0, 0, 1, c.intermediate_size, words(mlp.gate_up), words(mlp.down), none, none, none)
 
 
 def words(matrix: Nf4) -> Words:

@@ -16,7 +16,7 @@ from midfill_model.checkpoint.config import ModelError
 from midfill_model.checkpoint.gguf import Metadata, read_metadata
 from midfill_model.checkpoint.gguf_name import resolve_gguf
 from midfill_model.generation.requests.prompt import Budgets
-from midfill_model.generation.requests.state import NEXT, State
+from midfill_model.generation.requests.state import ASLEEP, NEXT, State
 from midfill_model.generation.requests.ticket import (
     Done,
     Emit,
@@ -60,6 +60,21 @@ class Engine:
         self._thread.start()
 
     @property
+    def n_steps(self) -> int:
+        """Grows while something waits, with each token, and each batch of a prompt."""
+        return 0 if self._server is None else self._server.n_heard
+
+    @property
+    def pid(self) -> int | None:
+        """llama.cpp's process."""
+        return None if self._server is None else self._server.pid
+
+    def kill(self) -> None:
+        """End llama.cpp's process at once, for it hangs."""
+        if self._server is not None:
+            self._server.kill()
+
+    @property
     def busy(self) -> bool:
         return bool(self._unfinished)
 
@@ -72,9 +87,9 @@ class Engine:
 
     def told(self) -> seam.Health:
         """Of the model that is loaded what /health tells."""
-        if self._model is None or self._server is None:
+        if self._server is None:
             return self._about
-        held = _resident(os.getpid()) + _resident(self._server.pid or 0)
+        held = _resident(os.getpid()) + (_resident(self._server.pid or 0) if self._model else 0)
         return seam.Health(
             reason=self._about.reason, model=self._about.model, memory={"resident": held} if held else {}
         )
@@ -101,14 +116,33 @@ class Engine:
             for ticket in self._unfinished:
                 ticket.cancel()
 
+    def sleep(self) -> None:
+        """End llama.cpp's process if there is nothing to do; the next request starts it again."""
+        with self._news:
+            if self._unfinished or self.state.status != "ready" or self.state.asleep:
+                return
+            self.state, self._model = State("ready", 1.0, ASLEEP, asleep=True), None
+            self._news.notify_all()
+        if self._server is not None:  # it may take a moment to end, and who tells us to sleep must not wait
+            threading.Thread(target=self._server.end, name="end of llama.cpp", daemon=True).start()
+
     def stop(self, timeout: float) -> None:
         """End llama.cpp's process."""
-        self._stopping = True
+        with self._news:
+            self._stopping = True
+            self._news.notify_all()
         if self._server is not None:
             self._server.end()
         self._thread.join(timeout)
 
     def _run(self) -> None:
+        while self._serves() and not self._stopping:
+            with self._news:  # asleep, until there is a request
+                self._news.wait_for(lambda: self._unfinished or self._stopping)
+                self.state = State()
+
+    def _serves(self) -> bool:
+        """Load the model and let it answer; True when it has left the memory because it was told to."""
         try:
             server = self._load()
         except ModelError as error:
@@ -119,9 +153,12 @@ class Engine:
             self._set(State("failed", 0.0, f"The model could not be loaded ({type(error).__name__})."))
         else:
             code = server.wait()
+            if self.state.asleep:
+                return True
             if not self._stopping:
                 crash = f"llama.cpp's process ended (code {code}); {NEXT}"
                 self._set(State("failed", 0.0, crash), crash)
+        return False
 
     def _load(self) -> Server:
         path = resolve_gguf(self._wanted)
@@ -169,7 +206,9 @@ class Engine:
             end = Done("cancelled", Timings())
             if not ticket.cancelled:
                 with self._news:  # of a process that ends its connections go first
-                    self._news.wait_for(lambda: self.crash, _END_SECONDS)
+                    if not self._news.wait_for(lambda: self.crash, _END_SECONDS):
+                        self.kill()  # it is of no use, and must not stay
+                        self._news.wait_for(lambda: self.crash, _END_SECONDS)
                 end = Failed(self.crash or f"llama.cpp does not answer any more; {NEXT}", "engine")
         except RequestError as error:
             end = Failed(str(error), "request")
@@ -183,7 +222,8 @@ class Engine:
 
     def _written(self, ticket: _Ticket) -> Done | Failed:
         with self._news:
-            while self.state.status == "loading" and not ticket.cancelled:
+            self._news.notify_all()  # it may be asleep
+            while (self.state.status == "loading" or self.state.asleep) and not ticket.cancelled:
                 self._news.wait(0.1)
             model, state = self._model, self.state
         if ticket.cancelled:

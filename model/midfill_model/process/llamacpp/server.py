@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import socket
 import subprocess
@@ -21,8 +22,8 @@ from midfill_model.checkpoint.config import ModelError
 
 from .child import MARK
 
-SOCKET = "llama.sock"
-ASK_SECONDS = 30.0  # for a small question
+SOCKETS = "llama-*.sock"
+"""One for each engine: another may load to take this one's place."""
 _END_SECONDS = 5.0
 _ERROR = re.compile(r"error loading model: (?:llama_model_loader: )?(.*)")
 
@@ -60,8 +61,10 @@ class Server:
     def __init__(self, model: Path, folder: Path, options: Options) -> None:
         self.device = "cpu"
         self._model, self._options = model, options
-        self._socket = folder / SOCKET
+        self._socket = folder / SOCKETS.replace("*", str(os.getpid()))
         self._process: subprocess.Popen[str] | None = None
+        self.n_heard = 0
+        """Grows with whatever the process says, of several requests at once, too."""
 
     @property
     def pid(self) -> int | None:
@@ -75,7 +78,9 @@ class Server:
             raise ModelError(
                 "On Windows Midfill starts no llama.cpp: start `llama-server`, and set midfill.url."
             )
-        self._socket.unlink(missing_ok=True)  # one that was killed leaves it behind
+        for left in self._socket.parent.glob(SOCKETS):  # one that was killed leaves it behind
+            if not _lives(left.stem.partition("-")[2]):
+                left.unlink(missing_ok=True)
         pipe = subprocess.PIPE
         command = [sys.executable, "-I", "-m", f"{__package__}.child"]
         self._process = process = subprocess.Popen(
@@ -90,6 +95,7 @@ class Server:
             process.stdin.write(json.dumps(told) + "\n")
             process.stdin.flush()
         for line in process.stdout:
+            self.n_heard += 1
             news = json.loads(line.removeprefix(MARK)) if line.startswith(MARK) else {}
             self.device = news.get("device", self.device)
             if news.get("device") == "cpu" and self._options.device == "cuda":
@@ -105,6 +111,11 @@ class Server:
         """Until the process has ended; its exit code."""
         assert self._process is not None
         return self._process.wait()
+
+    def kill(self) -> None:
+        """At once: it may hang, and would outlive us."""
+        if self._process is not None:
+            self._process.kill()
 
     def end(self) -> None:
         if (process := self._process) is None:
@@ -124,10 +135,15 @@ class Server:
         self._socket.unlink(missing_ok=True)
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
-        """A small question. Raises Gone and Refused."""
-        connection = self._connection(ASK_SECONDS)
+        """A small question, to which the answer is waited for: who looks after us ends what hangs.
+
+        Raises Gone and Refused.
+        """
+        connection = _Connection(self._socket)
         try:
-            return json.loads(_answer(connection, method, path, body).read())
+            told = json.loads(_answer(connection, method, path, body).read())
+            self.n_heard += 1
+            return told
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Gone(str(error)) from error
         finally:
@@ -135,11 +151,12 @@ class Server:
 
     def stream(self, body: object, hang_up: Callable[[Callable[[], None]], None]) -> Iterator[Any]:
         """The events of a completion. `hang_up` is told how to end it early. Raises Gone and Refused."""
-        connection = self._connection(None)
+        connection = _Connection(self._socket)
         try:
             connection.connect()
             hang_up(connection.hang_up)
             for line in _answer(connection, "POST", "/completion", body):
+                self.n_heard += 1
                 if line.startswith(b"data: "):
                     yield json.loads(line[len("data: ") :])
                 elif line.startswith(b"error: "):
@@ -148,9 +165,6 @@ class Server:
             raise Gone(str(error)) from error
         finally:
             connection.close()
-
-    def _connection(self, seconds: float | None) -> _Connection:
-        return _Connection(self._socket, seconds)
 
     def _why(self, words: deque[str]) -> str:
         """A sentence for what llama.cpp said when it would not load the model."""
@@ -173,10 +187,9 @@ class Server:
 class _Connection(http.client.HTTPConnection):
     """HTTP over a Unix socket, a connection a request: llama.cpp closes kept ones without saying so."""
 
-    def __init__(self, path: Path, seconds: float | None) -> None:
-        super().__init__("localhost", timeout=seconds)
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost")
         self._path, self._own = path, socket.socket(socket.AF_UNIX)
-        self._own.settimeout(seconds)
 
     def connect(self) -> None:
         if self.sock is None:
@@ -191,6 +204,17 @@ class _Connection(http.client.HTTPConnection):
     def close(self) -> None:
         super().close()
         self._own.close()
+
+
+def _lives(pid: str) -> bool:
+    """Whether the engine of that process may run. Our own has no child yet."""
+    try:
+        os.kill(int(pid), 0)
+    except (ValueError, OverflowError, ProcessLookupError):
+        return False
+    except OSError:
+        pass
+    return int(pid) != os.getpid()
 
 
 def _answer(connection: _Connection, method: str, path: str, body: object) -> http.client.HTTPResponse:

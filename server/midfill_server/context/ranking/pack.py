@@ -13,23 +13,24 @@ def choose(ranked: Sequence[Piece], budget: int) -> list[Piece]:
     files: set[str] = set()
     taken: set[tuple[str, int]] = set()
     for piece in ranked:
-        it = piece.definition
-        place = (piece.shown, it.line)
-        if place in taken:  # it came along with one of its members, or stands in a passage
+        it, owner = piece.definition, piece.owner
+        if (
+            piece.shown,
+            piece.line,
+        ) in taken:  # it came along with one of its members, or stands in a passage
             continue
         cost = len(it.text) + 1 + (0 if piece.shown in files else len(piece.shown) + 4)
-        brings = it.owner is not None and (piece.shown, it.owner.line) not in taken
-        if brings and it.owner is not None:
-            cost += len(it.owner.text) + 1
+        if owner is not None and (piece.shown, owner[0]) not in taken:
+            cost += len(owner[1].text) + 1
         if cost > budget:
             if budget < 60:
                 break
             continue
         budget -= cost
         files.add(piece.shown)
-        taken.update((piece.shown, it.line + n) for n in range(1 if it.name else PASSAGE))
-        if brings and it.owner is not None:
-            taken.add((piece.shown, it.owner.line))
+        taken.update((piece.shown, piece.line + n) for n in range(1 if it.name else PASSAGE))
+        if owner is not None:
+            taken.add((piece.shown, owner[0]))
         chosen.append(piece)
     return chosen
 
@@ -42,12 +43,11 @@ def blocks(chosen: Sequence[Piece], order: Sequence[str], own: str) -> dict[str,
     by_file: dict[str, dict[int, Definition]] = {}
     for piece in chosen:
         lines = by_file.setdefault(piece.shown, {})
-        it = piece.definition
-        lines[it.line] = it
-        if it.owner is not None:
-            lines.setdefault(it.owner.line, it.owner)
+        lines[piece.line] = piece.definition
+        if (owner := piece.owner) is not None:
+            lines.setdefault(*owner)
     for lines in by_file.values():
-        inside = {it.line + n for it in lines.values() if not it.name for n in range(1, PASSAGE)}
+        inside = {first + n for first, it in lines.items() if not it.name for n in range(1, PASSAGE)}
         for line in inside & lines.keys():
             del lines[line]
     known: Mapping[str, int] = {shown: n for n, shown in enumerate(order)}

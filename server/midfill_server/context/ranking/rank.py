@@ -1,8 +1,9 @@
 """How much a piece of a file is worth near a cursor: shared names, and how the files are related. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import exp, log, sqrt
 
 from midfill_server.context.outline import NAME, Definition, Outline
@@ -31,6 +32,18 @@ class Piece:
     shown: str
     definition: Definition
     relation: str
+    first: int = 0
+    """The line of the file that the definition's lines are counted from."""
+
+    @property
+    def line(self) -> int:
+        return self.first + self.definition.line
+
+    @property
+    def owner(self) -> tuple[int, Definition] | None:
+        """The line and the first lines of what it stands in."""
+        owner = self.definition.owner
+        return None if owner is None else (self.first + owner.line, owner)
 
 
 def pieces_of(shown: str, outline: Outline, names: frozenset[str], relation: str) -> Iterator[Piece]:
@@ -47,7 +60,7 @@ def pieces_of(shown: str, outline: Outline, names: frozenset[str], relation: str
 
 def ranked(pieces: Sequence[Piece], around: Mapping[str, float]) -> list[Piece]:
     """The best first. `around` as of `near`."""
-    rare = rarities(pieces)
+    rare = rarities(pieces, around.keys())
     return sorted(pieces, key=lambda piece: -score(piece, around, rare))
 
 
@@ -63,18 +76,19 @@ def near(prefix: str, suffix: str) -> dict[str, float]:
     return names
 
 
-def rarities(pieces: Iterable[Piece]) -> dict[str, float]:
-    """For each name 0 … 1: what every piece holds tells nothing."""
-    counts = Counter(name for piece in pieces for name in piece.definition.names)
+def rarities(pieces: Iterable[Piece], asked: Collection[str]) -> dict[str, float]:
+    """For each name that is asked for and that a piece holds 0 … 1: what every piece holds tells nothing."""
+    counts = Counter(chain.from_iterable([piece.definition.names for piece in pieces]))  # counted in C
     most = log(1 + max(counts.values(), default=1))
-    return {name: (1 - 0.9 * log(n) / most) ** 2 for name, n in counts.items()}
+    return {name: (1 - 0.9 * log(counts[name]) / most) ** 2 for name in asked if name in counts}
 
 
 def score(piece: Piece, around: Mapping[str, float], rare: Mapping[str, float]) -> float:
     """The worth of a piece; higher is better. `around` as of `near`, `rare` as of `rarities`."""
     it = piece.definition
     worth = RELATIONS[piece.relation]
-    worth += sum(around[name] * rare.get(name, 1.0) for name in it.names & around.keys())
+    if not around.keys().isdisjoint(it.names):  # most pieces share nothing
+        worth += sum(around[name] * rare.get(name, 1.0) for name in it.names & around.keys())
     worth += 0.5 * around.get(it.name, 0.0)
     if it.owner is not None:
         worth += 0.5 * around.get(it.owner.name, 0.0)

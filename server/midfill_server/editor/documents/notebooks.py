@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from lsprotocol import types as lsp
@@ -48,6 +48,14 @@ class _Cell:
     is_prose: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What a cell's `lines` are for the cells of another language."""
+
+    lines: tuple[str, ...]
+    read: tuple[str, ...]
+
+
 class Notebooks:
     """The notebooks of one editor. Their cells' texts are documents like all others."""
 
@@ -57,6 +65,8 @@ class Notebooks:
         """Of each notebook that is synchronised, in their order."""
         self._notebook: dict[str, str] = {}
         """Of each of those cells."""
+        self._read: dict[str, dict[str, _Reading]] = {}
+        """Of each cell, for each language that it was read for."""
 
     def open(self, notebook: lsp.NotebookDocument) -> None:
         self._cells[notebook.uri] = []
@@ -96,7 +106,13 @@ class Notebooks:
             if home in seen or (home != uri and document.language in PROSE):
                 continue
             seen.add(home)
-            yield self.view(document)
+            alone = home == uri and self._around(uri) is None
+            it = self.view(document)
+            yield replace(it, lines=document.snapshot) if alone else it
+
+    def forget(self, uri: str) -> None:
+        """That document is closed."""
+        self._read.pop(uri, None)
 
     def _rearrange(self, uri: str, start: int, n_gone: int, cells: Iterable[lsp.NotebookCell]) -> None:
         new = [_Cell(cell.document, cell.kind == MARKUP) for cell in cells]
@@ -119,19 +135,30 @@ class Notebooks:
         ]
         return _notebook_of(uri), sorted(cells, key=lambda cell: _handle(cell.uri))
 
-    def _as_read(self, cell: _Cell, reader: Document) -> Iterator[str]:
-        """Another cell's lines for a document: its own language as it is, prose beside code as comments."""
-        document = self._documents.get(cell.uri)
-        if document is None or not document.text.strip():
-            return
-        if document.language == reader.language:
-            lines = list(_code(document.lines) if document.language == "python" else document.lines)
-        elif cell.is_prose and reader.language not in PROSE:
-            lines = list(_as_comments(document.lines, reader.language))
-        else:
-            return
-        yield from (line if line.endswith(("\n", "\r")) else f"{line}\n" for line in lines if line)
-        yield "\n"
+    def _as_read(self, cell: _Cell, reader: Document) -> Sequence[str]:
+        """Another cell's lines for a document; read once, for a notebook may be long."""
+        if (document := self._documents.get(cell.uri)) is None:
+            return ()
+        readings = self._read.setdefault(cell.uri, {})
+        known = readings.get(reader.language)
+        if known is None or known.lines is not document.snapshot:
+            known = _Reading(document.snapshot, tuple(_as_read(cell, document, reader.language)))
+            readings[reader.language] = known
+        return known.read
+
+
+def _as_read(cell: _Cell, document: Document, language: str) -> Iterator[str]:
+    """Its own language as it is, prose beside code as comments."""
+    if not any(map(str.strip, document.lines)):
+        return
+    if document.language == language:
+        lines = list(_code(document.lines) if language == "python" else document.lines)
+    elif cell.is_prose and language not in PROSE:
+        lines = list(_as_comments(document.lines, language))
+    else:
+        return
+    yield from (line if line.endswith(("\n", "\r")) else f"{line}\n" for line in lines if line)
+    yield "\n"
 
 
 def _code(lines: Sequence[str]) -> Iterator[str]:

@@ -1,9 +1,11 @@
 """The text of open files, exact in every position encoding. Knows nothing of completion.
 
 LSP ends a line at \\n, \\r\\n and \\r, nowhere else; `str.splitlines` would also cut at \\f, \\x85, U+2028.
-A file is kept as its lines, so that a keystroke in 5 MB touches one line, not the whole text.
+A file is kept as its lines, so that a keystroke in 5 MB touches one line, not the whole text; and of a line
+of a megabyte only what is put there is read again.
 """
 
+import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -26,6 +28,7 @@ class Document:
     """Where the last edit began, and what it has put there."""
     deleted: tuple[tuple[int, int], str] = ((0, 0), "")
     """Where text was deleted, and what stood behind that place; nothing once something was inserted."""
+    _kept: tuple[str, ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         self.length = sum(map(len, self.lines))
@@ -33,6 +36,13 @@ class Document:
     @property
     def text(self) -> str:
         return "".join(self.lines)
+
+    @property
+    def snapshot(self) -> tuple[str, ...]:
+        """Its lines as they are now, for other threads: the same object until the next edit."""
+        if self._kept is None:
+            self._kept = tuple(self.lines)
+        return self._kept
 
     @property
     def newline(self) -> str:
@@ -44,7 +54,11 @@ class Document:
         if position.line >= len(self.lines):
             return len(self.lines) - 1, len(self.lines[-1])
         line = self.lines[position.line]
-        return position.line, _index(line[: len(line) - len(_line_end(line))], position.character, encoding)
+        end = len(line) - len(_line_end(line))
+        if position.character < end:  # each character takes at least one unit: further on is nothing to read
+            line = line[: position.character + 1]
+            return position.line, _index(line, position.character, encoding)
+        return position.line, _index(line[:end], position.character, encoding)
 
     def places(self, offsets: Iterable[int]) -> Iterator[tuple[int, int]]:
         """(line, character index) of these offsets in what was inserted last."""
@@ -70,20 +84,28 @@ class Document:
         start, end = sorted((self.locate(edit.start, encoding), self.locate(edit.end, encoding)))
         first, last = start[0], end[0]
         self.deleted = start, "" if new else self._removed(start, end)
-        before = self.lines[first][: start[1]] + new
-        changed = before + self.lines[last][end[1] :]
-        *above, at_cursor = split_lines(before)
-        self.cursor = first + len(above), len(at_cursor)
+        *above, at_cursor = split_lines(new)
+        self.cursor = first + len(above), len(at_cursor) + (0 if above else start[1])
         self.inserted = start, new
-        if first and self.lines[first - 1].endswith("\r") and changed.startswith("\n"):
+        head, tail = self.lines[first][: start[1]], self.lines[last][end[1] :]
+        if first and self.lines[first - 1].endswith("\r") and (head or new or tail).startswith("\n"):
             first -= 1  # the edit completed a \r\n
-            changed = self.lines[first] + changed
-        removed = sum(map(len, self.lines[first : last + 1]))
-        replacement = split_lines(_joined_surrogates(changed))
+            head = self.lines[first] + head
+        self._put(first, last, _between(head, new, tail))
+
+    def _put(self, first: int, last: int, lines: list[str]) -> None:
+        """These in the place of the lines `first` to `last`."""
         if last + 1 < len(self.lines):
-            replacement.pop()  # it is empty: `changed` ends where the next line starts
-        self.lines[first : last + 1] = replacement
-        self.length += sum(map(len, replacement)) - removed
+            lines.pop()  # it is empty: they end where the next line starts
+        self.length += sum(map(len, lines)) - sum(map(len, self.lines[first : last + 1]))
+        self.lines[first : last + 1] = lines
+        self._kept = None
+
+    def replace_all(self, text: str) -> None:
+        self.lines = split_lines(_joined_surrogates(text))
+        self.length = sum(map(len, self.lines))
+        self.cursor, self.inserted, self.deleted = (0, 0), ((0, 0), ""), ((0, 0), "")
+        self._kept = None
 
 
 class Documents:
@@ -117,22 +139,32 @@ class Documents:
             if isinstance(change, lsp.TextDocumentContentChangePartial):
                 document.replace(change.range, change.text, self.encoding)
             else:
-                document.lines = split_lines(_joined_surrogates(change.text))
-                document.length = sum(map(len, document.lines))
-                document.cursor, document.inserted, document.deleted = (0, 0), ((0, 0), ""), ((0, 0), "")
+                document.replace_all(change.text)
         document.version = version
         return document
 
 
 def split_lines(text: str) -> list[str]:
     """Lines with their ends, and what follows the last end (perhaps nothing). Never empty."""
-    last = max(text.rfind("\n"), text.rfind("\r")) + 1
-    lines = _LINE.findall(text, 0, last)  # never behind the last end, where each try would read to the end
-    lines.append(text[last:])
+    lines = io.StringIO(text, newline="").readlines()
+    if not lines or _line_end(lines[-1]):
+        lines.append("")
     return lines
 
 
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)")
+def _between(head: str, new: str, tail: str) -> list[str]:
+    """The lines of all three together, where `head` is the start of a line and `tail` the end of one."""
+    whole_end = new.endswith("\r") and tail.startswith("\n")  # or of two
+    if whole_end or head.endswith(("\r", "\n")) or _SURROGATE.search(f"{head[-1:]}{new}{tail[:1]}"):
+        return split_lines(_joined_surrogates(head + new + tail))
+    lines = split_lines(new)
+    lines[0] = head + lines[0]
+    lines[-1] += tail
+    if _line_end(tail):
+        lines.append("")
+    return lines
+
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from midfill_model import seam
+from midfill_model.command_line import refusal
 
 FILE, LOCK = "statistics.json", "statistics.lock"
 EVENTS = ("offered", "shown", "accepted", "partlyAccepted", "kept", "changed")
@@ -25,6 +26,7 @@ LATENCIES = ("known", "first", "whole")
 """Answers that were known; the first text of new ones; and all of it."""
 
 LOCK_SECONDS, WRITE_SECONDS = 2.0, 60.0
+LONGEST = 1 << 20  # bytes of the file
 
 _STEPS = 4  # buckets for each doubling: a percentile is right to 9 %
 _BUCKETS = 15 * _STEPS  # from 1 ms to 33 s
@@ -119,11 +121,11 @@ def read() -> Tally:
     """What the file holds; nothing when there is none. Raises StatisticsError."""
     path = state_folder() / FILE
     try:
-        return _tally(json.loads(path.read_text("utf-8")))
+        return _tally(json.loads(seam.read_plain(path, LONGEST)))
     except FileNotFoundError:
         return Tally()
     except OSError as error:
-        raise StatisticsError(f"Cannot read {path}: {error.strerror}") from error
+        raise StatisticsError(f"Cannot read {path}: {refusal(error)}") from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StatisticsError(f"{path} is damaged; `midfill status --forget` deletes it") from error
 
@@ -141,7 +143,7 @@ def forget() -> bool:
     except seam.Locked:
         raise StatisticsError(f"Another process writes {folder / FILE} right now; try again") from None
     except OSError as error:
-        raise StatisticsError(f"Cannot delete {folder / FILE}: {error.strerror}") from error
+        raise StatisticsError(f"Cannot delete {folder / FILE}: {refusal(error)}") from error
 
 
 def report(tally: Tally) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from midfill_model import seam
 
 PREFIX = "why-"
 SECONDS = 0.5  # the file follows the keys so late
+LONGEST = 1 << 20  # bytes of one
 LEFT_BEHIND = 24 * 3600.0  # seconds without a request
 
 
@@ -58,7 +59,7 @@ def last_requests() -> list[str]:
     for path in seam.runtime_folder().glob(PREFIX + "*"):
         with suppress(OSError, UnicodeDecodeError):
             if (written := path.stat().st_mtime) > newest[0]:
-                newest = written, path.read_text("utf-8").splitlines()
+                newest = written, seam.read_plain(path, LONGEST).decode().splitlines()
     return newest[1]
 
 

@@ -38,6 +38,8 @@ class Ids(OpenAI):
     family: Family = field(kw_only=True)
     signs: Signs = field(kw_only=True)
     context: int | None = None
+    lines_apart: bool = False
+    """Whether no token reaches across a line's end: then a key costs the ids of its own line."""
     tells_progress: bool = False
     """Whether it is llama.cpp: it then sees a hang-up while it reads the prompt, too."""
     _known: dict[str, list[int]] = field(default_factory=dict)
@@ -51,7 +53,7 @@ class Ids(OpenAI):
         room = rooms(order, self.context)
         after = await self._of(order.suffix[: LONGEST_TOKEN * room.suffix])
         head = await self._of(lacking_head(order))
-        before = await self.tokenize(order.prefix)
+        before = await self._growing(order.prefix)
         if len(head) > room.prefix // 4:
             head = []
         others: list[int] = []
@@ -61,6 +63,12 @@ class Ids(OpenAI):
             others += ids
         kept = [*others, *head, *kept_prefix(before, room.prefix - len(head), lambda _: True)]
         return self.signs.around(kept, after[: room.suffix], self.family.suffix_first)
+
+    async def _growing(self, text: str) -> list[int]:
+        """Ids of a text that has changed in its last line since the last time, as a rule."""
+        last_line = text.rfind("\n") + 1 if self.lines_apart else 0
+        known, line = await self._of(text[:last_line]), text[last_line:]
+        return [*known, *(await self.tokenize(line) if line else ())]
 
     async def _of(self, text: str) -> list[int]:
         if not text:

@@ -17,9 +17,11 @@ from dataclasses import dataclass, field
 
 import h11
 
+from midfill_model import seam
 from midfill_server.engines.http.route import USUAL_WAY, Route, Way, find_route, host_header
 
 CONNECT_SECONDS = 5.0
+FULL_SECONDS = 0.02  # until a server is asked again that has too many waiting
 SILENCE_SECONDS = 300.0  # between two parts: the resident engine makes a request wait while it loads
 IDLE_CONNECTIONS = 2
 READ_BYTES = 1 << 16
@@ -154,8 +156,8 @@ class _Connection:
 
     async def ask(self, request: h11.Request, body: bytes, seconds: float) -> h11.Response:
         """Send a request; the head of its answer."""
-        for event in (request, h11.Data(data=body), h11.EndOfMessage()):
-            self._writer.write(self._http.send(event) or b"")
+        parts = [self._http.send(it) or b"" for it in (request, h11.Data(data=body), h11.EndOfMessage())]
+        self._writer.write(b"".join(parts))  # in one packet: a second one costs as much as all else here
         async with asyncio.timeout(seconds):
             await self._writer.drain()
         while isinstance(answer := await self.next_event(seconds), h11.InformationalResponse):
@@ -219,23 +221,56 @@ def _why(error: OSError) -> str:
     return error.strerror or str(error)
 
 
+async def _connect_to_socket(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Asks again while many wait before us: asyncio takes a full queue (EAGAIN) for a connection."""
+    while True:
+        reader, writer = await asyncio.open_unix_connection(path)
+        try:
+            if seam.is_ours(writer.get_extra_info("socket")):
+                return reader, writer
+        except seam.NotConnected:
+            writer.transport.abort()
+            await asyncio.sleep(FULL_SECONDS)
+        else:
+            writer.transport.abort()
+            raise ConnectionLost("another user listens there: stop the engine, then restart it")
+
+
 async def _connect(route: Route, socket: str | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    async with asyncio.timeout(CONNECT_SECONDS):
-        if socket is not None:
-            return await asyncio.open_unix_connection(socket)
-        if route.proxy is None or route.tls is None:
-            host, port = route.proxy or route.server
-            return await asyncio.open_connection(
-                host, port, ssl=route.tls, server_hostname=route.server[0] if route.tls else None
-            )
-        return await _tunnel(route, route.proxy, route.tls)
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            if socket is not None:
+                return await _connect_to_socket(socket)
+            if route.proxy is None:
+                tls_name = route.server[0] if route.tls else None
+                return await asyncio.open_connection(*route.server, ssl=route.tls, server_hostname=tls_name)
+            return await (_tunnel(route, route.proxy, route.tls) if route.tls else _to_proxy(route.proxy))
+    except TimeoutError:
+        if route.proxy is None:
+            raise
+        raise _proxy_fails(route.proxy, "nothing comes through it") from None
+
+
+async def _to_proxy(proxy: tuple[str, int]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """What goes wrong before it answers is no fault of the server behind it, and is told so."""
+    try:
+        return await asyncio.open_connection(*proxy)
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise _proxy_fails(proxy, _why(error).partition(":")[0]) from error
+
+
+def _proxy_fails(proxy: tuple[str, int], why: str) -> ConnectionLost:
+    mend = "correct midfill.proxy or the variables HTTP_PROXY and HTTPS_PROXY"
+    return ConnectionLost(f"the proxy {host_header(*proxy)} cannot be used, {why}: {mend}")
 
 
 async def _tunnel(
     route: Route, proxy: tuple[str, int], tls: ssl.SSLContext
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """TLS through an HTTP proxy."""
-    reader, writer = await asyncio.open_connection(*proxy)
+    reader, writer = await _to_proxy(proxy)
     try:
         place = host_header(*route.server)
         http = h11.Connection(h11.CLIENT)

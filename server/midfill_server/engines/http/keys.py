@@ -7,6 +7,7 @@ import stat
 import sys
 from pathlib import Path
 
+from midfill_model import seam
 from midfill_server.settings import Settings
 
 _LONGEST = 1 << 14  # bytes
@@ -35,7 +36,7 @@ def from_environment(value: str) -> str:
 def _from_file(named: Path) -> tuple[str | None, str]:
     try:
         path = named.expanduser()
-        with path.open("rb") as file:
+        with seam.open_plain(path) as file:
             if sys.platform != "win32" and os.fstat(file.fileno()).st_mode & _OTHERS_READ:
                 return None, f"others can read {named}: `chmod 600` it, then the key in it is used"
             key = file.read(_LONGEST).decode("ascii").strip()

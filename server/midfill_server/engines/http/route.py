@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from midfill_model import seam
+
 PORTS = {"http": 80, "https": 443}
 Header = tuple[str, str]
 
@@ -73,6 +75,13 @@ async def find_route(url: str, socket: str | None, way: Way = USUAL_WAY) -> Rout
     return Route(host, path, server, headers if tls else headers + extra, tls, through, extra)
 
 
+def without_login(url: str) -> str:
+    """For people, and for logs: a URL may hold a user's name and password."""
+    scheme, slashes, rest = url.partition("//")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"
+
+
 def host_header(host: str, port: int, default: int | None = None) -> str:
     name = f"[{host}]" if ":" in host else host
     return name if port == default else f"{name}:{port}"
@@ -109,7 +118,9 @@ def _tls(ca_file: str) -> ssl.SSLContext:
     context.load_verify_locations(certifi.where())
     if ca_file:
         try:
-            context.load_verify_locations(Path(ca_file).expanduser())
+            path = Path(ca_file).expanduser()
+            seam.check_plain(path, path.stat())
+            context.load_verify_locations(path)
         except OSError as error:  # SSLError is one, too
             why = "holds no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror
             raise OSError(f"midfill.caFile: {ca_file} {why or 'cannot be read'}") from None

@@ -15,15 +15,19 @@ from midfill_model.command_line import (
     UsageError,
     above_zero,
     any_whole,
+    file_named,
     machine,
     model_name,
     path,
+    refuse_stdin,
     whole,
     writable,
 )
-from midfill_server.tools.evaluation import infilling, page, repository, trace
-from midfill_server.tools.evaluation.replay import Manner, replay
-from midfill_server.tools.evaluation.report import Report
+from midfill_server.tools.evaluation import infilling, repository
+from midfill_server.tools.evaluation.replay import trace
+from midfill_server.tools.evaluation.replay.run import Manner, replay
+from midfill_server.tools.evaluation.report import page
+from midfill_server.tools.evaluation.report.tables import Report
 from midfill_server.tools.evaluation.repository import Progress
 from midfill_server.tools.evaluation.session import Trial
 from midfill_server.tools.set_option import add_set_option, settings_of
@@ -34,12 +38,15 @@ def evaluate_main(argv: list[str]) -> int:
     options = _evaluate_parser().parse_args(argv)
     if (options.data is None) == (options.repo is None):
         raise UsageError("give either DATA.jsonl or --repo DIR")
+    refuse_stdin(*filter(None, (options.data, options.repo)))
     return _measure("eval", options, _evaluate)
 
 
 def replay_main(argv: list[str]) -> int:
     """`midfill replay`: as above."""
-    return _measure("replay", _replay_parser().parse_args(argv), _replay)
+    options = _replay_parser().parse_args(argv)
+    refuse_stdin(*options.files)
+    return _measure("replay", options, _replay)
 
 
 async def _evaluate(options: argparse.Namespace, trial: Trial, progress: Progress) -> Report:
@@ -74,15 +81,19 @@ async def _replay(options: argparse.Namespace, trial: Trial, progress: Progress)
     return Report(about, (trace.table(traces),), trace.plots(traces))
 
 
+_OF_OTHER_ENGINES = {"url", "engineOptions", "idleMinutes"}
 Run = Callable[[argparse.Namespace, Trial, Progress], Coroutine[Any, Any, Report]]
 
 
 def _measure(command: str, options: argparse.Namespace, run: Run) -> int:
-    settings = settings_of(options.set)
+    context = getattr(options, "context", None)
+    own = {"model": options.model} | ({} if context is None else {"context": context == "on"})
+    settings = settings_of(options.set, own)
+    del settings["model"]  # the trial's
+    for key in _OF_OTHER_ENGINES & settings.keys():
+        raise UsageError(f"leave out --set {key}: `midfill {command}` measures an engine of its own")
     if options.html is not None:
         writable(options.html)
-    if getattr(options, "context", None) is not None:
-        settings["context"] = options.context == "on"
     trial = Trial(options.model, settings)
     with Busy() as busy:
         found = asyncio.run(run(options, trial, lambda done, total: busy.show(f"{done} of {total}")))
@@ -137,5 +148,6 @@ def _shared(it: Parser) -> Parser:
     )
     add_set_option(it)
     it.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
-    it.add_argument("--html", type=path, metavar="FILE", help="also write a page with plots")
+    page = file_named(".html", ".htm")
+    it.add_argument("--html", type=page, metavar="FILE.html", help="also write a page with plots")
     return it

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from midfill_model.command_line import UsageError
+from midfill_model.command_line import UsageError, refusal
 from midfill_server.tools.evaluation import judge
+from midfill_server.tools.evaluation.figures.outcome import Outcome, mean, outcome, quality, speed
 from midfill_server.tools.evaluation.holes import File, Hole
-from midfill_server.tools.evaluation.outcome import Outcome, mean, outcome, quality, speed
-from midfill_server.tools.evaluation.report import Report, Row, Table
+from midfill_server.tools.evaluation.report.tables import Report, Row, Table
 from midfill_server.tools.evaluation.repository import Progress, latencies
 from midfill_server.tools.evaluation.session import Trial, session
 
@@ -79,7 +79,9 @@ def read_tasks(data: Path) -> list[Task]:
         raw = data.read_bytes()
         text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode()
     except (OSError, EOFError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is damaged"
+        reason = (
+            refusal(error) if isinstance(error, OSError) and error.errno else "it is damaged; fetch it again"
+        )
         raise UsageError(f"cannot read {data}: {reason}") from error
     lines = [(n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]
     if not lines:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from midfill_model.command_line import UsageError
-from midfill_server.tools.evaluation import curve
-from midfill_server.tools.evaluation.curve import Filled
+from midfill_server.tools.evaluation.figures import curve
+from midfill_server.tools.evaluation.figures.curve import Filled
+from midfill_server.tools.evaluation.figures.outcome import STAGES, Outcome, outcome, quality, speed
 from midfill_server.tools.evaluation.holes import EXTENSIONS, LARGEST, SMALLEST, Hole, holes, source_files
-from midfill_server.tools.evaluation.outcome import STAGES, Outcome, outcome, quality, speed
-from midfill_server.tools.evaluation.report import Curves, Report
+from midfill_server.tools.evaluation.report.tables import Curves, Report
 from midfill_server.tools.evaluation.session import Trial, session
 
 Progress = Callable[[int, int], None]

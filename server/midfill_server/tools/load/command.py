@@ -14,35 +14,37 @@ from midfill_model.command_line import (
     UsageError,
     above_zero,
     any_whole,
+    file_named,
     machine,
     path,
+    refuse_stdin,
     whole,
     writable,
 )
 from midfill_server.engines.backend import BackendError
 from midfill_server.settings import Settings, read_settings
-from midfill_server.tools.evaluation.outcome import percentile
-from midfill_server.tools.evaluation.page import drawing
-from midfill_server.tools.evaluation.replay import Manner, part
-from midfill_server.tools.evaluation.report import Curves, Report, Row, Table
+from midfill_server.tools.evaluation.figures.outcome import percentile
+from midfill_server.tools.evaluation.replay.run import Manner, part
+from midfill_server.tools.evaluation.report.page import drawing
+from midfill_server.tools.evaluation.report.tables import Curves, Report, Row, Table
 from midfill_server.tools.load.developer import Developer, Figures
 from midfill_server.tools.set_option import add_set_option, settings_of
 
-LINES, PLACES = 30, 8  # of a file: how much each developer types, and from how many places on
+PLACES = 8  # of a file, from which on somebody types
 
 
 def main(argv: list[str]) -> int:
     """0, or 1 when no request was answered. Raises UsageError and BackendError."""
     options = _parser().parse_args(argv)
+    refuse_stdin(*options.trace)
     settings = _settings(options)
-    places = [Manner(lines=LINES, seed=options.seed + n) for n in range(PLACES)]
+    places = [Manner(lines=options.lines, seed=options.seed + n) for n in range(PLACES)]
     parts = [[part(file, it) for file in options.trace] for it in places]
     developers = [
         Developer(n, parts[n % PLACES][n % len(options.trace)], settings, options.seed)
         for n in range(options.developers)
     ]
-    if options.plot is not None:
-        writable(options.plot)
+    _check_plot(options)
     with Busy() as busy:
         busy.show(f"{options.developers} developers type for {options.seconds:g} s")
         seconds = asyncio.run(_type(developers, options.seconds))
@@ -55,10 +57,24 @@ def main(argv: list[str]) -> int:
     print(json.dumps(report.as_json() | errors) if options.json else report.as_text())
     if not options.json:
         for sentence, n in found.errors.most_common():
-            print(f"{n} times: {sentence}")
+            print(f"{_how_often(n)}: {sentence}")
+    if not found.n_keys:
+        raise UsageError(f"nobody typed a key in {options.seconds:g} s; give more --seconds")
     if not found.n_tokens:
         raise BackendError("no request was answered")
     return 0
+
+
+def _how_often(n: int) -> str:
+    return "once" if n == 1 else f"{n} times"
+
+
+def _check_plot(options: argparse.Namespace) -> None:
+    """UsageError where it cannot be written, or would take a trace's place."""
+    if options.plot is not None:
+        writable(options.plot)
+        if options.plot.resolve() in [it.resolve() for it in options.trace]:
+            raise UsageError(f"{options.plot} is a --trace; give another file to --plot")
 
 
 async def _type(developers: Sequence[Developer], seconds: float) -> float:
@@ -111,11 +127,10 @@ def _about(options: argparse.Namespace, settings: Settings, seconds: float) -> d
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    given = settings_of(options.set) | {"url": options.url[0] if len(options.url) == 1 else options.url}
-    settings, complaints = read_settings(given)
-    if complaints:
-        raise UsageError("; ".join(complaints))
-    return settings
+    if "" in options.url:
+        raise UsageError("--url is empty; give an address, such as http://localhost:8000/v1")
+    urls = options.url[0] if len(options.url) == 1 else options.url
+    return read_settings(settings_of(options.set, {"url": urls}))[0]
 
 
 def _parser() -> Parser:
@@ -132,11 +147,18 @@ def _parser() -> Parser:
         type=path,
         required=True,
         metavar="FILE",
-        help=f"code; {LINES} lines of it are typed at a person's speed, again and again; or several",
+        help="code, of which some lines are typed at a person's speed, again and again; or several",
+    )
+    it.add_argument(
+        "--lines",
+        type=whole(1, 100_000),
+        default=30,
+        help="how many lines each types (%(default)s)",
     )
     it.add_argument("--seconds", type=above_zero(86_400), default=120.0, help="for how long (%(default)s)")
     it.add_argument("--seed", type=any_whole, default=1, help="seed of the places and pauses (%(default)s)")
     add_set_option(it)
     it.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    it.add_argument("--plot", type=path, metavar="FILE.svg", help="also draw how long answers took")
+    plot = file_named(".svg")
+    it.add_argument("--plot", type=plot, metavar="FILE.svg", help="also draw how long answers took")
     return it

@@ -12,14 +12,14 @@ from time import perf_counter
 
 from midfill_model import seam
 from midfill_server.context.window import window_at
-from midfill_server.engines.backend import BackendError, Chunk, Interrupted, Order
+from midfill_server.engines.backend import BackendError, Chunk, Order
 from midfill_server.engines.choice import Choice
 from midfill_server.keystroke.complete import Completer
 from midfill_server.keystroke.flight import Ask
 from midfill_server.keystroke.story import Story
 from midfill_server.settings import Settings
-from midfill_server.tools.evaluation.replay import EDITOR_WAIT, Part
-from midfill_server.tools.evaluation.typist import keys, pause
+from midfill_server.tools.evaluation.replay.run import EDITOR_WAIT, Part
+from midfill_server.tools.evaluation.replay.typist import keys, pause
 from midfill_server.trim.gate import bar
 
 LATEST_START = 3.0  # seconds; they do not begin with the same key
@@ -128,9 +128,6 @@ class Developer:
         story = Story()
         try:
             text = await self._completer.complete(ask, lambda _: None, story)
-        except Interrupted:
-            self.figures.errors["The server broke a completion off"] += 1
-            return
         except BackendError as error:
             self.figures.errors[str(error)] += 1
             return

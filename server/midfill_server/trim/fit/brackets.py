@@ -7,6 +7,9 @@ OPENER = {")": "(", "]": "[", "}": "{"}
 CLOSER = {opener: closer for closer, opener in OPENER.items()}
 QUOTES = "\"'`"
 _STRING = re.compile(r"(?<!\\)(?:\"(?:\\.|[^\"\\\n])*+\"|'(?:\\.|[^'\\\n])*+')")
+_PAIRS = {
+    closer: re.compile(re.escape(opener) + "|" + re.escape(closer)) for closer, opener in OPENER.items()
+}
 _LONG_STRING = r"\"\"\"[\s\S]*?(?:\"\"\"|\Z)|'''[\s\S]*?(?:'''|\Z)"
 
 
@@ -17,21 +20,30 @@ def without_strings(text: str) -> str:
 
 def unmatched(text: str, closer: str) -> int:
     """Where `closer` first closes a bracket that `text` did not open; the text's length if nowhere."""
-    depth = 0
-    for i, character in enumerate(without_strings(text)):
-        depth += (character == OPENER[closer]) - (character == closer)
-        if depth < 0:
-            return i
-    return len(text)
+    return _unmatched(without_strings(text), closer)
 
 
 def first_unmatched(text: str) -> int:
     """Where any bracket is first closed that `text` did not open; the text's length if nowhere."""
-    return min(unmatched(text, closer) for closer in OPENER)
+    text = without_strings(text)
+    return min(_unmatched(text, closer) for closer in OPENER)
 
 
+def _unmatched(code: str, closer: str) -> int:
+    depth, opener = 0, OPENER[closer]
+    for found in _PAIRS[closer].finditer(code):
+        depth += 1 if found[0] == opener else -1
+        if depth < 0:
+            return found.start()
+    return len(code)
+
+
+@lru_cache(16)
 def balanced(text: str) -> bool:
-    """Whether every bracket that `text` opens is closed in it, and the other way round."""
+    """Whether every bracket that `text` opens is closed in it, and the other way round.
+
+    The last answers are known: of the cursor's line it is asked with each token.
+    """
     text = without_strings(text)
     return first_unmatched(text) == len(text) and all(
         text.count(opener) == text.count(closer) for closer, opener in OPENER.items()

@@ -22,6 +22,7 @@ _SEAM = re.compile(r",|\s+")
 _WHOLE = re.compile(r"[\w)\]}\"'`]\Z")
 _DANGLING = re.compile(r"(?:\A|[^\w.])(?:return|raise|yield|await|not|new|throw)\Z")
 _WORD = re.compile(r"\w")
+_MOST = 50  # brackets that are closed at once: nobody reads an item of more
 _LEAST = 2  # characters that are the rest of the line, come too early
 
 
@@ -48,6 +49,8 @@ def completed(text: str, around: tuple[str, str], window: Window, comment: str) 
 
 def _closing(text: str, places: list[int], before: str, window: Window, comment: str) -> Iterator[str]:
     """With the brackets at `places` closed."""
+    if len(places) > _MOST:
+        return
     head = comment == "#" and _HEAD.match(
         _line_at(before + text, places[0] if places else len(before + text))
     )

@@ -65,8 +65,6 @@ def parses(text: str, language: str) -> bool:
 @lru_cache(maxsize=32)  # as Python's judge
 def fits(text: str, window: Window) -> bool | None:
     """Whether the code is without an error with the item in it; None when it never is, and here no worse."""
-    if len(window.line_start) + len(window.line_rest) > _LONGEST:
-        return None  # made by a machine
     if window.prefix.rfind("/*") > window.prefix.rfind("*/"):
         return None if "*/" in text else True  # a comment
     near = _block(window)
@@ -84,9 +82,7 @@ def fits(text: str, window: Window) -> bool | None:
 def hardly_worse(text: str, window: Window) -> bool:
     """Whether it adds one error at most: the window often ends in the middle of code."""
     above, below = around(window)
-    return len(window.line_start) < _LONGEST and (
-        _errors(above + text + below, window.language) <= _least_errors(window) + 1
-    )
+    return _errors(above + text + below, window.language) <= _least_errors(window) + 1
 
 
 @lru_cache(maxsize=4)

@@ -3,10 +3,10 @@
 import math
 from pathlib import Path
 
-from midfill_server.tools.evaluation import curve
-from midfill_server.tools.evaluation.curve import CONFIDENCES, Filled
+from midfill_server.tools.evaluation.figures import curve
+from midfill_server.tools.evaluation.figures.curve import CONFIDENCES, Filled
 from midfill_server.tools.evaluation.holes import File, Hole
-from midfill_server.tools.evaluation.report import Table
+from midfill_server.tools.evaluation.report.tables import Table
 from midfill_server.tools.evaluation.tap import Exchange
 from midfill_server.trim.gate import Scored
 

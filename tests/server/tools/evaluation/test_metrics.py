@@ -2,7 +2,7 @@
 
 import pytest
 
-from midfill_server.tools.evaluation import metrics
+from midfill_server.tools.evaluation.figures import metrics
 from midfill_server.trim.fit.python import parses
 
 

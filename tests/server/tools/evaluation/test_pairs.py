@@ -7,8 +7,8 @@ from typing import Any
 from lsprotocol import types as lsp
 
 from midfill_server.editor.documents import Documents
-from midfill_server.tools.evaluation.replay import Manner, Part, Typing
-from midfill_server.tools.evaluation.typist import keys
+from midfill_server.tools.evaluation.replay.run import Manner, Part, Typing
+from midfill_server.tools.evaluation.replay.typist import keys
 
 CODE = '\nx = f("it\'s", [1, {2: g(\n    3)}])\n# don\'t\ny = "a(b"\nz = (1,\n'
 

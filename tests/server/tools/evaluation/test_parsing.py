@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from midfill_server.tools.evaluation.figures.parsing import one_line_can_parse, still_parses
 from midfill_server.tools.evaluation.holes import File, Hole
-from midfill_server.tools.evaluation.parsing import one_line_can_parse, still_parses
 
 
 def hole(drawn: str, name: str = "a.py") -> Hole:

@@ -2,9 +2,9 @@
 
 from xml.etree import ElementTree
 
-from midfill_server.tools.evaluation import page
-from midfill_server.tools.evaluation.outcome import percentile
-from midfill_server.tools.evaluation.report import Curves, Report, Row, Strip, Table
+from midfill_server.tools.evaluation.figures.outcome import percentile
+from midfill_server.tools.evaluation.report import page
+from midfill_server.tools.evaluation.report.tables import Curves, Report, Row, Strip, Table
 
 REPORT = Report(
     {"command": "eval", "data": "<a & b>"},

@@ -4,10 +4,10 @@ import random
 import statistics
 from itertools import pairwise
 
-from midfill_server.tools.evaluation.screen import Episode, Screen, next_word, right_words, useful
+from midfill_server.tools.evaluation.replay.screen import Episode, Screen, next_word, right_words, useful
+from midfill_server.tools.evaluation.replay.trace import Keystroke, Trace, table, together
+from midfill_server.tools.evaluation.replay.typist import keys, pause
 from midfill_server.tools.evaluation.tap import Exchange
-from midfill_server.tools.evaluation.trace import Keystroke, Trace, table, together
-from midfill_server.tools.evaluation.typist import keys, pause
 
 TEXT = "def f(x):\n    return x\n\n\nprint(f(1))"
 

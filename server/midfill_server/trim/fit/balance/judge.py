@@ -17,6 +17,7 @@ from .scan import BEFORE, BEHIND, ITEM, Faults, Open, Scan, Stack
 
 _BEFORE, _BEHIND = 8_000, 4_000  # characters that are read
 _STRIDE, _PIECE = 2_000, 24  # characters; lines
+_DEEPEST = 200  # things open at the line's start: nobody writes more
 _LONG = 40  # lines of a string or a comment that more probably is misread
 _STEPS = 6
 _ENDS = re.compile(r"\n(?:(?=\S)[^\n]*[})\]>;]|end)?\Z")  # a file, with or without a last line end
@@ -115,14 +116,15 @@ class _Reading:
 
 @lru_cache(maxsize=4)
 def _place(window: Window) -> _Place | None:
-    """None where what is read before the cursor makes no sense."""
+    """None where what is read before the cursor makes no sense, or no person has written it."""
+    rest, _, following = window.suffix.partition("\n")
     head = window.prefix[: len(window.prefix) - len(window.line_start)]
     head, cut_above = _near(head, window.language)
     stack = _above(head, window.language)
-    if any(it.lines > _LONG for it in stack if it.kind in ("string", "comment")):
+    unlikely = any(it.lines > _LONG for it in stack if it.kind in ("string", "comment"))
+    if unlikely or len(stack) > _DEEPEST:
         return None
     stack = tuple(replace(it, line=0, lines=0) for it in stack)  # equal ones are read but once
-    rest, _, following = window.suffix.partition("\n")
     seen = following if len(following) <= _BEHIND else following[:_BEHIND].rpartition("\n")[0] + "\n"
     ends = _ENDS.search(seen) and not _DEEP.search(seen)
     cut = len(seen) < len(following) or (len(seen) > _WHOLE_FILE and not ends)
@@ -156,6 +158,8 @@ def _through(head: str, language: str) -> tuple[Stack, int]:
     for n in range(0, len(lines), _PIECE):
         stack, found = _piece("".join(lines[n : n + _PIECE]), stack, language)
         faults += sum(found)
+        if len(stack) > _DEEPEST:
+            break
     return stack, faults
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from midfill_server.trim.fit.brackets import CLOSER
-from midfill_server.trim.lines import columns, margin
+from midfill_server.trim.lines import columns
 
 from . import modes
 from .families import EMBEDDED, VOID, family_of
@@ -19,6 +19,7 @@ _A_START = re.compile(r"(?:\A|[=(\[{,;|&]|->|\b(?:then|do|else|in))\s*\Z")
 _A_COMMAND = re.compile(r"(?:\A|[;&|({!)`]|\b(?:then|do|else|if|elif|while|until|time|RUN))\s*\Z")
 _DIRECTIVE = "#endif"
 _BLANKS = re.compile(r"[ \t]")
+_MARGIN = re.compile(r"\s*")
 _PATTERN = re.compile(r"[ \t]*[^\s()]+(?:[ \t]*\|[ \t]*[^\s()]+)*\Z")  # of a case of the shell
 _ENDLESS = re.compile(r"def\s+[\w.?!]+(?:\([^()\n]*\))?\s+=\s")
 _CLOSER = CLOSER | {"\\[": "\\]", "\\(": "\\)", "${": "}", "#{": "}", "{$": "}"}
@@ -219,7 +220,8 @@ class Scan:
         if whose == BEHIND:
             return Open(sign, closes, mode, whose, kind, free=free)
         start = self._line_start(at)
-        depth = margin(self.text[start : found.end()])
+        blanks = _MARGIN.match(self.text, start, at)
+        depth = blanks[0] if blanks else ""
         if whose != ITEM:
             return Open(sign, closes, mode, whose, kind, depth, start, free=free)
         line_end = self.text.find("\n", found.end())

@@ -1,0 +1,1 @@
+"""Many tokens at once on a GPU."""

@@ -1,0 +1,1 @@
+"""A person who types, and what the screen showed."""

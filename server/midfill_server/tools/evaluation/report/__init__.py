@@ -1,0 +1,1 @@
+"""Figures as they are told: in the terminal, as JSON, as a page."""

@@ -1,0 +1,104 @@
+"""What may happen to the older engine while its heir loads, with real locks and cards."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from midfill_model import seam
+from midfill_model.generation.requests.state import State
+from midfill_model.process.life.succession import NotWanted, Stays, place_of_the_other
+
+LOADING, READY = State("loading"), State("ready")
+
+
+class Engine:
+    """At the seam; it does not answer, as one that hangs."""
+
+    def __init__(self, folder: Path, pid: int) -> None:
+        self.folder, self.lock, self.card = folder, ExitStack(), ExitStack()
+        self.lock.enter_context(seam.engine_lock(folder))
+        seam.forget_card(folder)
+        self.told = seam.Card(pid, "http://localhost", str(folder / seam.SOCKET))
+        (folder / seam.SOCKET).touch()
+        self.card.enter_context(seam.card_in(folder, self.told))
+
+    def end(self) -> None:
+        self.card.close()
+        self.lock.close()
+
+    def is_killed(self) -> None:
+        self.lock.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return seam.runtime_folder(tmp_path / "run")
+
+
+@pytest.fixture
+def older(folder: Path) -> Iterator[Engine]:
+    engine = Engine(folder, os.getpid())
+    yield engine
+    engine.end()
+
+
+def loads_while(act: Callable[[], object], then: State = LOADING) -> Callable[[], State]:
+    """The state of an heir that loads; at its second look `act` has happened."""
+    first = iter((LOADING,))
+
+    def state() -> State:
+        if (now := next(first, None)) is not None:
+            return now
+        act()
+        return then
+
+    return state
+
+
+def test_one_that_was_stopped_has_no_heir(folder: Path, older: Engine) -> None:
+    """`midfill stop` while it loads: it does not load on."""
+    with (
+        pytest.raises(Stays, match="stopped"),
+        place_of_the_other(folder, older.told, loads_while(older.end)),
+    ):
+        raise AssertionError("it has the place")
+    assert not seam.engine_lives(folder)
+
+
+@pytest.mark.parametrize("then", [LOADING, READY])
+def test_none_goes_on_to_load_while_all_pauses(folder: Path, older: Engine, then: State) -> None:
+    """`midfill pause` while it loads: nobody is to have that memory, and the older one is asleep."""
+    pause = loads_while(lambda: seam.pause(folder), then)
+    with pytest.raises(NotWanted, match="paused"), place_of_the_other(folder, older.told, pause):
+        raise AssertionError("it has the place")
+    assert seam.engine_lives(folder)
+
+
+def test_one_that_was_killed_has_its_heir_at_once(folder: Path, older: Engine) -> None:
+    """Who looks for an engine finds the one that loads already, and starts no third."""
+    with place_of_the_other(folder, older.told, loads_while(older.is_killed)):
+        assert seam.engine_lives(folder) and seam.read_card(folder) is None
+    assert not seam.engine_lives(folder)
+
+
+@pytest.mark.parametrize("then", [LOADING, READY])
+def test_an_engine_that_was_started_meanwhile_stays(folder: Path, older: Engine, then: State) -> None:
+    """It may be of the heir's own version: it does not end for one that is no better."""
+    newer: list[Engine] = []
+
+    def is_started_again() -> None:
+        if not newer:
+            older.is_killed()
+            newer.append(Engine(folder, 1))
+
+    with (
+        pytest.raises(Stays, match="Another engine"),
+        place_of_the_other(folder, older.told, loads_while(is_started_again, then)),
+    ):
+        raise AssertionError("it has the place")
+    card = seam.read_card(folder)
+    assert card is not None and card.pid == 1
+    newer[0].end()
