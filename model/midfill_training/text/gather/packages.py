@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import Parser
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -70,39 +71,48 @@ def sources_in(path: Path) -> list[Source]:
 
 
 def fetch(folder: Path) -> None:
-    """Download what is not there with its registry's ordinary client, without running any of its code."""
+    """Download what is not there with its registry's ordinary client, without running any of its code.
+
+    Prints which versions are gone; the text is then built without them.
+    """
     for registry in ("pip", "npm"):
         (folder / registry).mkdir(parents=True, exist_ok=True)
+    sources = read_sources()
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        list(pool.map(lambda source: _fetch(source, folder), read_sources()))
+        fetched = pool.map(partial(_fetch, folder=folder), sources)
+        for source, is_there in zip(sources, fetched, strict=True):
+            if not is_there:
+                print(f"{source.pinned} is gone", flush=True)
 
 
-def _fetch(source: Source, folder: Path) -> None:
+def _fetch(source: Source, folder: Path) -> bool:
+    """Whether it is there now, or needs no download."""
     if source.registry == "npm" and not _tarball(source, folder).exists():
         command = ["npm", "pack", "--silent", "--ignore-scripts", source.pinned]
-        subprocess.run(command, cwd=folder / "npm", check=True, stdout=subprocess.DEVNULL)
-    elif source.registry == "pypi" and _wheel(source, folder) is None:
+        return subprocess.run(command, cwd=folder / "npm", stdout=subprocess.DEVNULL).returncode == 0
+    if source.registry == "pypi" and _wheel(source, folder) is None:
         command = [sys.executable, "-m", "pip", "download", "-q", *_ONLY, "--no-deps", "--only-binary=:all:"]
         command += ["-d", str(folder / "pip"), source.pinned, "--python-version"]
-        if not any(subprocess.run([*command, python]).returncode == 0 for python in PYTHONS):
-            raise FileNotFoundError(f"no wheel of {source.pinned}")
+        return any(subprocess.run([*command, python]).returncode == 0 for python in PYTHONS)
+    return True
 
 
 def raw_files(source: Source, folder: Path) -> Iterator[tuple[str, bytes]]:
-    """(path, content) of each file of a package; for npm without the `package/` that all begin with."""
+    """(path, content) of each file of a package, if it was fetched; for npm without its `package/`."""
     if source.registry == "npm":
-        with tarfile.open(_tarball(source, folder)) as archive:
-            for member in archive:
-                if member.isfile() and (file := archive.extractfile(member)):
-                    yield member.name.partition("/")[2], file.read()
+        tarball = _tarball(source, folder)
+        if tarball.exists():
+            with tarfile.open(tarball) as archive:
+                for member in archive:
+                    if member.isfile() and (file := archive.extractfile(member)):
+                        yield member.name.partition("/")[2], file.read()
     elif source.registry == "pypi":
         wheel = _wheel(source, folder)
-        if wheel is None:
-            raise FileNotFoundError(f"{source.pinned} was not fetched")
-        with zipfile.ZipFile(wheel) as archive:
-            for name in archive.namelist():
-                if not name.endswith("/"):
-                    yield name, archive.read(name)
+        if wheel is not None:
+            with zipfile.ZipFile(wheel) as archive:
+                for name in archive.namelist():
+                    if not name.endswith("/"):
+                        yield name, archive.read(name)
     else:
         root = (
             Path(sysconfig.get_paths()["stdlib"]) if source.registry == "python" else _installed(source.name)

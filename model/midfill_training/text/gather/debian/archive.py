@@ -25,7 +25,7 @@ Dir::Cache "{folder}/cache";
 APT::Sandbox::User "root";
 """
 _SUITES = ("trixie", "bookworm")
-_MIRROR = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian"
+_KEYS = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
 _AT_A_TIME = 25  # packages for one call of apt-get
 _ROOTS = re.compile(
     r"^\./usr/(?:share/(?:gocode/src|cargo/registry|go-[\d.]+|php|rubygems-integration/\w+/gems)"
@@ -40,7 +40,8 @@ def fetch(sources: list[Source], folder: Path) -> None:
     """
     for part in ("lists/partial", "cache/archives/partial", "deb", "src", "binary", "copyright"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    lines = [f"{kind} {_MIRROR} {suite} main\n" for suite in _SUITES for kind in ("deb", "deb-src")]
+    mirror = _mirror()
+    lines = [f"{kind} {_KEYS} {mirror} {suite} main\n" for suite in _SUITES for kind in ("deb", "deb-src")]
     (folder / "sources.list").write_text("".join(lines))
     (folder / "apt.conf").write_text(_APT.format(folder=folder.resolve()))
     _apt(folder, "apt-get", "update")
@@ -52,6 +53,13 @@ def fetch(sources: list[Source], folder: Path) -> None:
     for source in sources:
         if source.registry == "debsrc" and not _archives(source, folder, f"{_upstream(source)}.debian"):
             _fetch_copyright(source, folder)
+
+
+def _mirror() -> str:
+    """Where this machine's own apt has Debian's packages from."""
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
+    found = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    return next(it for it in found if it.rstrip("/").endswith("/debian"))
 
 
 def _fetch_copyright(source: Source, folder: Path) -> None:
