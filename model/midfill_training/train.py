@@ -105,11 +105,7 @@ def pack(ids: Tensor, starts: Tensor, longest: int = max(ROW)) -> Packed:
 
 
 def train(run: Run) -> None:
-    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-    device = torch.device(f"cuda:{rank}" if torch.cuda.is_available() else "cpu")
-    if world > 1:
-        torch.cuda.set_device(device)
-        dist.init_process_group("nccl", device_id=device)
+    rank, world, device = joined()
     torch.manual_seed(run.seed)
     network = Network(run.shape)
     if run.resume:
@@ -120,15 +116,12 @@ def train(run: Run) -> None:
     network.bfloat16()  # the optimizer holds the fp32 masters
     optimizer.work = dict(network.named_parameters())
     loss_of = torch.compile(network.loss, dynamic=False) if device.type == "cuda" else network.loss
-    kwargs = {"batch_size": None, "num_workers": run.workers, "pin_memory": device.type == "cuda"}
-    phases = [iter(DataLoader(Batches(run, phase, rank), **kwargs)) for phase in (0, 1)]  # type: ignore[arg-type]
+    batches = batches_of(run, rank, device)
 
-    steps, began, progress, step, log = round(run.tokens / run.batch / world), time.time(), 0.0, 0, []
-    window, seen = torch.zeros(4, device=device), time.time()
+    told = Told(run.batch * world, device, aloud=rank == 0)
+    progress, step = 0.0, 0
     while progress < 1:
-        ids, weights, starts = (
-            t.to(device, non_blocking=True) for t in next(phases[progress >= schedule.second_phase])
-        )
+        ids, weights, starts = next(batches[progress >= schedule.second_phase])
         targets = torch.cat([ids[1:], ids[:1]])
         weights = torch.cat([weights[1:], torch.zeros_like(weights[:1])])
         nll, middle, balance = loss_of(pack(ids, starts), targets, weights)
@@ -138,29 +131,69 @@ def train(run: Run) -> None:
         optimizer.step(schedule.speed(progress, step), four_bit=progress >= schedule.four_bit)
         network.zero_grad(set_to_none=True)
         step += 1
-        window += torch.stack(
-            [nll / total, middle / (weights == 1).sum(), balance, balance.new_ones(())]
-        ).detach()
+        told.add(nll / total, middle / (weights == 1).sum(), balance)
         if step % 2500 == 0 and rank == 0:
             export(optimizer.master, run.shape, run.tokenizer, run.out)  # a machine can be taken away
         if step % 20 == 0:
-            progress = agreed(max(step / steps, (time.time() - began) / 60 / run.minutes), device, world)
+            done = max(step * told.tokens / run.tokens, told.seconds / 60 / run.minutes)
+            progress = agreed(done, device, world)
         if step % 100 == 0 or step in (1, 20, 60):
-            loss, mid, even, n = window.tolist()
-            rate = n * run.batch * world / (time.time() - seen)
-            log.append(
-                {"step": step, "tokens": step * run.batch * world, "loss": loss / n, "middle": mid / n}
-            )
-            if rank == 0:
-                means = f"loss {loss / n:.3f} middle {mid / n:.3f} balance {even / n:.3f}"
-                pace = f"{rate / 1e3:8.0f}k tok/s {time.time() - began:6.0f} s"
-                print(f"{step:6} {progress:6.1%} {means} {pace}", flush=True)
-            window.zero_()
-            seen = time.time()
+            told.say(step, progress)
     if rank == 0:
-        finish(run, network, optimizer, {"steps": step, "tokens": step * run.batch * world, "log": log[-1:]})
+        finish(run, network, optimizer, {"steps": step, "tokens": step * told.tokens, "last": told.last})
     if world > 1:
         dist.destroy_process_group()
+
+
+def joined() -> tuple[int, int, torch.device]:
+    """(rank, how many train together, this process's device), as torchrun tells."""
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    device = torch.device(f"cuda:{rank}" if torch.cuda.is_available() else "cpu")
+    if world > 1:
+        torch.cuda.set_device(device)
+        dist.init_process_group("nccl", device_id=device)
+    return rank, world, device
+
+
+def batches_of(run: Run, rank: int, device: torch.device) -> list[Iterator[tuple[Tensor, Tensor, Tensor]]]:
+    """Of each phase, on `device`; no process cuts samples before the first is asked for."""
+    kwargs = {"batch_size": None, "num_workers": run.workers, "pin_memory": device.type == "cuda"}
+
+    def of(phase: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        for batch in DataLoader(Batches(run, phase, rank), **kwargs):  # type: ignore[arg-type]
+            ids, weights, starts = (part.to(device, non_blocking=True) for part in batch)
+            yield ids, weights, starts
+
+    return [of(0), of(1)]
+
+
+class Told:
+    """What is said of the last steps: means of loss, of the middles' loss, of balance, and the pace."""
+
+    def __init__(self, tokens: int, device: torch.device, aloud: bool) -> None:
+        self.tokens, self.aloud = tokens, aloud  # tokens of one step, all GPUs together
+        self.last: dict[str, float] = {}
+        self._sums, self._began = torch.zeros(4, device=device), time.time()
+        self._since = self._began
+
+    @property
+    def seconds(self) -> float:
+        return time.time() - self._began
+
+    def add(self, loss: Tensor, middle: Tensor, balance: Tensor) -> None:
+        self._sums += torch.stack([loss, middle, balance, balance.new_ones(())]).detach()
+
+    def say(self, step: int, progress: float) -> None:
+        loss, middle, balance, n = self._sums.tolist()
+        pace = n * self.tokens / (time.time() - self._since)
+        self.last = {"step": step, "loss": loss / n, "middle": middle / n}
+        if self.aloud:
+            means = f"loss {loss / n:.3f} middle {middle / n:.3f} balance {balance / n:.3f}"
+            print(
+                f"{step:6} {progress:6.1%} {means} {pace / 1e3:8.0f}k tok/s {self.seconds:6.0f} s", flush=True
+            )
+        self._sums.zero_()
+        self._since = time.time()
 
 
 def share_gradients(network: Network, world: int) -> None:
