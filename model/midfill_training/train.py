@@ -52,7 +52,7 @@ class Schedule:
 
 
 AFRESH = Schedule(second_phase=0.30, decay=0.55, four_bit=0.80, peak=1.0)
-GOING_ON = Schedule(second_phase=0.0, decay=0.10, four_bit=0.75, peak=0.6)
+GOING_ON = Schedule(second_phase=0.0, decay=0.10, four_bit=0.75, peak=0.8)
 
 
 @dataclass(frozen=True, slots=True)

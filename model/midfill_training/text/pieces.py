@@ -22,7 +22,7 @@ PIECE = 12_000  # characters of one file that are looked at for one sample
 N_OTHERS = 4
 PACKAGE = 40  # files before and after one, among which those that it imports are sought
 MIX = {
-    "python": 45, "typescript": 11, "javascript": 9, "go": 7, "rust": 6, "java": 7, "c": 3.5, "cpp": 5.5,
+    "python": 50, "typescript": 11, "javascript": 8, "go": 6, "rust": 5, "java": 6, "c": 3, "cpp": 5,
 }  # fmt: skip
 """The share of the samples that a language gets, in percent, whatever its share of the text."""
 REST = 6
