@@ -97,7 +97,7 @@ class Engine:
         with self._lock:
             self.n_requests += 1
             if self.crash:
-                emit(Failed(self.crash, "engine"))
+                emit(Failed(self.crash, "end"))
                 return ticket
             for older in self._unfinished:
                 if older.request.background or (request.slot and older.request.slot == request.slot):
@@ -174,7 +174,7 @@ class Engine:
             self.crash = crash
             unfinished, self._unfinished = self._unfinished, set()
         for ticket in unfinished:
-            ticket.emit(Failed(crash, "engine"))
+            ticket.emit(Failed(crash, "end"))
 
     def _set(self, state: State) -> None:
         self.state = state

@@ -118,7 +118,7 @@ class Api:
         events = _events(http, ticket, inbox)
         first = await anext(events)  # an error before any text is an HTTP error, streaming or not
         if isinstance(first, Failed):
-            return _error(400 if first.blame == "request" else 503, first.message)
+            return _failure(first)
         answer = wire.Answer(self._name(), order.log_probabilities)
         if order.stream:
             return StreamingResponse(_stream(first, events, answer), media_type="text/event-stream")
@@ -229,7 +229,7 @@ async def _stream(
             yield wire.sse(answer.chunk(event))
             event = await anext(events)
     if isinstance(event, Failed):
-        yield wire.sse(wire.error_body(event.message, "server_error"))
+        yield wire.sse(wire.error_body(event.message, "server_error", _code(event)))
         return
     yield wire.sse(answer.last(event))
     yield wire.SSE_END
@@ -242,7 +242,7 @@ async def _whole(first: Event, events: AsyncGenerator[Event, None], answer: wire
             written.append(event)
             event = await anext(events)
     if isinstance(event, Failed):
-        return _error(503, event.message)
+        return _failure(event)
     return Json(answer.last(event, written))
 
 
@@ -261,6 +261,14 @@ async def _body(http: HttpRequest) -> bytes:
     return bytes(body)
 
 
-def _error(status: int, message: str) -> Json:
+def _failure(event: Failed) -> Json:
+    return _error(400 if event.blame == "request" else 503, event.message, _code(event))
+
+
+def _code(event: Failed) -> str | None:
+    return seam.ENDS if event.blame == "end" else None
+
+
+def _error(status: int, message: str, code: str | None = None) -> Json:
     kind = "server_error" if status >= 500 else "invalid_request_error"
-    return Json(wire.error_body(message, kind), status)
+    return Json(wire.error_body(message, kind, code), status)

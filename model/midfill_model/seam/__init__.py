@@ -14,7 +14,7 @@ from midfill_model.seam.card import (
     write_card,
     write_private,
 )
-from midfill_model.seam.completions import CANCELLED, Extras
+from midfill_model.seam.completions import CANCELLED, ENDS, Extras
 from midfill_model.seam.folder import (
     RuntimeFolderError,
     cache_folder,
@@ -56,6 +56,7 @@ from midfill_model.seam.windows import Window, count_windows
 __all__ = [
     "CANCELLED",
     "CARD",
+    "ENDS",
     "LARGE",
     "LOG",
     "LONGEST_LOG",

@@ -5,6 +5,9 @@ from typing import Final, TypedDict
 CANCELLED: Final = "cancelled"
 """The finish reason of a generation that the engine ended before its end: it is no answer."""
 
+ENDS: Final = "engine_ends"
+"""The code of an error after which the engine ends: the next one can serve the same request."""
+
 
 class Extras(TypedDict, total=False):
     """Fields of the body beside OpenAI's `prompt`, `suffix`, `max_tokens`, `stop` and `stream`."""

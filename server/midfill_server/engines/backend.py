@@ -22,7 +22,7 @@ from midfill_server.engines.http.connection import (
     ConnectionLost,
     Connections,
 )
-from midfill_server.engines.http.refusals import asked_to_wait, said_in
+from midfill_server.engines.http.refusals import asked_to_wait, engine_ends, said_in
 from midfill_server.engines.http.route import without_login
 from midfill_server.engines.http.sse import Events
 
@@ -60,6 +60,10 @@ class Later(BackendError):
 
 class Interrupted(BackendError):
     """The engine ended a generation before its end, or died in it: what came of it so far is no answer."""
+
+
+class Ended(Interrupted):
+    """The same, of an engine that tells why it ends, as one does whose GPU is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +267,8 @@ class Backend:
 def refusal(status: int, headers: Mapping[str, str], body: bytes) -> BackendError:
     """The server's own sentence, or what its status means."""
     message = said_in(status, headers, body)
+    if engine_ends(body):
+        return Ended(message)
     if status in (429, 503):
         seconds = asked_to_wait(headers)
         if status == 503:  # the engine has a sentence for its own state, the same as in its /health

@@ -14,6 +14,7 @@ from midfill_server.engines.backend import (
     Backend,
     BackendError,
     Chunk,
+    Ended,
     Interrupted,
     Later,
     Order,
@@ -88,10 +89,12 @@ class Resident:
                     self._it_works()
                 raise
             except BackendError as error:
-                if not (error.gone or isinstance(error, Interrupted)):
+                interrupted = error.gone or isinstance(error, Interrupted)
+                if isinstance(error, Ended) or not interrupted:
                     self._broke = not isinstance(error, Refused | Later)
+                if not interrupted:
                     raise
-                if error.gone or not order.background:
+                if error.gone or isinstance(error, Ended) or not order.background:
                     self._leave(backend)
                 if begun or order.background or attempt == 2:
                     raise Interrupted(str(error), error.gone) from error

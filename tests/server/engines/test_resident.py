@@ -187,6 +187,66 @@ async def test_a_request_that_hangs_is_answered_by_the_next_engine(
     front.resident.close()
 
 
+FAILS_ONCE = """
+import pathlib, sys
+from midfill_model.generation import engine
+from midfill_model.process import main
+once = pathlib.Path(__file__).with_name("has failed")
+def failing(call, at):
+    def fails(*args):
+        count.append(1)
+        if len(count) == at and not once.exists():
+            once.touch()
+            raise engine.DeviceLost
+        return call(*args)
+    count = []
+    return fails
+def lost(error, *_):
+    raise engine.DeviceLost from error
+if not once.exists():
+    engine._free = lost
+{}
+sys.exit(main.main(sys.argv[sys.argv.index("engine") + 1:]))
+"""
+LOSES_ITS_GPU = "engine.Completion.step = failing(engine.Completion.step, 1)"
+LOSES_IT_IN_A_TEXT = "engine.Completion.step = failing(engine.Completion.step, 3)"
+ITS_THREAD_FAILS = "engine.Slots = failing(engine.Slots, 1)"
+
+
+@pytest.mark.parametrize("fault", [LOSES_ITS_GPU, ITS_THREAD_FAILS])
+async def test_an_engine_that_ends_itself_for_a_fault_costs_no_text(
+    front: Front, runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """Two real ones: the next one answers the same request, and the user hears of no failure."""
+    fails_once(tmp_path, monkeypatch, fault)
+    front.resident.use(str(write_known(tmp_path / "known")), ("--threads", "1"))
+    assert await front.ask() == f"{SAID}\n"
+    first, second = started(runtime)
+    assert pid_of(runtime) == second and not front.failures
+    assert "the next completion starts a new one" in process.last_words(runtime, first)
+    front.resident.close()
+
+
+async def test_what_an_engine_wrote_before_it_ended_itself_is_no_answer(
+    front: Front, runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails_once(tmp_path, monkeypatch, LOSES_IT_IN_A_TEXT)
+    front.resident.use(str(write_known(tmp_path / "known")), ("--threads", "1"))
+    with pytest.raises(Interrupted):
+        await front.ask()
+    assert await front.ask() == f"{SAID}\n"
+    assert len(started(runtime)) == 2 and not front.failures
+    front.resident.close()
+
+
+def fails_once(folder: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    (folder / "fails_once.py").write_text(FAILS_ONCE.replace("{}", fault))
+    program = folder / "python"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{folder}/fails_once.py" "$@"\n')
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+
+
 HOLDS_PYTHON_ONCE = """
 import ctypes, pathlib, sys
 from midfill_model.checkpoint.weights import Checkpoint

@@ -101,7 +101,7 @@ class Metrics:
             self._whole.add(seconds)
             if isinstance(end, Failed):
                 self._outcomes["failed"] += 1
-                if end.blame == "engine":
+                if end.blame != "request":
                     self.last_error = end.message
                 return
             self._outcomes[end.finish] += 1

@@ -67,10 +67,10 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The request cannot be served, in one sentence."""
+    """The request cannot be served, in one sentence. `end`: nor any other, for the engine ends."""
 
     message: str
-    blame: Literal["request", "engine"]
+    blame: Literal["request", "engine", "end"]
 
 
 Event = Delta | Done | Failed

@@ -209,7 +209,7 @@ class Engine:
                     if not self._news.wait_for(lambda: self.crash, _END_SECONDS):
                         self.kill()  # it is of no use, and must not stay
                         self._news.wait_for(lambda: self.crash, _END_SECONDS)
-                end = Failed(self.crash or f"llama.cpp does not answer any more; {NEXT}", "engine")
+                end = Failed(self.crash or f"llama.cpp does not answer any more; {NEXT}", "end")
         except RequestError as error:
             end = Failed(str(error), "request")
         except Exception as error:
@@ -229,7 +229,7 @@ class Engine:
         if ticket.cancelled:
             return Done("cancelled", Timings())
         if model is None or state.status == "failed":
-            return Failed(state.message, "engine")
+            return Failed(state.message, "end" if self.crash else "engine")
         writing = Writing(ticket.request, model, ticket.emit, ticket.on_cancel)
         return writing.run(lambda: ticket.cancelled, ticket.submitted)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from midfill_model import fim, seam
-from midfill_server.engines.backend import BackendError, Chunk, Order
-from midfill_server.engines.http.refusals import error_in
+from midfill_server.engines.backend import BackendError, Chunk, Ended, Order
+from midfill_server.engines.http.refusals import engine_ends, error_in
 
 TEMPERATURE = 0.8  # of several texts; servers that sample would write the same one again and again without
 MOST_STOPS = 4  # OpenAI's own limit, which some servers keep
@@ -104,7 +104,7 @@ def cut(order: Order, context: int | None) -> Order:
 def chunks_of(event: Any) -> list[Chunk]:
     """One of each choice; OpenAI's last event may hold only the usage. What is no event: one of MALFORMED."""
     if "choices" not in event and (sentence := error_in(event)) is not None:
-        raise BackendError(f"The engine failed: {sentence}")
+        raise Ended(sentence) if engine_ends(event) else BackendError(f"The engine failed: {sentence}")
     timings = dict(event.get("timings") or {})
     if isinstance(usage := event.get("usage"), dict) and isinstance(n := usage.get("prompt_tokens"), int):
         timings["prompt_tokens"] = n

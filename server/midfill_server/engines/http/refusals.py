@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from midfill_model import seam
+
 LONGEST = 300  # characters of a server's sentence
 LONGEST_WAIT = 600.0  # seconds
 
@@ -50,6 +52,17 @@ def error_in(told: object) -> str | None:
         if isinstance(said, str | int) and said:
             return str(said)
     return None
+
+
+def engine_ends(told: object) -> bool:
+    """Whether an error is our own engine's last word, so that the next one can serve the same request."""
+    if isinstance(told, bytes):
+        try:
+            told = json.loads(told)
+        except (ValueError, RecursionError):
+            return False
+    error = told.get("error") if isinstance(told, Mapping) else None
+    return isinstance(error, Mapping) and error.get("code") == seam.ENDS
 
 
 def asked_to_wait(headers: Mapping[str, str]) -> float:
