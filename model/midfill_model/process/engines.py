@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,11 @@ class Chosen:
 
 def engine_for(options: Namespace, folder: Path) -> Chosen:
     """Raises ModuleNotFoundError for a library that it needs and that is not installed."""
+    chosen = _chosen(options, folder)
+    return replace(chosen, told=lambda: replace(chosen.told(), options=options.asked))
+
+
+def _chosen(options: Namespace, folder: Path) -> Chosen:
     model, reason = options.model, ""
     if model == AUTO and lite_gguf_fits():
         lack = "" if options.device == "cpu" else _gpu_lack(options)

@@ -142,8 +142,11 @@ def fim_trained(folder: Path, config: Config, tokenizer: Tokenizer) -> bool:
 
 def gpu_lack() -> str:
     """Why there is no GPU that the kernels run on; empty when there is one."""
+    if torch.version.cuda is None:
+        return "this torch was built without CUDA"
     if not torch.cuda.is_available():
-        return "there is no CUDA GPU, or this torch was built without CUDA"
+        hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+        return "torch finds no CUDA GPU" if hidden is None else f"CUDA_VISIBLE_DEVICES is {hidden!r}"
     if torch.cuda.get_device_capability() < _AMPERE:
         return f"{torch.cuda.get_device_name()} is older than NVIDIA's Ampere"
     if find_spec("triton") is None:

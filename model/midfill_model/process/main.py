@@ -266,7 +266,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         metavar="SECONDS",
         help="with --stay: end so long after the last window was closed (%(default)s)",
     )
-    return parser.parse_args(argv)
+    return parser.parse_args(argv, argparse.Namespace(asked=seam.model_options(argv)))
 
 
 def _add_model_options(parser: Parser) -> None:

@@ -24,7 +24,16 @@ from midfill_model.seam.folder import (
     use_another,
     what_stands_there,
 )
-from midfill_model.seam.health import LARGE, PROTOCOL, SMALL, Budgets, Health, Model, read_health
+from midfill_model.seam.health import (
+    LARGE,
+    PROTOCOL,
+    SMALL,
+    Budgets,
+    Health,
+    Model,
+    model_options,
+    read_health,
+)
 from midfill_model.seam.lock import (
     Locked,
     Patience,
@@ -93,6 +102,7 @@ __all__ = [
     "lock_file",
     "locked",
     "mark",
+    "model_options",
     "no_room",
     "note",
     "open_log",

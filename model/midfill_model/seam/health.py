@@ -4,8 +4,9 @@
 it passes over, and what it misses has a default.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from typing import Any, Final, Literal, NamedTuple
 
 PROTOCOL: Final = 1
@@ -65,6 +66,8 @@ class Health:
     """All that there have been."""
     resting_seconds: float = 0.0
     """For how long there has been nothing to do."""
+    options: tuple[str, ...] | None = None
+    """How its model was asked to be run, as `model_options` tells it; None where it does not say."""
     asleep: bool = False
     """Ready, but its model has left the memory until the next request."""
     windows: int = 0
@@ -84,6 +87,19 @@ class Health:
             model["budgets"] = self.model.budgets._asdict()
         told = {it.name: getattr(self, it.name) for it in fields(Health)}
         return told | {"model": {name: value for name, value in model.items() if value is not None}}
+
+
+_OF_THE_MODEL = ("--device", "--threads", "--cache-mb", "--double-quant")
+
+
+def model_options(words: Sequence[str]) -> tuple[str, ...]:
+    """Of an engine's options those that decide how its model runs: the last of each, in one order."""
+    split = [part for word in words for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    given = {}
+    for word, follows in pairwise([*split, ""]):
+        if word in _OF_THE_MODEL:
+            given[word] = word if word == "--double-quant" else f"{word} {follows}"
+    return tuple(given[name] for name in _OF_THE_MODEL if name in given)
 
 
 def read_health(raw: object) -> Health:
@@ -107,6 +123,7 @@ def read_health(raw: object) -> Health:
         running=int(busy) if running is None else running,
         requests=whole(told.get("requests")) or 0,
         resting_seconds=number(told.get("resting_seconds")) or 0.0,
+        options=_words(told.get("options")),
         asleep=told.get("asleep") is True,
         windows=whole(told.get("windows")) or 0,
         stalled_seconds=number(told.get("stalled_seconds")) or 0.0,
@@ -127,7 +144,6 @@ def _model(raw: object) -> Model:
     budgets = told.get("budgets")
     sizes = [whole(budgets.get(it)) for it in Budgets._fields] if isinstance(budgets, Mapping) else []
     known = [size for size in sizes if size is not None and size >= 0]
-    languages = told.get("trained_in")
     return Model(
         id=text(told.get("id")),
         path=text(told.get("path")),
@@ -138,8 +154,12 @@ def _model(raw: object) -> Model:
         device=text(told.get("device")),
         context=whole(told.get("context")),
         budgets=Budgets(*known) if len(known) == len(Budgets._fields) else None,
-        trained_in=tuple(filter(text, languages)) if isinstance(languages, list | tuple) else None,
+        trained_in=_words(told.get("trained_in")),
     )
+
+
+def _words(value: object) -> tuple[str, ...] | None:
+    return tuple(filter(text, value)) if isinstance(value, list | tuple) else None
 
 
 def text(value: object) -> str | None:

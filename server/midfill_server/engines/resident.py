@@ -238,7 +238,7 @@ class Resident:
             silence = seam.Patience()
             if self._backend is not backend:
                 return
-            status = status_of(health, self._name)
+            status = status_of(health, self._name, self._options)
             if status.state is State.FAILED:
                 await backend.shutdown()  # so that the next attempt starts afresh
                 self._leave(backend)

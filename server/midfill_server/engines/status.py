@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -47,10 +48,10 @@ UNTRAINED = (
 )
 
 
-def status_of(health: seam.Health, wanted: str) -> Status:
-    """The engine's /health as a Status, for a user who wants the model `wanted`."""
+def status_of(health: seam.Health, wanted: str, options: Sequence[str] = ()) -> Status:
+    """The engine's /health as a Status, for a user who wants the model `wanted`, run with `options`."""
     state = {"ready": State.READY, "failed": State.FAILED}.get(health.status, State.LOADING)
-    warning = _other_model(health.model.id, wanted)
+    warning = _other_model(health.model.id, wanted) or _other_options(health.options, options)
     if not warning and health.model.fim_trained is False:
         warning = UNTRAINED
     return Status(
@@ -69,3 +70,12 @@ def _other_model(running: str | None, wanted: str) -> str:
     if name in (AUTO, running) or running is None:
         return ""
     return f"The engine runs the model {running}, not {name}; after `midfill stop` the next key starts {name}"
+
+
+def _other_options(running: tuple[str, ...] | None, options: Sequence[str]) -> str:
+    """Who asks for none takes what there is."""
+    wanted = seam.model_options(options)
+    if not wanted or running in (None, wanted):
+        return ""
+    theirs, ours = " ".join(running or ()) or "none", " ".join(wanted)
+    return f"The engine runs with other options ({theirs}); after `midfill stop` the next key takes {ours}"

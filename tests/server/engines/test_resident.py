@@ -227,6 +227,22 @@ async def test_an_engine_that_ends_itself_for_a_fault_costs_no_text(
     front.resident.close()
 
 
+async def test_who_wants_other_options_than_the_engine_has_is_told(
+    front: Front, runtime: Path, tmp_path: Path
+) -> None:
+    """As for the model: one engine serves all windows, so a setting may have no effect yet."""
+    known = str(write_known(tmp_path / "known"))
+    front.resident.use(known, ("--threads", "1", "--idle-minutes", "9"))
+    assert await front.ask() == f"{SAID}\n"
+    assert not (await front.until(State.READY)).warning
+    for options, warned in (((), False), (("--threads=1",), False), (("--threads", "2"), True)):
+        front.told.clear()
+        front.resident.use(known, options)
+        told = (await front.until(State.READY)).warning
+        assert ("--threads 1" in told and "--threads 2" in told) is warned, told
+    front.resident.close()
+
+
 async def test_what_an_engine_wrote_before_it_ended_itself_is_no_answer(
     front: Front, runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from midfill_model import seam
+from midfill_model.process.loading import gpu_lack
 from midfill_server.engines.process import NOTHING
 from midfill_server.settings import Settings
 from midfill_server.tools.doctor import checkup, command, endpoint, engine, folders, leftovers, machine, trial
@@ -102,6 +104,22 @@ def test_the_card_and_its_driver(
     driver: machine.Driver | None, lack: str | None, expected: list[str]
 ) -> None:
     assert levels(machine.gpu(driver, lack)) == expected
+
+
+@pytest.mark.parametrize(
+    ("cuda", "visible", "mend"),
+    [(None, None, "Install torch"), ("13.0", "", "Unset it"), ("13.0", None, "Install a newer driver")],
+)
+def test_a_card_that_the_engine_cannot_use_has_the_mend_of_its_cause(
+    monkeypatch: pytest.MonkeyPatch, cuda: str | None, visible: str | None, mend: str
+) -> None:
+    monkeypatch.setattr(torch.version, "cuda", cuda)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    *_, found = machine.gpu(machine.Driver(("NVIDIA H100, driver 1",)), gpu_lack())
+    assert found.level == "warn" and found.mend.startswith(mend)
 
 
 def test_a_card_in_words() -> None:

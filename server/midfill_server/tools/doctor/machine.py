@@ -15,6 +15,13 @@ from midfill_server.tools.doctor.finding import Finding, ok, warn
 
 MACHINE, GPU = "Machine", "GPU"
 _ASK_SECONDS = 20.0  # a driver that hangs is a finding, too
+_MENDS = {
+    "without CUDA": "Install torch for CUDA: pip install --force-reinstall torch",
+    "CUDA_VISIBLE_DEVICES": "Unset it, or let it name a card.",
+    "finds no CUDA GPU": "Install a newer driver, or torch for the CUDA that `nvidia-smi` names.",
+    "triton": "Install it: pip install triton",
+}
+"""By what the engine says that it lacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,5 +108,5 @@ def gpu(driver: Driver | None, lack: str | None) -> list[Finding]:
         return found
     if not lack:
         return [*found, ok(GPU, "The engine can use it.")]
-    mend = "Install torch for CUDA: pip install --force-reinstall torch" if "CUDA" in lack else ""
+    mend = next((mend for sign, mend in _MENDS.items() if sign in lack), "")
     return [*found, warn(GPU, f"The engine does not use it: {lack}.", mend)]

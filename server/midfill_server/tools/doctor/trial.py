@@ -46,7 +46,7 @@ def judged(outcome: dict[str, Any]) -> list[Finding]:
         text, _, mend = str(outcome["error"]).partition("; ")
         return [*told, fail(TRIAL, f"{text.rstrip('.')}.", f"{mend[:1].upper()}{mend[1:]}")]
     if not outcome["text"]:
-        text = f"The model had nothing to say in an easy place: {outcome['why'] or 'nobody knows why'}."
+        text = f"Nothing was offered in an easy place: {outcome['why'] or 'nobody knows why'}."
         return [*told, warn(TRIAL, text, "Try `midfill complete FILE:LINE:COL` in a file of your own.")]
     first = times["first_partial_ms"] or times["total_ms"]
     text = (
