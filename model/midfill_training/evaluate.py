@@ -1,9 +1,11 @@
 """Measure a finished model folder with the engine's own code, on text that was never trained on.
 
     python -m midfill_training.evaluate FOLDER heldout_packages.txt --holes 400
+    python -m midfill_training.evaluate FOLDER heldout_packages.txt --languages --holes 80
 
 Line exact match in Python for holes from a random token boundary to the end of the line and for whole lines;
-and whether a file that parsed still parses with what was written in place of the hole.
+and whether a file that parsed still parses with what was written in place of the hole. Or, in each language,
+line exact match from the start of a word to the end of its line. All of it greedy, from the file alone.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import argparse
 import ast
 import json
 import random
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +27,7 @@ from midfill_model.generation.requests.writer import Detokenizer
 from midfill_model.generation.task import Task
 from midfill_model.generation.tokens import Tokenizer
 from midfill_model.lab import reference
+from midfill_training.probe import LANGUAGES
 from midfill_training.text.gather.corpus import END_OF_FILE
 from midfill_training.text.holes import line_end
 
@@ -35,7 +39,7 @@ Hole = tuple[str, int, int]  # the file, and where the hole begins and ends in i
 
 def evaluate(folder: Path, split: Path, n_holes: int) -> dict[str, dict[str, float]]:
     complete = completer(folder)
-    files = python_files(split)
+    files = files_of(split, "python")
     tokenizer = Tokenizer(folder)
     kinds = {
         "token boundary to line end": lambda text, chance: rest_of_line(text, tokenizer, chance),
@@ -54,6 +58,19 @@ def evaluate(folder: Path, split: Path, n_holes: int) -> dict[str, dict[str, flo
                 parsed += parses(text[:start] + written + text[end:])
         report[kind] = {"exact": exact / done, "parses": parsed / max(parsable, 1), "holes": done}
         print(kind, json.dumps(report[kind]), flush=True)
+    return report
+
+
+def by_language(folder: Path, split: Path, n_holes: int) -> dict[str, float]:
+    """The share of lines that are wholly right, from the start of a word on."""
+    complete, report = completer(folder), {}
+    for language in LANGUAGES:
+        exact, chance = 0, random.Random(SEED)
+        for text, start, end in holes(files_of(split, language), rest_from_a_word, chance, n_holes):
+            written = complete(text[:start], text[end:]).partition("\n")[0]
+            exact += written.rstrip() == text[start:end].rstrip()
+        report[language] = exact / n_holes
+        print(language, report[language], flush=True)
     return report
 
 
@@ -98,6 +115,14 @@ def rest_of_line(text: str, tokenizer: Tokenizer, chance: random.Random) -> tupl
     return chance.choice(starts), end
 
 
+def rest_from_a_word(text: str, chance: random.Random) -> tuple[int, int]:
+    """From the start of a word of a random line to the line's end; nothing where it has no word."""
+    line = text.rfind("\n", 0, chance.randrange(len(text))) + 1
+    end = line_end(text, line)
+    words = [found.start() for found in re.finditer(r"\w+", text[line:end])]
+    return line + chance.choice(words) if words else end, end
+
+
 def whole_line(text: str, chance: random.Random) -> tuple[int, int]:
     """A random line, from its first character that is no blank."""
     start = text.rfind("\n", 0, chance.randrange(len(text))) + 1
@@ -105,9 +130,9 @@ def whole_line(text: str, chance: random.Random) -> tuple[int, int]:
     return start + len(text[start:end]) - len(text[start:end].lstrip()), end
 
 
-def python_files(split: Path) -> list[str]:
+def files_of(split: Path, language: str) -> list[str]:
     files = (file.partition("\n") for file in split.read_text("utf-8").split(END_OF_FILE))
-    return [text for header, _, text in files if header.startswith("python ")]
+    return [text for header, _, text in files if header.startswith(f"{language} ")]
 
 
 def parses(text: str) -> bool:
@@ -125,8 +150,10 @@ def main() -> None:
     parser.add_argument("folder", type=hub.resolve)
     parser.add_argument("split", type=Path)
     parser.add_argument("--holes", type=int, default=400)
+    parser.add_argument("--languages", action="store_true", help="rests of lines in each language")
     options = parser.parse_args()
-    print(json.dumps(evaluate(options.folder, options.split, options.holes), indent=1))
+    measure = by_language if options.languages else evaluate
+    print(json.dumps(measure(options.folder, options.split, options.holes), indent=1))
 
 
 if __name__ == "__main__":
