@@ -2,7 +2,8 @@
 
 Messages go in and come out as JSON; the engine is a real socket with a real lock and card, in the same loop,
 whose time is its own. While there is none, another window is at starting one (it holds the start lock), so no
-process is started. Some documents are cells of a notebook. `test_desk.py` looks at the desk alone, more closely.
+process is started. Some documents are cells of a notebook. `test_desk.py` looks at the desk alone, more
+closely.
 """
 
 import asyncio
