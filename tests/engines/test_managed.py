@@ -8,7 +8,7 @@ import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, aclosing
+from contextlib import ExitStack, aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -215,6 +215,44 @@ async def test_what_is_killed_comes_back(gguf: Path, folder: Path, whom: str) ->
     stop(folder)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere one that hangs outlives it")
+@pytest.mark.parametrize("when", ["it begins", "it hangs while it loads", "it hangs at rest"])
+async def test_llama_cpp_does_not_outlive_an_engine_that_is_killed(
+    gguf: Path, folder: Path, when: str
+) -> None:
+    """Whatever its process is at: while that loads, or is stopped, it reads of no end."""
+    command = [*CLI, "engine", "--stay", "--model", str(gguf), "--runtime-dir", str(folder)]
+    with subprocess.Popen(command) as engine, ExitStack() as ends:  # noqa: ASYNC220
+        ends.callback(engine.kill)
+        async with asyncio.timeout(SECONDS):
+            while not (children := children_of(engine.pid)):  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.001)
+            if when == "it hangs at rest":
+                while (  # noqa: ASYNC110 - another process
+                    found := await find(folder)
+                ) is None or found.health.status == "loading":
+                    await asyncio.sleep(0.05)
+            elif when == "it hangs while it loads":
+                while "xllamacpp" not in maps(children[0]):  # noqa: ASYNC110 - another process
+                    await asyncio.sleep(0.001)
+            if when != "it begins":
+                os.kill(children[0], signal.SIGSTOP)
+                ends.callback(end, children[0])  # where the test fails
+            engine.kill()
+            while not has_ended(children[0]):  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.01)
+
+
+def maps(pid: int) -> str:
+    """The files that its memory maps."""
+    return Path(f"/proc/{pid}/maps").read_text()
+
+
+def end(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
 SOON = """
 import sys
 from midfill_model.process import main
@@ -264,7 +302,9 @@ async def test_a_process_of_llama_cpp_that_hangs_is_ended_and_said(
         assert engine.returncode == 1
         what = b"the load of the model" if when == "it loads" else b"a completion"
         assert errors.splitlines()[-1].startswith(b"midfill: " + what + b" stood still for 10 s")
-        assert has_ended(children[0])
+        async with asyncio.timeout(SECONDS):  # it was killed, which takes a moment
+            while not has_ended(children[0]):  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.01)
 
 
 async def test_one_that_nobody_uses_ends(gguf: Path, folder: Path) -> None:

@@ -2,7 +2,8 @@
 
 Messages go in and come out as JSON; the engine is a real socket with a real lock and card, in the same loop,
 whose time is its own. While there is none, another window is at starting one (it holds the start lock), so no
-process is started. `test_desk.py` looks at the desk alone, more closely.
+process is started. Some documents are cells of a notebook. `test_desk.py` looks at the desk alone, more
+closely.
 """
 
 import asyncio
@@ -29,13 +30,16 @@ from midfill_server.app import Server
 
 from .engines.server import READY, Peer, event
 from .keystroke.conftest import Loop, OwnTime
+from .notebook import Notebook
 
 Json = dict[str, Any]
 T = TypeVar("T")
 
 LINE = "alpha + beta + gamma"
 """What the engine wants each document's line to be, wherever the cursor is in it."""
-URIS = "untitled:a", "untitled:b"
+FILES = "untitled:a", "untitled:b"
+CELLS = "cell:c", "cell:d", "cell:e"
+URIS = FILES + CELLS
 SUPERSEDED = -32800
 A_WHILE = 0.3  # seconds, in which all follows from an act that does not wait for a clock
 AT_ONCE = 0.001  # and all that does not wait at all
@@ -77,6 +81,8 @@ class Generation:
     peer: Peer
     uri: str
     before: str
+    """In its line."""
+    prompt: str
     n_written: int = 0
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -119,6 +125,7 @@ class Engine:
         self.held = ExitStack()
         self.peers: set[Peer] = set()
         self.live: list[Generation] = []
+        self.last: Generation | None = None
         self.moves = asyncio.Event()
         self.moves.set()
         self.loaded = asyncio.Event()
@@ -144,6 +151,8 @@ class Engine:
                 await peer.json(READY if self.loaded.is_set() else READY | {"status": "loading"})
             elif first.startswith("POST /v1/completions"):
                 await self.loaded.wait()
+                if self.is_gone:
+                    raise ConnectionError
                 await self.complete(peer, json.loads(body))
             else:
                 await peer.json({"status": "stopping"})
@@ -155,9 +164,11 @@ class Engine:
             writer.transport.abort()
 
     async def complete(self, peer: Peer, body: Json) -> None:
-        generation = Generation(peer, str(body["slot"]).partition(" ")[2], str(body["prompt"]))
+        prompt = str(body["prompt"])
+        generation = Generation(peer, str(body["slot"]).partition(" ")[2], prompt.rpartition("\n")[2], prompt)
         await peer.head()
         self.live.append(generation)
+        self.last = generation
         hung_up, over = (
             asyncio.ensure_future(peer.reader.read()),
             asyncio.ensure_future(generation.over.wait()),
@@ -186,6 +197,8 @@ class Engine:
     def vanish(self) -> None:
         if not self.is_gone:
             self.is_gone = True
+            self.moves.set()  # nothing of it waits any more
+            self.loaded.set()
             self.listening.close()
             for peer in list(self.peers):
                 peer.writer.transport.abort()
@@ -226,6 +239,7 @@ class Front(RuleBasedStateMachine):
             self.patch.setenv(f"MIDFILL_{name}_DIR", str(place))
         self.runtime = self.folder / "RUNTIME"
         self.documents = {uri: Document() for uri in URIS}
+        self.notebook = Notebook("untitled:n.ipynb", self.say)
         for module in ("midfill_server.engines.resident", "midfill_model.seam.lock"):
             self.patch.setattr(f"{module}.time", SimpleNamespace(monotonic=self.loop.time))
         self.requests: dict[int, Request] = {}
@@ -234,6 +248,7 @@ class Front(RuleBasedStateMachine):
         self.did_stand_still = False
         self.debounce = 0
         self.held.enter_context(seam.start_lock(self.runtime))
+        self.patch.setattr("midfill_model.seam.lock.START_SILENCE", float("inf"))  # that window is well
         self.run(self._begin)
 
     async def _begin(self) -> None:
@@ -244,8 +259,9 @@ class Front(RuleBasedStateMachine):
         self.say("initialize", {"processId": None, "rootUri": None, "capabilities": capabilities}, 0)
         self.say("initialized", {})
         self._settings()
-        for uri in URIS:
+        for uri in FILES:
             self._open(uri)
+        self._open_notebook()
 
     def run(self, act: Callable[[], object], seconds: float = A_WHILE) -> None:
         """Do it in the loop, and let everything happen that follows from it."""
@@ -275,10 +291,31 @@ class Front(RuleBasedStateMachine):
         """As a writer."""
 
     def _open(self, uri: str) -> None:
+        item = self._item(uri)
+        if uri not in CELLS:
+            return self.say("textDocument/didOpen", {"textDocument": item})
+        if self.notebook.is_open:
+            return self.notebook.insert(self.documents[uri].version % (len(self.notebook.cells) + 1), item)
+        return self.notebook.open([item])
+
+    def _open_notebook(self) -> None:
+        self.notebook.open([self._item(uri) for uri in CELLS])
+
+    def _item(self, uri: str) -> Json:
         document = self.documents[uri]
-        item = {"uri": uri, "languageId": "plaintext", "version": document.version, "text": document.text}
-        self.say("textDocument/didOpen", {"textDocument": item})
         document.is_open = True
+        return {"uri": uri, "languageId": "plaintext", "version": document.version, "text": document.text}
+
+    def _close(self, uri: str) -> None:
+        self._is_closed(uri)
+        if uri in CELLS:
+            return self.notebook.remove(uri)
+        return self.say("textDocument/didClose", {"textDocument": {"uri": uri}})
+
+    def _is_closed(self, uri: str) -> None:
+        document = self.documents[uri]
+        document.is_open, document.text = False, ""
+        document.version += 1
 
     def _settings(self) -> None:
         options: Json = {"debounceMs": self.debounce, "context": False, "statistics": False, "confidence": 0}
@@ -291,8 +328,10 @@ class Front(RuleBasedStateMachine):
         document.version += 1
         place = {"start": {"line": 0, "character": start}, "end": {"line": 0, "character": end}}
         changes = [{"range": place, "text": new}]
+        if uri in CELLS:
+            return self.notebook.type(uri, document.version, changes)
         told = {"uri": uri, "version": document.version}
-        self.say("textDocument/didChange", {"textDocument": told, "contentChanges": changes})
+        return self.say("textDocument/didChange", {"textDocument": told, "contentChanges": changes})
 
     async def _start_engine(self, loads: bool = False) -> None:
         if self.engine is None or self.engine.is_gone:
@@ -361,12 +400,20 @@ class Front(RuleBasedStateMachine):
 
     @rule(uri=uris)
     def closes_or_opens(self, uri: str) -> None:
-        document = self.documents[uri]
-        if not document.is_open:
-            return self.run(lambda: self._open(uri))
-        document.is_open, document.text = False, ""
-        document.version += 1
-        self.run(lambda: self.say("textDocument/didClose", {"textDocument": {"uri": uri}}))
+        self.run(lambda: self._close(uri) if self.documents[uri].is_open else self._open(uri))
+
+    @rule()
+    def closes_or_opens_the_notebook(self) -> None:
+        if not self.notebook.is_open:
+            return self.run(self._open_notebook)
+        for uri in self.notebook.cells:
+            self._is_closed(uri)
+        return self.run(self.notebook.close)
+
+    @rule(uri=st.sampled_from(CELLS), place=st.integers(0, 2), first_away=st.booleans())
+    def moves_a_cell(self, uri: str, place: int, first_away: bool) -> None:
+        if uri in self.notebook.cells:
+            self.run(lambda: self.notebook.move(uri, place, first_away))
 
     @rule(debounce=st.sampled_from([0, 75]))
     def changes_settings(self, debounce: int) -> None:
@@ -456,14 +503,15 @@ class Front(RuleBasedStateMachine):
             self.loop.jump(0.0, 0)
             self.run(self._everything_is_well)
             assert self.pending() == []
-            uri = URIS[0]
-            if not self.documents[uri].is_open:
-                self.closes_or_opens(uri)
-            self.run(lambda: self._type(uri, 0, len(self.documents[uri].text), "alpha"))
-            self.asks(uri, True, LONG)
-            assert self.pending() == []
-            last = self.requests[len(self.requests)]
-            assert texts_of(last) == [LINE.removeprefix("alpha")], (last, self.server.announce.as_json())
+            for uri in URIS:  # another text in each: what stands in a cell is not offered in the next
+                if not self.documents[uri].is_open:
+                    self.closes_or_opens(uri)
+                self.run(partial(self._type, uri, 0, len(self.documents[uri].text), uri))
+            for uri in (FILES[0], self.notebook.cells[-1]):
+                self._is_answered(uri)
+            above = [self.documents[uri].text for uri in self.notebook.cells[:-1]]
+            assert self.engine is not None and self.engine.last is not None
+            assert self.engine.last.prompt == "\n\n".join([*above, "alpha"])
             assert self.server.announce.as_json()["state"] == "ready"
             assert self.live == []
             self.run(lambda: self.say("shutdown", None, -2), LONG)
@@ -477,6 +525,13 @@ class Front(RuleBasedStateMachine):
             self.held.close()
             self.patch.undo()
             shutil.rmtree(self.folder)
+
+    def _is_answered(self, uri: str) -> None:
+        self.run(lambda: self._type(uri, 0, len(self.documents[uri].text), "alpha"))
+        self.asks(uri, True, LONG)
+        assert self.pending() == []
+        last = self.requests[len(self.requests)]
+        assert texts_of(last) == [LINE.removeprefix("alpha")], (last, self.server.announce.as_json())
 
     async def _everything_is_well(self) -> None:
         """An engine runs, writes, and nobody pauses: now each request is answered."""

@@ -68,19 +68,19 @@ def main(argv: list[str]) -> int:
 
 def _begin(options: argparse.Namespace, folder: Path) -> int:
     """As `_serve`, where no engine is."""
-    with seam.engine_lock(folder):
+    with seam.engine_lock(folder) as lives:
         seam.forget_card(folder)
         seam.note(folder)  # before its first words: no other engine says anything here by now
         _tame_waiting_threads()
         from .engines import engine_for
 
-        return _serve(options, folder, engine_for(options, folder))
+        return _serve(options, folder, engine_for(options, folder), lives)
 
 
 def _succeed(options: argparse.Namespace, folder: Path) -> int:
     """As `_serve`, in the place of one of another version, which answers until this one has loaded."""
     with ExitStack() as heir:
-        heir.enter_context(seam.heir_lock(folder))
+        lives = heir.enter_context(seam.heir_lock(folder))
         other = seam.read_card(folder)
         _tame_waiting_threads()
         from .engines import engine_for
@@ -90,10 +90,15 @@ def _succeed(options: argparse.Namespace, folder: Path) -> int:
         chosen = engine_for(options, folder)
         watchdog = Watchdog(chosen)
         chosen.engine.start()
+
+        def look() -> None:
+            watchdog.look()
+            lives()
+
         try:
-            with place_of_the_other(folder, other, lambda: chosen.engine.state, watchdog.look):
+            with place_of_the_other(folder, other, lambda: chosen.engine.state, look) as engine_lives:
                 heir.close()  # it is the engine now
-                return _serve(options, folder, chosen)
+                return _serve(options, folder, chosen, engine_lives)
         except Stays as why:
             heir.close()  # nobody waits for it
             loads = chosen.engine.state.status == "loading"  # in a library, which would abort the process
@@ -104,9 +109,10 @@ def _succeed(options: argparse.Namespace, folder: Path) -> int:
             return code
 
 
-def _serve(options: argparse.Namespace, folder: Path, chosen: Chosen) -> int:
+def _serve(options: argparse.Namespace, folder: Path, chosen: Chosen, lives: seam.SignOfLife) -> int:
     """Until it is told to end, or is of no use any more: 0. Else 1, and why it had to end was told.
 
+    `lives`: given when it has no card any more, for those who wait until it has ended.
     Raises KeyboardInterrupt when Ctrl-C ended it, after everything is cleaned up.
     """
     from . import sockets
@@ -153,6 +159,7 @@ def _serve(options: argparse.Namespace, folder: Path, chosen: Chosen) -> int:
             ended = why()
             if not ended and engine.state.status != "failed":
                 seam.note(folder, "has ended")
+        lives()
         engine.stop(timeout=5)
         if server.interrupted:
             raise KeyboardInterrupt

@@ -2,13 +2,16 @@
 
 An engine holds its lock from its first moment to its last, and writes its card once it listens. A front that
 finds the lock held waits; one that finds it free starts an engine, and holds a second lock until that has the
-first. So does one that starts an heir, until that has a lock of its own.
+first. So does one that starts an heir, until that has a lock of its own. One that gives no sign of life
+meanwhile is not waited for, and an heir that gives none is ended.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,7 +26,9 @@ from midfill_server.engines.process import (
     STOP_SECONDS,
     Found,
     find,
+    hanging,
     hangs,
+    heir_stays,
     start,
     stop,
     why_it_ended,
@@ -32,6 +37,7 @@ from midfill_server.engines.process import (
 LISTEN_SECONDS = 60.0  # from the start of an engine until it listens; loading comes later
 SILENT_SECONDS = 20.0  # an engine that runs and does not answer for so long hangs
 HEIR_SECONDS = 5.0  # in which an heir takes the place of an engine that was killed, or gives it up
+HEIR_SILENCE = 120.0  # after which an heir hangs: it imports torch before its first sign of life
 HEIR_PAUSES = (10.0, 60.0)  # until another heir is started, after one that was killed, and after two
 MOST_STARTS = 3  # in one search
 
@@ -45,6 +51,7 @@ class Launcher:
         self._starting = starting
         self._process: subprocess.Popen[bytes] | None = None
         self._replaced = False
+        self._silence_of_start, self._silence_of_heir = seam.Silence(), seam.Silence()
         self._heir: subprocess.Popen[bytes] | None = None
         self._elder: seam.Card | None = None  # the engine whose heirs are counted
         self._n_lost = 0  # of these
@@ -116,15 +123,16 @@ class Launcher:
         if await self._heir_comes(folder):
             return False
         try:
-            with seam.start_lock(folder):
+            with seam.start_lock(folder, self._silence_of_start) as lives:
                 if seam.engine_lives(folder):
                     return False
                 await before_start(folder)
                 self._process = process = start(folder, model, options)
                 patience = seam.Patience()
                 while process.poll() is None and not seam.engine_lives(folder):
+                    lives()
                     if patience.seconds() > LISTEN_SECONDS:
-                        raise BackendError(f"The engine does not start: see what process {process.pid} does")
+                        raise BackendError("{} {}".format(*hanging(process.pid)))
                     await asyncio.sleep(POLL_SECONDS)
                 if process.poll():  # so early it may not have said which it is, but it is the newest
                     raise BackendError(f"The engine stopped while starting: {why_it_ended(folder)}")
@@ -169,6 +177,19 @@ class Launcher:
         self._awaits_heir, self._next_heir = True, None
         return True
 
+    def end_hanging_heir(self, folder: Path) -> str:
+        """To be called many times a second while there is one: it keeps memory that another needs.
+
+        What to say of one that cannot be ended; else "".
+        """
+        silent = self._silence_of_heir.seconds(seam.heir_file(folder))
+        if silent < HEIR_SILENCE:
+            return ""
+        if (pid := seam.holder_of(seam.heir_file(folder))) is not None and seam.heir_lives(folder):
+            with suppress(OSError):
+                os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+        return heir_stays(folder) if silent > HEIR_SILENCE + STOP_SECONDS else ""
+
     def _count_lost(self) -> None:
         """An heir has ended: another may follow, but not one that has said that it cannot load."""
         code = None if self._heir is None else self._heir.poll()
@@ -184,13 +205,14 @@ class Launcher:
         patience, others = seam.Patience(), False
         while patience.seconds() < LISTEN_SECONDS and not seam.heir_lives(folder):
             try:
-                with seam.start_lock(folder):
+                with seam.start_lock(folder, self._silence_of_start) as lives:
                     if others or seam.heir_lives(folder):
                         break
                     self._heir = start(folder, model, [*options, "--succeed"])
                     while self._heir.poll() is None and patience.seconds() < LISTEN_SECONDS:
                         if seam.heir_lives(folder):
                             return True
+                        lives()
                         await asyncio.sleep(POLL_SECONDS)
                     break
             except seam.Locked:

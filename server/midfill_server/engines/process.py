@@ -112,17 +112,35 @@ async def first_finding(settings: Mapping[str, Any]) -> str:
 
 def hangs(folder: Path) -> str:
     """What to say of an engine that holds its lock and does not answer."""
-    if (card := seam.read_card(folder)) is None:
+    if (pid := pid_of(folder)) is None:
         return f"The engine is starting, or ending, for long now: see {folder / seam.LOG}"
-    hangs, mend = hanging(card.pid)
+    hangs, mend = hanging(pid)
     return f"{hangs} {mend}"
+
+
+def pid_of(folder: Path) -> int | None:
+    """The process of an engine that lives, also of one that has no card yet, or none any more."""
+    card = seam.read_card(folder)
+    return seam.holder_of(seam.lock_file(folder)) if card is None else card.pid
 
 
 def hanging(pid: int, key_starts: bool = True) -> tuple[str, str]:
     """What to say of an engine that hangs, and what to do; `key_starts`: whether a key starts another."""
-    end = f"taskkill /F /PID {pid}" if sys.platform == "win32" else f"kill -9 {pid}"
-    mend = f"End it with `{end}`" + ("; the next key starts another" if key_starts else "")
+    mend = f"End it with `{_end_of(pid)}`" + ("; the next key starts another" if key_starts else "")
     return f"The engine (process {pid}) hangs: it runs and does not answer.", mend
+
+
+def heir_stays(folder: Path) -> str:
+    """What to say of an engine that was to take another's place, and does not end when it should."""
+    pid = seam.holder_of(seam.heir_file(folder))
+    which, mend = (
+        (f" (process {pid})", f": if it stays so, end it with `{_end_of(pid)}`") if pid else ("", "")
+    )
+    return f"The engine{which} that was to take the place of another version's does not end{mend}"
+
+
+def _end_of(pid: int) -> str:
+    return f"taskkill /F /PID {pid}" if sys.platform == "win32" else f"kill -9 {pid}"
 
 
 def cannot_start(folder: Path, error: OSError) -> str:

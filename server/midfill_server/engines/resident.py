@@ -249,20 +249,24 @@ class Resident:
             self._report(replace(status, warning=self._launcher.keeps or status.warning))
             if status.state is State.READY:
                 self._was_ready = True
-                if not await self._makes_way(backend):
+                if not await self._makes_way(backend, status):
                     return
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _makes_way(self, backend: Backend) -> bool:
+    async def _makes_way(self, backend: Backend, status: Status) -> bool:
         """Wait until one that loads has this engine's place, and look for it; False if there is none.
 
-        Where both have ended, as after `midfill stop`, the next key looks.
+        Where both have ended, as after `midfill stop`, the next key looks. `status`: this engine's.
         """
         with suppress(seam.RuntimeFolderError, OSError):
             folder = seam.runtime_folder()
             if not seam.heir_lives(folder):
                 return False
-            while seam.heir_lives(folder) and self._backend is backend:  # noqa: ASYNC110  another process
+            warned = ""
+            while seam.heir_lives(folder) and self._backend is backend:
+                if (warning := self._launcher.end_hanging_heir(folder)) != warned:
+                    warned = warning
+                    self._report(replace(status, warning=warning or status.warning))
                 await asyncio.sleep(LOOK_SECONDS)
             if self._backend is backend:
                 self._leave(backend)

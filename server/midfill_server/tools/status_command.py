@@ -12,7 +12,8 @@ from midfill_model import seam
 from midfill_model.command_line import Busy
 from midfill_server.engines import process
 from midfill_server.engines.backend import BackendError
-from midfill_server.engines.process import find, hanging, hangs
+from midfill_server.engines.launcher import LISTEN_SECONDS
+from midfill_server.engines.process import find, hanging, hangs, heir_stays, pid_of
 from midfill_server.engines.status import UNTRAINED
 
 __all__ = ["BackendError", "as_text", "of_engine", "pause", "resume", "state", "stop"]
@@ -63,7 +64,7 @@ async def state() -> dict[str, Any]:
         "memory": dict(health.memory),
         "socket": card.socket,
         "url": card.url,
-        "uptime_s": health.uptime_seconds or _uptime(card),
+        "uptime_s": health.uptime_seconds or _since(card.started),
         "version": card.version,
         "requests": health.requests,
         "asleep": health.asleep,
@@ -91,8 +92,10 @@ async def stop() -> str:
                 await process.stop(folder, found)
                 stopped.append(found.card.pid)
             elif _silent(folder)["state"] == "stopped":
-                if not seam.heir_lives(folder) or (stopped and patience.seconds() > HEIR_ENDING):
+                if not seam.heir_lives(folder):
                     break
+                if patience.seconds() > HEIR_ENDING:
+                    raise BackendError(heir_stays(folder))
                 await asyncio.sleep(0.1)
             elif patience.seconds() > ENDING:
                 raise BackendError(hangs(folder))
@@ -152,21 +155,23 @@ def _silent(folder: Path) -> dict[str, Any]:
     if not seam.engine_lives(folder):
         return STOPPED
     if (card := seam.read_card(folder)) is None:
-        return STOPPED | {"state": "starting"}
+        seconds = _since(seam.silent_since(seam.lock_file(folder)))
+        return STOPPED | {"state": "starting", "pid": pid_of(folder), "uptime_s": seconds}
     return STOPPED | {
         "state": "hangs",
         "pid": card.pid,
         "model": card.model,
         "socket": card.socket,
         "url": card.url,
-        "uptime_s": _uptime(card),
+        "uptime_s": _since(card.started),
         "version": card.version,
         "message": hangs(folder),
     }
 
 
-def _uptime(card: seam.Card) -> float | None:
-    return None if card.started is None else round(max(0.0, time.time() - card.started), 1)
+def _since(moment: float | None) -> float | None:
+    """Seconds from then until now."""
+    return None if moment is None else round(max(0.0, time.time() - moment), 1)
 
 
 def as_text(state: dict[str, Any]) -> str:
@@ -183,7 +188,8 @@ def of_engine(state: dict[str, Any], key_starts: bool) -> str:
     if state["state"] == "stopped":
         return "No engine is running" + ("; the next key starts one." if key_starts else ".")
     if state["state"] == "starting":
-        return "The engine is starting."
+        which = "" if state["pid"] is None else f" (process {state['pid']})"
+        return f"The engine{which} is starting, or ending{for_long(state)}."
     if state["state"] == "hangs":
         return "{} {}.".format(*hanging(state["pid"], key_starts))
     words = f"{state['state']}: model {state['model'] or 'of an unknown name'}"
@@ -202,6 +208,12 @@ def of_engine(state: dict[str, Any], key_starts: bool) -> str:
         words += f" The last error: {state['last_error'].rstrip('.')}."
     loads = " The next key loads it." if state["asleep"] and key_starts else ""
     return f"{words} {state['message']}{loads}".strip()
+
+
+def for_long(state: dict[str, Any]) -> str:
+    """Of one that starts or ends, the seconds for which it has, if these are many; else ""."""
+    seconds = state["uptime_s"] or 0.0
+    return f", for {seconds:.0f} s now" if seconds > LISTEN_SECONDS else ""
 
 
 def stands_still(state: dict[str, Any]) -> str:

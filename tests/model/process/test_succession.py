@@ -9,7 +9,9 @@ import pytest
 
 from midfill_model import seam
 from midfill_model.generation.requests.state import State
+from midfill_model.process.life import succession
 from midfill_model.process.life.succession import NotWanted, Stays, place_of_the_other
+from midfill_model.seam import lock
 
 LOADING, READY = State("loading"), State("ready")
 
@@ -82,6 +84,24 @@ def test_one_that_was_killed_has_its_heir_at_once(folder: Path, older: Engine) -
     with place_of_the_other(folder, older.told, loads_while(older.is_killed)):
         assert seam.engine_lives(folder) and seam.read_card(folder) is None
     assert not seam.engine_lives(folder)
+
+
+@pytest.mark.parametrize("others", ["is frozen", "goes on"])
+def test_who_is_frozen_while_it_starts_an_engine_does_not_keep_the_place_from_an_heir(
+    folder: Path, older: Engine, monkeypatch: pytest.MonkeyPatch, others: str
+) -> None:
+    monkeypatch.setattr(lock, "START_SILENCE", 0.3)
+    monkeypatch.setattr(lock, "SIGN_SECONDS", 0.0)
+    monkeypatch.setattr(succession, "START_SECONDS", 1.0)
+    with seam.start_lock(folder) as lives, ExitStack() as place:
+        look = lives if others == "goes on" else lambda: None
+        heir = place_of_the_other(folder, older.told, loads_while(older.is_killed, READY), look)
+        if others == "goes on":
+            with pytest.raises(seam.Locked):
+                place.enter_context(heir)
+        else:
+            place.enter_context(heir)
+            assert seam.engine_lives(folder) and seam.holder_of(seam.lock_file(folder)) == os.getpid()
 
 
 @pytest.mark.parametrize("then", [LOADING, READY])

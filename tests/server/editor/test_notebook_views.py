@@ -57,3 +57,31 @@ def test_what_is_remembered_is_what_stands_there(
             assert [list(it.all_lines) for it in known.views(known.view(document))] == [
                 list(it.all_lines) for it in anew.views(anew.view(document))
             ]
+
+
+def test_a_cell_is_one_until_it_has_left_each_list_of_its_notebook() -> None:
+    """One that moves may stand in it twice for a moment, or in another notebook before it leaves this one."""
+    documents = Documents()
+    for n in range(3):
+        documents.open(lsp.TextDocumentItem(uri_of(n), CODE, 1, f"x = {n}"))
+    known = notebooks(documents, [(0, CODE), (1, CODE)])
+    code = lsp.NotebookCell(lsp.NotebookCellKind.Code, uri_of(0))
+    known.change(NOTEBOOK, lsp.NotebookCellArrayChange(2, 0, [code]))
+    known.change(NOTEBOOK, lsp.NotebookCellArrayChange(0, 1, []))
+    moved = documents.get(uri_of(0))
+    assert moved is not None and list(known.view(moved).lines) == ["x = 1\n", "\n", "x = 0"]
+    known.open(lsp.NotebookDocument("file:///other.ipynb", "jupyter-notebook", 1, [code]))
+    known.close(NOTEBOOK)
+    assert known.home_of(uri_of(0)) == "file:///other.ipynb" and known.home_of(uri_of(1)) == uri_of(1)
+
+
+def test_a_notebook_that_is_opened_twice_has_the_cells_told_last() -> None:
+    documents = Documents()
+    for n in range(2):
+        documents.open(lsp.TextDocumentItem(uri_of(n), CODE, 1, f"x = {n}"))
+    known = notebooks(documents, [(0, CODE), (1, CODE)])
+    code = lsp.NotebookCell(lsp.NotebookCellKind.Code, uri_of(1))
+    known.open(lsp.NotebookDocument(NOTEBOOK, "jupyter-notebook", 1, [code]))
+    for n in range(2):
+        document = documents.get(uri_of(n))
+        assert document is not None and list(known.view(document).lines) == [f"x = {n}"]

@@ -1,8 +1,8 @@
 """A process that stands in for `midfill engine`: its lock, card, /health and completions, and ways to die.
 
 What it does is JSON in $STAND_IN: seconds `before_lock` and `before_card`; `dies`: "at once", "loading",
-"writing" or "in order"; `says`: the last line that it logs before it dies. As an heir it cannot load, or
-with `inherits` loads for ever.
+"writing" or "in order"; `says`: the last line that it logs before it dies. With `freezes_front` whoever has
+started it is stopped by then. As an heir it cannot load, or with `inherits` loads for ever.
 """
 
 import json
@@ -79,6 +79,8 @@ class Server(socketserver.ThreadingUnixStreamServer):
 
 def main(folder: Path) -> int:
     seam.note(folder)
+    if DOES.get("freezes_front"):
+        os.kill(os.getppid(), signal.SIGSTOP)
     if DOES.get("dies") == "at once":
         die()
     time.sleep(DOES.get("before_lock", 0))

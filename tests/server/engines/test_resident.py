@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from midfill_model import seam
-from midfill_model.seam import LOG
+from midfill_model.seam import LOG, lock
 from midfill_server.engines import launcher, process, resident
 from midfill_server.engines.backend import BackendError, Interrupted, Order
 from midfill_server.engines.resident import Resident
@@ -26,6 +27,7 @@ from .server import Peer, engine_at, event
 
 ORDER = Order("def add(a, b):\n    ", "\n", max_tokens=16)
 Does = Callable[..., None]
+PYTHON = sys.executable  # while tests put a stand-in for the engine there
 
 pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
 
@@ -129,6 +131,58 @@ async def test_an_heir_that_does_not_come_is_not_waited_for_for_ever(
         assert await front.ask() == "return a"
     assert len(started(runtime)) == 1
     front.resident.close()
+
+
+FRONT = """
+import asyncio, contextlib, sys
+from midfill_server.engines.backend import BackendError, Order
+from midfill_server.engines.resident import Resident
+async def ask():
+    sys.executable = sys.argv[1]
+    front = Resident(lambda _: None)
+    with contextlib.suppress(BackendError):
+        print("".join([it.text async for it in front.stream(Order("def add(a, b):\\n    ", "", 16))]))
+    front.close()
+asyncio.run(ask())
+"""
+
+
+async def until_stopped(pid: int) -> None:
+    state = "R"
+    async with asyncio.timeout(30):
+        while state != "T":
+            await asyncio.sleep(0.01)
+            told = await asyncio.to_thread(Path(f"/proc/{pid}/stat").read_text)
+            state = told.rpartition(")")[2].split()[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="whether a process is stopped is told in /proc")
+async def test_a_front_that_is_frozen_while_it_starts_an_engine_stands_in_nobodys_way(
+    runtime: Path, stand_in: Does, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several windows wait for it; when it goes on it has the same engine as they."""
+    monkeypatch.setattr(lock, "START_SILENCE", 3.0)
+    stand_in(freezes_front=True, dies="at once")
+    pipe = asyncio.subprocess.PIPE
+    command = (PYTHON, "-c", FRONT, sys.executable)
+    frozen = await asyncio.create_subprocess_exec(*command, stdout=pipe)
+    fronts = [Front() for _ in range(4)]
+    try:
+        await until_stopped(frozen.pid)
+        stand_in()
+        async with asyncio.timeout(30):
+            assert await asyncio.gather(*(front.ask() for front in fronts)) == ["return a"] * 4
+        n_started = len(started(runtime))
+        pid = pid_of(runtime)
+        os.kill(frozen.pid, signal.SIGCONT)
+        await asyncio.wait_for(frozen.communicate(), 30)
+        assert pid_of(runtime) == pid and len(started(runtime)) == n_started
+        assert not any(front.failures for front in fronts)
+    finally:
+        with suppress(ProcessLookupError):
+            frozen.kill()
+        for front in fronts:
+            front.resident.close()
 
 
 @pytest.mark.parametrize(("options", "which"), [("size=64k", "make room"), ("nr_inodes=1", "start.lock")])
@@ -267,7 +321,7 @@ HOLDS_PYTHON_ONCE = """
 import ctypes, pathlib, sys
 from midfill_model.checkpoint.weights import Checkpoint
 from midfill_model.generation.completion import Completion
-from midfill_model.process import main
+from midfill_model.process import engines, main
 once = pathlib.Path(__file__).with_name("has hung")
 def hangs(*_): ctypes.PyDLL(None).sleep(300)
 if not once.exists():
@@ -277,31 +331,92 @@ sys.exit(main.main(sys.argv[sys.argv.index("engine") + 1:]))
 """
 
 
-@pytest.mark.parametrize("where", ["Checkpoint.read", "Completion.step"])
+@pytest.fixture
+def holds_python_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Say where the first real engine that is started from now on hangs, so that nothing of Python runs."""
+
+    def does(where: str) -> None:
+        (tmp_path / "holds.py").write_text(HOLDS_PYTHON_ONCE.replace("{}", where))
+        program = tmp_path / "python"
+        program.write_text(f'#!/bin/sh\nexec "{PYTHON}" "{tmp_path}/holds.py" "$@"\n')
+        program.chmod(0o700)
+        monkeypatch.setattr(sys, "executable", str(program))
+
+    return does
+
+
+@pytest.mark.parametrize("where", ["engines.engine_for", "Checkpoint.read", "Completion.step"])
 async def test_an_engine_in_which_nothing_of_python_runs_is_named(
-    front: Front, runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+    front: Front,
+    runtime: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    holds_python_once: Callable[[str], None],
+    where: str,
 ) -> None:
     """It cannot end itself, as when a driver hangs that holds Python's lock; the user hears how to end it."""
     monkeypatch.setattr("midfill_server.engines.backend.CONNECT_SECONDS", 0.5)
     monkeypatch.setattr(resident, "SILENT_SECONDS", 2.0)
     monkeypatch.setattr(launcher, "SILENT_SECONDS", 2.0)
     monkeypatch.setattr(resident, "LATE_SECONDS", 0.5)
-    (tmp_path / "holds.py").write_text(HOLDS_PYTHON_ONCE.replace("{}", where))
-    program = tmp_path / "python"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{tmp_path}/holds.py" "$@"\n')
-    program.chmod(0o700)
-    monkeypatch.setattr(sys, "executable", str(program))
+    holds_python_once(where)
     front.resident.use(str(write_known(tmp_path / "known")), ("--threads", "1"))
     asked = asyncio.create_task(front.ask())
     asked.add_done_callback(lambda done: done.exception())
+    if where == "engines.engine_for":  # it has no card yet
+        async with asyncio.timeout(60):
+            while not seam.engine_lives(runtime):  # noqa: ASYNC110  another process sets no event
+                await asyncio.sleep(0.01)
+        monkeypatch.setattr(launcher, "LISTEN_SECONDS", 2.0)
     told = await front.until(State.FAILED)
     (pid,) = started(runtime)
     assert f"(process {pid}) hangs" in told.message and f"`kill -9 {pid}`" in told.message
+    if where == "engines.engine_for":
+        assert (await status_command.state())["pid"] == pid
+        with pytest.raises(BackendError, match=f"`kill -9 {pid}`"):
+            await status_command.stop()
     os.kill(pid, signal.SIGKILL)
     await asyncio.wait([asked])
+    monkeypatch.setattr(launcher, "LISTEN_SECONDS", 60.0)
     front.resident.use(str(tmp_path / "known"), ("--threads", "1"))
     assert await front.ask() == f"{SAID}\n"
     front.resident.close()
+
+
+@pytest.mark.parametrize("where", ["engines.engine_for", "Checkpoint.read"])
+async def test_an_heir_in_which_nothing_of_python_runs_is_ended_and_followed_by_another(
+    front: Front,
+    runtime: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    holds_python_once: Callable[[str], None],
+    where: str,
+) -> None:
+    """It keeps memory, and no watchdog of its own ends it. The older engine answers on; it is no news."""
+    monkeypatch.setattr(launcher, "HEIR_SILENCE", 3.0)
+    monkeypatch.setattr(launcher, "HEIR_PAUSES", (0.1, 0.1))
+    holds_python_once(where)
+    front.resident.use(str(write_known(tmp_path / "known")), ("--threads", "1"))
+
+    async def says(peer: Peer) -> None:
+        await peer.completion("return a")
+
+    async with engine_at(runtime, says, version="0.0.1") as engine, asyncio.timeout(120):
+        assert await front.ask() == "return a"
+        while (hangs := seam.holder_of(seam.heir_file(runtime))) is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        while seam.holder_of(seam.heir_file(runtime)) == hangs:
+            assert await front.ask() == "return a"
+            await asyncio.sleep(0.05)
+        monkeypatch.setattr(launcher, "HEIR_SILENCE", 120.0)
+        while not engine.stopped.is_set():
+            assert await front.ask() in ("return a", f"{SAID}\n")
+            await asyncio.sleep(0.05)
+        while await front.ask() != f"{SAID}\n":  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        assert pid_of(runtime) not in (None, hangs) and not seam.heir_lives(runtime)
+        assert not front.failures and not any("hangs" in it.warning for it in front.told)
+        front.resident.close()
 
 
 @pytest.mark.parametrize("dies", ["writing", "in order"])
@@ -501,6 +616,46 @@ async def test_heirs_that_are_killed_are_followed_by_others_and_then_said(
         assert not engine.stopped.is_set() and not any(front.failures for front in fronts)
         for front in fronts:
             front.resident.close()
+
+
+async def test_an_heir_that_cannot_be_ended_is_told(
+    front: Front, runtime: Path, stand_in: Does, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose process is not known any more, say, for somebody has removed what names it."""
+    monkeypatch.setattr(launcher, "HEIR_SILENCE", 0.3)
+    monkeypatch.setattr(launcher, "STOP_SECONDS", 0.3)
+    stand_in(inherits=True)
+
+    async def says(peer: Peer) -> None:
+        await peer.completion("return a")
+
+    async with engine_at(runtime, says, version="0.0.1"), asyncio.timeout(30):
+        with monkeypatch.context() as unknown:
+            unknown.setattr(seam, "holder_of", lambda _: None)
+            assert await front.ask() == "return a"
+            while not front.told[-1].warning:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert "does not end" in front.told[-1].warning and not front.failures
+        front.resident.close()
+
+
+async def test_a_stop_tells_of_an_heir_that_does_not_end(
+    front: Front, runtime: Path, stand_in: Does, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_command, "HEIR_ENDING", 0.5)
+    stand_in(inherits=True)
+
+    async def says(peer: Peer) -> None:
+        await peer.completion("return a")
+
+    async with engine_at(runtime, says, version="0.0.1") as engine:
+        assert await front.ask() == "return a"
+        (heir,) = started(runtime)
+        for _ in range(2):  # also where there is no engine any more
+            with pytest.raises(BackendError, match=f"`kill -9 {heir}`"):
+                await status_command.stop()
+            assert engine.stopped.is_set()
+        front.resident.close()
 
 
 async def test_no_heir_is_started_while_all_pauses(front: Front, runtime: Path, stand_in: Does) -> None:

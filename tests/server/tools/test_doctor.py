@@ -255,8 +255,8 @@ def test_a_runtime_folder_without_room_fails(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_engine_left_is_told_and_removed(tmp_path: Path) -> None:
-    names = [seam.CARD, seam.SOCKET, f".{seam.CARD}.x1"]
-    for name in names:
+    names = [seam.CARD, seam.SOCKET, f".{seam.CARD}.x1", "llama-999999999.sock"]
+    for name in (*names, f"llama-{os.getpid()}.sock"):  # one that loads to take its place
         (tmp_path / "run" / name).write_text("")
     found = leftovers.leftovers(None)
     assert sorted(it.path.name for it in found) == sorted(names)
@@ -312,6 +312,8 @@ def test_half_a_download_is_ours_by_its_lock_and_nobodys_after_a_day(tmp_path: P
         ({"state": "failed", "message": "There is no model."}, "", ["fail"]),
         ({"state": "hangs", "pid": 7}, "", ["fail"]),
         ({"state": "starting"}, "", ["ok"]),
+        ({"state": "starting", "pid": 7, "uptime_s": 5.0}, "", ["ok"]),
+        ({"state": "starting", "pid": 7, "uptime_s": 75.0}, "", ["warn"]),
         ({"paused": True}, "", ["ok", "warn"]),
         ({"paused": True, "state": "ready", "model": "demo", "version": "2"}, "", ["ok", "warn"]),
     ],

@@ -35,10 +35,10 @@ class NotWanted(Stays):
 @contextmanager
 def place_of_the_other(
     folder: Path, other: seam.Card | None, state: Callable[[], State], look: Callable[[], None] = lambda: None
-) -> Iterator[None]:
+) -> Iterator[seam.SignOfLife]:
     """Once what `state` tells of is loaded, and `other` is idle: the engine's lock, until the end.
 
-    `look`: called many times a second while it loads; it may end the process.
+    `look`: called many times a second until then; it may end the process.
     Where the other was killed meanwhile, at once: a third would load the same again. Raises Stays, and
     seam.Locked where another process wants the same.
     """
@@ -48,12 +48,18 @@ def place_of_the_other(
     if now.status == "failed":
         raise Stays(now.message)
     with ExitStack() as place:
-        with seam.start_lock(folder, START_SECONDS):
-            _retire(folder, other)
-            place.enter_context(seam.engine_lock(folder))
+        with ExitStack() as start:
+            lives = _start_lock(folder, start, look)
+
+            def look_and_live() -> None:
+                look()
+                lives()
+
+            _retire(folder, other, look_and_live)
+            engine_lives = place.enter_context(seam.engine_lock(folder))
         seam.forget_card(folder)
         seam.note(folder)
-        yield
+        yield engine_lives
 
 
 def _lives(folder: Path, other: seam.Card | None) -> bool:
@@ -68,16 +74,31 @@ def _lives(folder: Path, other: seam.Card | None) -> bool:
     return lives
 
 
-def _retire(folder: Path, other: seam.Card | None) -> None:
+def _start_lock(folder: Path, start: ExitStack, look: Callable[[], None]) -> seam.SignOfLife:
+    """Nobody else starts an engine until `start` ends. Raises seam.Locked."""
+    waited, silence = seam.Patience(), seam.Silence()
+    while True:
+        try:
+            return start.enter_context(seam.start_lock(folder, silence))
+        except seam.Locked:
+            if waited.seconds() > START_SECONDS:
+                raise
+        look()
+        time.sleep(LOOK_SECONDS)
+
+
+def _retire(folder: Path, other: seam.Card | None, look: Callable[[], None]) -> None:
     """Let the other end when it has nothing to do."""
     waited = seam.Patience(2 * ASK_SECONDS)
     while _lives(folder, other):
         if other is not None and not _running(other):
             _ask(other, "POST", "/shutdown")
             break
+        look()
         _look_again(waited, BUSY_SECONDS)
     waited = seam.Patience(2 * ASK_SECONDS)
     while seam.engine_lives(folder):
+        look()
         _look_again(waited, END_SECONDS)
 
 

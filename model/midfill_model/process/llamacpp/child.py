@@ -1,22 +1,30 @@
 """The process that llama.cpp runs in: its own server, out of the wheel xllamacpp, on a private Unix socket.
 
 Loading holds Python's lock, and what fails in ggml ends the process: so it is not the engine's own. It takes
-its options as JSON in one line of stdin and ends when stdin does, so it does not outlive the engine.
+its options as JSON in one line of stdin and ends when stdin does. It would not read while it loads, or hangs:
+on Linux the system ends it with the engine.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import signal
 import sys
 from typing import Any
 
 MARK = "midfill: "  # before each line of ours on stdout
 GPU_KINDS = ("GPU", "IGPU")
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h; it counts the thread that has started us, which waits for our end
 
 
 def main() -> int:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     options = json.loads(sys.stdin.readline())
+    if os.getppid() != options["engine"]:  # it has ended before that
+        return 1
     os.umask(0o177)  # the socket is the user's alone
     import xllamacpp
 

@@ -90,7 +90,8 @@ class Server:
         words: deque[str] = deque(maxlen=60)
         self._reader = threading.Thread(target=_listen, args=(process.stderr, words), daemon=True)
         self._reader.start()
-        told = asdict(self._options) | {"model": str(self._model), "socket": str(self._socket)}
+        told: dict[str, Any] = asdict(self._options) | {"engine": os.getpid()}
+        told |= {"model": str(self._model), "socket": str(self._socket)}
         with suppress(BrokenPipeError):
             process.stdin.write(json.dumps(told) + "\n")
             process.stdin.flush()

@@ -69,6 +69,7 @@ class Notebooks:
         """Of each cell, for each language that it was read for."""
 
     def open(self, notebook: lsp.NotebookDocument) -> None:
+        self.close(notebook.uri)  # it may be told twice
         self._cells[notebook.uri] = []
         self._rearrange(notebook.uri, 0, 0, notebook.cells)
 
@@ -78,8 +79,7 @@ class Notebooks:
             self._rearrange(uri, array.start, array.delete_count, array.cells or ())
 
     def close(self, uri: str) -> None:
-        for cell in self._cells.pop(uri, ()):
-            self._notebook.pop(cell.uri, None)
+        self._left(uri, self._cells.pop(uri, ()))
 
     def home_of(self, uri: str) -> str:
         """The URI of a cell's notebook; of any other document its own."""
@@ -116,10 +116,17 @@ class Notebooks:
 
     def _rearrange(self, uri: str, start: int, n_gone: int, cells: Iterable[lsp.NotebookCell]) -> None:
         new = [_Cell(cell.document, cell.kind == MARKUP) for cell in cells]
-        for gone in self._cells[uri][start : start + n_gone]:
-            self._notebook.pop(gone.uri, None)
+        gone = self._cells[uri][start : start + n_gone]
         self._cells[uri][start : start + n_gone] = new
+        self._left(uri, gone)
         self._notebook.update((cell.uri, uri) for cell in new)
+
+    def _left(self, uri: str, gone: Iterable[_Cell]) -> None:
+        """Cells left that notebook's list: one that moves may stand in it twice, or in another's already."""
+        stay = {cell.uri for cell in self._cells.get(uri, ())}
+        for cell in gone:
+            if cell.uri not in stay and self._notebook.get(cell.uri) == uri:
+                del self._notebook[cell.uri]
 
     def _around(self, uri: str) -> tuple[str, list[_Cell]] | None:
         """(the notebook's URI, its cells) of a cell; None for a document that is none."""

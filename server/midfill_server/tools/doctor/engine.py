@@ -39,6 +39,9 @@ def judged(
         case "failed":
             again = "; the next key tries again" if key_starts else ""
             found = [fail(ENGINE, words, f"When that is mended, run `midfill stop`{again}.")]
+        case "starting" if status_command.for_long(state):
+            mend = f"If it stays so, end process {state['pid']}." if state["pid"] else "See what it does."
+            found = [warn(ENGINE, words, mend)]
         case _ if status_command.stands_still(state):
             mend = "Wait for two minutes; if it comes again, see whether the GPU's driver is well."
             found = [warn(ENGINE, words, mend), *found]

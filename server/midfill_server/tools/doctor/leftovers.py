@@ -40,11 +40,10 @@ def leftovers(hub_cache: Path | None) -> list[Leftover]:
 def _of_engine(folder: Path) -> Iterator[Leftover]:
     if seam.engine_lives(folder):
         return
-    for name in (seam.CARD, seam.SOCKET, "llama.sock"):
-        if os.path.lexists(folder / name):
-            yield Leftover(
-                folder / name, "an engine that was killed has left it behind", seam.lock_file(folder)
-            )
+    of_llama = [it for it in sorted(folder.glob("llama-*.sock")) if not _lives_by_name(it.stem)]
+    for path in (folder / seam.CARD, folder / seam.SOCKET, *of_llama):
+        if os.path.lexists(path):
+            yield Leftover(path, "an engine that was killed has left it behind", seam.lock_file(folder))
     for path in sorted(folder.glob(f".{seam.CARD}.*")):
         yield Leftover(path, "half of a card", seam.lock_file(folder))
 
@@ -67,6 +66,12 @@ def _half_downloads(hub_cache: Path) -> Iterator[Leftover]:
                     size = f"{path.stat().st_size / 1e9:.1f} GB of"
                     go_on = f", or `midfill download {model}` to go on with it"
                     yield Leftover(path, f"{size} a download that has stopped", lock, go_on)
+
+
+def _lives_by_name(name: str) -> bool:
+    """`llama-<pid>`: another engine may load to take this one's place."""
+    pid = name.rpartition("-")[2]
+    return pid.isdecimal() and _lives(int(pid))
 
 
 def _lives(pid: int) -> bool:
