@@ -1,11 +1,11 @@
 """A file to try Midfill on: `make demo` asks for the body of `__init__`."""
 
 
-class Book:
-    """A book in a library."""
+class Point:
+    """A point in the plane."""
 
-    def __init__(self, title: str, author: str) -> None:
+    def __init__(self, x: float, y: float) -> None:
 
-    def describe(self) -> str:
-        """What stands on its card."""
-        return f"{self.title} by {self.author}"
+    def distance(self, other: "Point") -> float:
+        """How far away `other` is."""
+        return ((self.x - other.x) ** 2 + (self.y - other.y) ** 2) ** 0.5
