@@ -20,7 +20,7 @@ from midfill_model.seam.plain import read_plain
 from midfill_server.context import git
 from midfill_server.context.ignored import Excluded, Ignored, innermost
 from midfill_server.context.languages.names import endings_of
-from midfill_server.context.outline import Outline, outline
+from midfill_server.context.outline import Contents, Outline, outline, read
 from midfill_server.context.outline.chunks import Chunks
 from midfill_server.context.secrets import (
     holds_key,
@@ -76,7 +76,7 @@ class Files:
         self._stale_at = 0.0
         self._outlines: OrderedDict[Path, tuple[tuple[int, int], Outline]] = OrderedDict()
         self._open: OrderedDict[Path, _Opened] = OrderedDict()
-        self._chunks = Chunks(_outline_of_piece)
+        self._chunks = Chunks(_contents_of_piece)
 
     def by_stem(self) -> dict[str, list[Path]]:
         """All paths, by the name that other files import them by: `a/b.py` and `a/b/__init__.py` are b."""
@@ -232,9 +232,9 @@ def outline_of(path: Path, text: str) -> Outline:
     return outline(text if told else "", path.suffix)
 
 
-def _outline_of_piece(text: str, ending: str) -> Outline | None:
+def _contents_of_piece(text: str, ending: str) -> Contents | None:
     """None for what holds a secret, or is too long to be worth looking."""
-    return None if len(text) > LARGEST or secret_text(text) else outline("" if "\0" in text else text, ending)
+    return None if len(text) > LARGEST or secret_text(text) else read("" if "\0" in text else text, ending)
 
 
 def stem(path: Path) -> str:

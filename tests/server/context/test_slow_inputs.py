@@ -10,7 +10,7 @@ import pytest
 from midfill_server.context import Window
 from midfill_server.context.collect import OWN, Spot, collect
 from midfill_server.context.files import Files
-from midfill_server.context.outline import Outline, head, outline
+from midfill_server.context.outline import Contents, Outline, head, outline, read
 from midfill_server.context.ranking.imports import resolve
 from midfill_server.context.secrets import secret_text
 from midfill_server.trim import settled, trim
@@ -137,16 +137,21 @@ def test_what_a_key_costs_does_not_grow_with_the_file(
 def test_what_is_open_beside_is_read_once_and_a_huge_file_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = list[int]()
+    seen = list[int]()
 
     def noted(text: str, ending: str) -> Outline:
-        read.append(len(text))
+        seen.append(len(text))
         return outline(text, ending)
 
+    def noted_piece(text: str, ending: str) -> Contents:
+        seen.append(len(text))
+        return read(text, ending)
+
     monkeypatch.setattr(f"{Files.__module__}.outline", noted)
+    monkeypatch.setattr(f"{Files.__module__}.read", noted_piece)
     huge, other = (tuple(f"def f{n}(a): ...\n" for n in range(n)) for n in (50_000, 100))
     beside = {tmp_path / "huge.py": huge, tmp_path / "other.py": other}
     files = Files((tmp_path,))
     for n in range(3):
         collect(Spot(tmp_path / "a.py", [f"x = {n}\n"], f"x = {n}\n", "", (0, 1), 500, beside), files)
-    assert sorted(read) == sorted([*[len(f"x = {n}\n") for n in range(3)], sum(map(len, other))])
+    assert sorted(seen) == sorted([*[len(f"x = {n}\n") for n in range(3)], sum(map(len, other))])

@@ -5,33 +5,20 @@ Definitions are kept as their first lines: a few tokens tell the model a name, i
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import InitVar, dataclass, field
+from dataclasses import dataclass
 from itertools import islice
+
+from midfill_server.context.outline.definitions import NAME as NAME
+from midfill_server.context.outline.definitions import SELF, Found, owned
+from midfill_server.context.outline.definitions import Definition as Definition
+from midfill_server.context.outline.long_strings import without_long_strings
 
 LONGEST = 6  # lines of one signature
 WIDEST = 160  # characters of one line
 LONGEST_LINE = 2_000
 PASSAGE = 6  # lines
 LEAD = 3  # lines before a passage
-NAME = re.compile(r"[^\W\d]\w+")
 _BODY = {":": " ...", "{": " ... }"}
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """`text` is its signature with its indentation, without its body; or a passage, which has no name."""
-
-    name: str
-    line: int
-    text: str
-    owner: "Definition | None" = None
-    """The class or the like that it stands in."""
-    lead: InitVar[str] = ""
-    """Lines before it, whose names count: what follows lines like the cursor's is what is wanted there."""
-    names: frozenset[str] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self, lead: str) -> None:
-        object.__setattr__(self, "names", frozenset(NAME.findall(f"{lead}\n{self.text}")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,40 +31,58 @@ class Outline:
     imports: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a text holds, as far as it tells by itself: what its definitions stand in may begin before it."""
+
+    found: tuple[Found, ...] = ()
+    passages: tuple[Definition, ...] = ()
+    imports: tuple[str, ...] = ()
+
+
 def outline(text: str, ending: str) -> Outline:
     """Of a whole file; `ending` is its extension. One line after the other, so that nobody waits for long."""
+    contents = read(text, ending)
+    return Outline(tuple(owned(contents.found, [], set())), contents.passages, contents.imports)
+
+
+def read(text: str, ending: str) -> Contents:
+    """The same of a part of a file, before anything is known of the lines above it."""
     lines = text.split("\n")
-    if max(map(len, lines)) > LONGEST_LINE:
-        return Outline()  # written by a program
+    if max(map(len, lines)) > LONGEST_LINE:  # written by a program
+        return Contents((Found(0),))  # nobody knows what goes on behind it
     passages = tuple(_passages(lines))
-    if ending in _PYTHONS:
-        text = _DOCSTRING.sub(lambda quoted: "\n" * quoted[0].count("\n"), text)
-        lines = text.split("\n")
-    return Outline(tuple(_definitions(lines, ending)), passages, tuple(imports(text)))
+    if ending in PYTHONS:
+        lines = without_long_strings(lines)
+        text = "\n".join(lines)
+    return Contents(tuple(_found(lines, ending)), passages, tuple(imports(text)))
 
 
-def _definitions(lines: Sequence[str], ending: str) -> Iterator[Definition]:
-    around: list[tuple[int, Definition, bool]] = []  # indentation, what, whether others see its names
-    attributes: set[tuple[str, str]] = set()
+def _found(lines: Sequence[str], ending: str) -> Iterator[Found]:
+    around: list[tuple[int, bool, int]] = []  # indentation, whether others see its names, line
+    attributes: set[tuple[int, str]] = set()
     for n, line in enumerate(lines):
         line = line[:WIDEST]
-        name, start = _python_name(line) if ending in _PYTHONS else _name(line)
+        name, start = _python_name(line) if ending in PYTHONS else _name(line)
         if not name or name in _NOT_NAMES:
             continue
         indent = len(line[:start].expandtabs())
         while around and around[-1][0] >= indent:
             around.pop()
-        owner = next((it for _, it, owns in reversed(around) if owns), None)
-        attribute = line.startswith("self.", start)
-        if attribute:
-            if owner is None or (owner.name, name) in attributes:
+        if line.startswith(SELF, start):
+            owner = next((at for _, owns, at in reversed(around) if owns), None)
+            if (owner, name) in attributes:
+                yield Found(indent)
                 continue
-            attributes.add((owner.name, name))
-        elif (indent and not around) or not all(owns for _, _, owns in around):
+            if owner is not None:
+                attributes.add((owner, name))
+        elif not all(owns for _, owns, _ in around):
             continue  # local to a function
-        yield (definition := Definition(name, n, signature(lines, n), owner))
-        if not attribute and (begins := _BEGINS.match(line, start)) is not None:
-            around.append((indent, definition, begins[1] in _OWNERS))
+        begins = _BEGINS.match(line, start)
+        opens = None if begins is None or line.startswith(SELF, start) else begins[1] in _OWNERS
+        yield Found(indent, Definition(name, n, signature(lines, n)), opens)
+        if opens is not None:
+            around.append((indent, opens, n))
 
 
 def _python_name(line: str) -> tuple[str, int]:
@@ -110,6 +115,12 @@ def _passages(lines: Sequence[str]) -> Iterator[Definition]:
 
 def signature(lines: Sequence[str], first: int) -> str:
     """From line `first` on until its brackets are closed, with dots for the body."""
+    kept = signature_lines(lines, first)
+    return "\n".join(kept) + _BODY.get(kept[-1][-1:], "")
+
+
+def signature_lines(lines: Sequence[str], first: int) -> list[str]:
+    """The lines that it takes."""
     kept: list[str] = []
     depth = 0
     for line in lines[first : first + LONGEST]:
@@ -117,19 +128,19 @@ def signature(lines: Sequence[str], first: int) -> str:
         depth += sum(map(kept[-1].count, "([")) - sum(map(kept[-1].count, ")]"))
         if depth <= 0:
             break
-    return "\n".join(kept) + _BODY.get(kept[-1][-1:], "")
+    return kept
 
 
 def imports(text: str) -> list[str]:
     """Import statements, those of several lines joined."""
-    return [" ".join(found[0][:LONGEST_LINE].split()) for found in islice(_IMPORT.finditer(text), IMPORTS)]
+    return [" ".join(found[0][:LONGEST_LINE].split()) for found in islice(IMPORT.finditer(text), IMPORTS)]
 
 
 def head(lines: Sequence[str]) -> str:
     """The import statements at the top of a file as they stand, at most HEAD characters; \\n line ends."""
     text = "".join(line[:HEAD_LINE] for line in lines[:HEAD_LINES]).replace("\r\n", "\n").replace("\r", "\n")
     kept, size = [], 0
-    for found in _IMPORT.finditer(text, 0, HEAD_LOOK):
+    for found in IMPORT.finditer(text, 0, HEAD_LOOK):
         size += len(found[0]) + 1
         if size > HEAD:
             break
@@ -143,7 +154,7 @@ HEAD_LINE = 1_500  # characters of a line that are looked at: a longer one is no
 HEAD_LOOK = 20_000  # characters in which the head is looked for: it is looked for with each key
 
 # All of these are linear in the length of what they read: no two parts that repeat can share a character.
-_IMPORT = re.compile(
+IMPORT = re.compile(
     r"^(?:(?:from[ ]+[\w.]+[ ]+import|import|use|using|pub use|require(?:_relative)?|extern crate|@import"
     r"|#include|alias|open|load|source|library|export[ ]+(?:\*|\{[^{}]{0,2000}\})[ ]+from"
     r"|(?:const|let|var|local)[ ]++[\w{},: ]++=[ ]*require)\b"
@@ -180,7 +191,7 @@ _OWNERS = frozenset(
 _BEGINS = re.compile(
     rf"{_MODIFIERS}(?!type\b|typedef\b|let\b|var\b|val\b|const\b|static\b|package\b|#define)(\w+)"
 )
-_PYTHONS = (".py", ".pyi", ".pyx")
+PYTHONS = (".py", ".pyi", ".pyx")
 _DOCSTRING = re.compile(r"""(\"\"\"|''').*?\1""", re.S)
 _NOT_NAMES = frozenset(
     word
