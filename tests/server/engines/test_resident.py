@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -637,6 +638,31 @@ async def test_an_heir_that_cannot_be_ended_is_told(
                 await asyncio.sleep(0.01)
         assert "does not end" in front.told[-1].warning and not front.failures
         front.resident.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system tells which files a process has open")
+async def test_who_does_not_hold_an_heirs_lock_is_not_ended_for_it(
+    front: Front, runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An heir in another container tells its number there, which is some other process's here."""
+    monkeypatch.setattr(launcher, "HEIR_SILENCE", 0.3)
+    monkeypatch.setattr(launcher, "STOP_SECONDS", 0.3)
+
+    async def says(peer: Peer) -> None:
+        await peer.completion("return a")
+
+    command, pipe = [PYTHON, "-c", "input()"], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe) as stranger:  # noqa: ASYNC220  at once
+        async with engine_at(runtime, says, version="0.0.1"), asyncio.timeout(30):
+            with seam.heir_lock(runtime):
+                seam.heir_file(runtime).with_suffix(".pid").write_text(str(stranger.pid))
+                assert await front.ask() == "return a"
+                while not front.told[-1].warning:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                assert "does not end" in front.told[-1].warning and "kill" not in front.told[-1].warning
+                assert stranger.poll() is None
+            front.resident.close()
+        stranger.communicate(b"\n")
 
 
 async def test_a_stop_tells_of_an_heir_that_does_not_end(
