@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -638,6 +639,50 @@ async def test_an_heir_that_cannot_be_ended_is_told(
                 await asyncio.sleep(0.01)
         assert "does not end" in front.told[-1].warning and not front.failures
         front.resident.close()
+
+
+async def test_a_slow_start_is_not_counted_against_who_has_just_begun_to_listen(
+    runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a slow machine it takes long, and the first question may be answered late, too."""
+    now, n_found = 100.0, 0
+
+    async def looked_for(folder: Path) -> process.Found | None:
+        nonlocal n_found
+        n_found += 1
+        return await process.find(folder)
+
+    def starting() -> None:
+        nonlocal now
+        now += lock.LONGEST_LOOK
+
+    monkeypatch.setattr(launcher, "find", looked_for)
+    with seam.engine_lock(runtime):
+        monkeypatch.setattr(lock, "time", SimpleNamespace(monotonic=lambda: now))
+        search = asyncio.create_task(launcher.Launcher(starting).answering(runtime))
+        while now < 100.0 + launcher.SILENT_SECONDS + lock.LONGEST_LOOK:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        seam.write_card(runtime, seam.Card(os.getpid(), "http://localhost", str(runtime / seam.SOCKET)))
+        n_found = 0
+        while n_found < 3 and not search.done():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert not search.done()
+        search.cancel()
+
+
+async def test_a_stop_waits_for_an_engine_that_starts(
+    front: Front, runtime: Path, stand_in: Does, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hangs as little as one that a key waits for."""
+    monkeypatch.setattr(status_command, "ENDING", 0.2)
+    stand_in(before_card=1.5)
+    request = asyncio.create_task(front.ask())
+    async with asyncio.timeout(30):
+        while not seam.engine_lives(runtime):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert "has stopped" in await status_command.stop()
+    request.cancel()
+    front.resident.close()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no other system tells which files a process has open")
