@@ -52,7 +52,7 @@ def test_what_an_heir_says_at_its_end_is_not_taken_for_the_words_of_others(
         with subprocess.Popen([*command, *options], stderr=log) as heir:
             assert heir.wait(60) == wanted
     said = seam.end_of_log(tmp_path).split(f"\n{seam.MARK}")
-    assert [it.partition("\n")[0] for it in said[2:4]] == [f"{os.getpid()} is ready", str(heir.pid)]
+    assert [it.partition("\n")[0] for it in said[2:4]] == [f"{os.getpid()} is ready", f"{heir.pid} ends"]
     assert (said[2].count("\n"), said[3].count("midfill: ")) == (1, 1)
     assert [it.strip() for it in said[4:]] == ([] if wanted else [f"{heir.pid} has ended"])
 
@@ -66,7 +66,7 @@ def test_an_engine_that_ends_for_a_fault_marks_its_words(tmp_path: Path, tiny_fo
         log.write(seam.mark("starts"))
     (tmp_path / "engine.json").unlink()
     assert "was removed" in process.communicate(timeout=60)[1]
-    assert seam.end_of_log(tmp_path).endswith(seam.mark(str(process.pid)).decode())
+    assert seam.end_of_log(tmp_path).endswith(seam.mark(f"{process.pid} ends").decode())
 
 
 @pytest.mark.parametrize("name", ["engine.json", "engine.sock"])
