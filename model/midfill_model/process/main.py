@@ -103,7 +103,10 @@ def _succeed(options: argparse.Namespace, folder: Path) -> int:
             heir.close()  # nobody waits for it
             loads = chosen.engine.state.status == "loading"  # in a library, which would abort the process
             chosen.engine.stop(timeout=0 if loads else 5)
+            seam.note(folder, "ends")  # whose words these are: others may have begun meanwhile
             code = complain(str(why), 0 if isinstance(why, NotWanted) else 1)
+            if not code:
+                seam.note(folder, "has ended")
             if loads:
                 os._exit(code)
             return code
@@ -157,7 +160,9 @@ def _serve(options: argparse.Namespace, folder: Path, chosen: Chosen, lives: sea
                 engine.start()
             server.run(sockets=[listener])
             ended = why()
-            if not ended and engine.state.status != "failed":
+            if ended:
+                seam.note(folder, "ends")  # whose words these are: an heir may have begun meanwhile
+            elif engine.state.status != "failed":
                 seam.note(folder, "has ended")
         lives()
         engine.stop(timeout=5)

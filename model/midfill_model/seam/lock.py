@@ -118,8 +118,23 @@ def holder_of(path: Path) -> int | None:
     """The process that holds the lock, if one does; None where it has not told it."""
     with suppress(OSError, ValueError):
         pid = int(read_plain(_sign_of(path), 20))
-        return pid if pid > 0 else None
+        return pid if pid > 0 and _may_hold(pid, path) else None
     return None
+
+
+def _may_hold(pid: int, path: Path) -> bool:
+    """Whether that process has the lock's file open, or the system does not tell.
+
+    Another container that shares the folder numbers its processes itself: here that one may be anything.
+    """
+    if not (processes := Path("/proc/self/fd")).is_dir():
+        return True
+    lock = path.stat()
+    for file in (processes.parents[1] / str(pid) / "fd").iterdir():
+        with suppress(OSError):  # closed by now
+            if os.path.samestat(file.stat(), lock):
+                return True
+    return False
 
 
 def silent_since(path: Path) -> float | None:

@@ -84,7 +84,7 @@ class Launcher:
     async def answering(self, folder: Path) -> Found | None:
         """The engine that lives there, once it answers; None when none lives, or no more. BackendError."""
         await asyncio.to_thread(__import__, "filelock")  # 0.1 s in which the editor is still answered
-        patience = seam.Patience()
+        patience, known = seam.Patience(), None
         while True:
             if (found := await find(folder)) is not None:
                 return found
@@ -92,6 +92,8 @@ class Launcher:
                 return None
             if (card := seam.read_card(folder)) is None:
                 self._starting()
+            if card != known:  # only now it could answer
+                patience, known = seam.Patience(), card
             waited = patience.seconds()
             if waited > (LISTEN_SECONDS if card is None else SILENT_SECONDS):
                 raise BackendError(hangs(folder))

@@ -18,7 +18,7 @@ from midfill_server.engines.status import UNTRAINED
 
 __all__ = ["BackendError", "as_text", "of_engine", "pause", "resume", "state", "stop"]
 
-ENDING = 3.0  # seconds in which one that starts or ends comes to answer, or is gone
+ENDING = 3.0  # seconds in which one that has begun to answer does so, or is gone
 HEIR_ENDING = 20.0  # in which one that has just begun sees that it is not wanted: it imports torch first
 STILL = 10.0  # seconds without a step of the network, which is odd
 STOPPED: dict[str, Any] = {
@@ -84,20 +84,23 @@ async def stop() -> str:
     """
     folder = _folder()
     stopped: list[int] = []
-    patience = seam.Patience()
+    patience, known = seam.Patience(), None
     with Busy() as busy:
         busy.show("Stopping the engine")
         while True:
             if (found := await find(folder)) is not None:
                 await process.stop(folder, found)
                 stopped.append(found.card.pid)
-            elif _silent(folder)["state"] == "stopped":
+                continue
+            if (state := _silent(folder)["state"]) != known:
+                patience, known = seam.Patience(), state
+            if state == "stopped":
                 if not seam.heir_lives(folder):
                     break
                 if patience.seconds() > HEIR_ENDING:
                     raise BackendError(heir_stays(folder))
                 await asyncio.sleep(0.1)
-            elif patience.seconds() > ENDING:
+            elif patience.seconds() > (LISTEN_SECONDS if state == "starting" else ENDING):
                 raise BackendError(hangs(folder))
             else:
                 await asyncio.sleep(0.1)

@@ -36,6 +36,39 @@ def test_an_engine_marks_in_the_log_what_becomes_of_it(tmp_path: Path, tiny_fold
     assert (tmp_path / seam.LOG).read_bytes() == seam.mark("starts") + b"no memory\n" + b"".join(marks)
 
 
+@pytest.mark.parametrize("wanted", [False, True])
+def test_what_an_heir_says_at_its_end_is_not_taken_for_the_words_of_others(
+    tmp_path: Path, tiny_folder: Path, wanted: bool
+) -> None:
+    """Another may have begun meanwhile, and be killed later; and that nobody wants an heir is no fault."""
+    model = tmp_path / "none" if wanted else tiny_folder
+    (tmp_path / seam.LOG).write_bytes(seam.mark("starts"))
+    with seam.engine_lock(tmp_path), seam.open_log(tmp_path) as log:
+        if wanted:
+            seam.write_card(tmp_path, seam.Card(os.getpid(), "http://localhost"))
+        seam.note(tmp_path, "is ready")
+        command = [sys.executable, "-m", "midfill_server", "engine", "--stay", "--succeed"]
+        options = ["--model", str(model), "--runtime-dir", str(tmp_path)]
+        with subprocess.Popen([*command, *options], stderr=log) as heir:
+            assert heir.wait(60) == wanted
+    said = seam.end_of_log(tmp_path).split(f"\n{seam.MARK}")
+    assert [it.partition("\n")[0] for it in said[2:4]] == [f"{os.getpid()} is ready", f"{heir.pid} ends"]
+    assert (said[2].count("\n"), said[3].count("midfill: ")) == (1, 1)
+    assert [it.strip() for it in said[4:]] == ([] if wanted else [f"{heir.pid} has ended"])
+
+
+def test_an_engine_that_ends_for_a_fault_marks_its_words(tmp_path: Path, tiny_folder: Path) -> None:
+    """An heir may have begun since."""
+    (tmp_path / seam.LOG).touch()
+    process = start(tmp_path, tiny_folder)
+    wait_for_card(tmp_path, process)
+    with (tmp_path / seam.LOG).open("ab") as log:
+        log.write(seam.mark("starts"))
+    (tmp_path / "engine.json").unlink()
+    assert "was removed" in process.communicate(timeout=60)[1]
+    assert seam.end_of_log(tmp_path).endswith(seam.mark(f"{process.pid} ends").decode())
+
+
 @pytest.mark.parametrize("name", ["engine.json", "engine.sock"])
 def test_an_engine_that_nobody_can_find_ends(tmp_path: Path, tiny_folder: Path, name: str) -> None:
     """A cleaner of temporary files took its card or socket: it frees the lock for one that can be found."""

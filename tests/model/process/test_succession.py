@@ -3,7 +3,9 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -12,6 +14,26 @@ from midfill_model.generation.requests.state import State
 from midfill_model.process.life import succession
 from midfill_model.process.life.succession import NotWanted, Stays, place_of_the_other
 from midfill_model.seam import lock
+
+
+class Idle(BaseHTTPRequestHandler):
+    """What an engine that has nothing to do answers."""
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, format: str, *_: object) -> None:
+        pass
+
 
 LOADING, READY = State("loading"), State("ready")
 
@@ -77,6 +99,31 @@ def test_none_goes_on_to_load_while_all_pauses(folder: Path, older: Engine, then
     with pytest.raises(NotWanted, match="paused"), place_of_the_other(folder, older.told, pause):
         raise AssertionError("it has the place")
     assert seam.engine_lives(folder)
+
+
+def test_another_may_be_faster_once_the_older_one_has_ended(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was started by hand, say: it has the place, and no older one hangs."""
+    monkeypatch.setattr(succession, "END_SECONDS", 1.0)
+    with ExitStack() as rest, HTTPServer(("127.0.0.1", 0), Idle) as server:
+        Thread(target=server.serve_forever).start()
+        rest.callback(server.shutdown)
+        card = seam.Card(os.getpid(), f"http://127.0.0.1:{server.server_port}")
+        older = rest.enter_context(ExitStack())
+        older.enter_context(seam.engine_lock(folder))
+        older.enter_context(seam.card_in(folder, card))
+        others: list[Engine] = []
+
+        def look() -> None:
+            if not others:
+                older.close()
+                others.append(Engine(folder, os.getpid() + 1))
+                rest.callback(others[0].end)
+
+        place = place_of_the_other(folder, card, lambda: READY, look)
+        with pytest.raises(NotWanted, match="Another engine"), place:
+            raise AssertionError("it has the place")
 
 
 def test_one_that_was_killed_has_its_heir_at_once(folder: Path, older: Engine) -> None:

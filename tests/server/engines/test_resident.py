@@ -3,11 +3,13 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -637,6 +639,75 @@ async def test_an_heir_that_cannot_be_ended_is_told(
                 await asyncio.sleep(0.01)
         assert "does not end" in front.told[-1].warning and not front.failures
         front.resident.close()
+
+
+async def test_a_slow_start_is_not_counted_against_who_has_just_begun_to_listen(
+    runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a slow machine it takes long, and the first question may be answered late, too."""
+    now, n_found = 100.0, 0
+
+    async def looked_for(folder: Path) -> process.Found | None:
+        nonlocal n_found
+        n_found += 1
+        return await process.find(folder)
+
+    def starting() -> None:
+        nonlocal now
+        now += lock.LONGEST_LOOK
+
+    monkeypatch.setattr(launcher, "find", looked_for)
+    with seam.engine_lock(runtime):
+        monkeypatch.setattr(lock, "time", SimpleNamespace(monotonic=lambda: now))
+        search = asyncio.create_task(launcher.Launcher(starting).answering(runtime))
+        while now < 100.0 + launcher.SILENT_SECONDS + lock.LONGEST_LOOK:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        seam.write_card(runtime, seam.Card(os.getpid(), "http://localhost", str(runtime / seam.SOCKET)))
+        n_found = 0
+        while n_found < 3 and not search.done():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert not search.done()
+        search.cancel()
+
+
+async def test_a_stop_waits_for_an_engine_that_starts(
+    front: Front, runtime: Path, stand_in: Does, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hangs as little as one that a key waits for."""
+    monkeypatch.setattr(status_command, "ENDING", 0.2)
+    stand_in(before_card=1.5)
+    request = asyncio.create_task(front.ask())
+    async with asyncio.timeout(30):
+        while not seam.engine_lives(runtime):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert "has stopped" in await status_command.stop()
+    request.cancel()
+    front.resident.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system tells which files a process has open")
+async def test_who_does_not_hold_an_heirs_lock_is_not_ended_for_it(
+    front: Front, runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An heir in another container tells its number there, which is some other process's here."""
+    monkeypatch.setattr(launcher, "HEIR_SILENCE", 0.3)
+    monkeypatch.setattr(launcher, "STOP_SECONDS", 0.3)
+
+    async def says(peer: Peer) -> None:
+        await peer.completion("return a")
+
+    command, pipe = [PYTHON, "-c", "input()"], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe) as stranger:  # noqa: ASYNC220  at once
+        async with engine_at(runtime, says, version="0.0.1"), asyncio.timeout(30):
+            with seam.heir_lock(runtime):
+                seam.heir_file(runtime).with_suffix(".pid").write_text(str(stranger.pid))
+                assert await front.ask() == "return a"
+                while not front.told[-1].warning:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                assert "does not end" in front.told[-1].warning and "kill" not in front.told[-1].warning
+                assert stranger.poll() is None
+            front.resident.close()
+        stranger.communicate(b"\n")
 
 
 async def test_a_stop_tells_of_an_heir_that_does_not_end(

@@ -21,6 +21,7 @@ LOOK_SECONDS = 0.05
 START_SECONDS = 120.0  # that another start may take
 ASK_SECONDS = 5.0
 BUSY_SECONDS = 600.0  # in which the other is never idle, or hangs
+TAKEN = "Another engine has taken that place meanwhile"
 END_SECONDS = 30.0  # from being asked to stop until it has: it may be a hanging one, which keeps its place
 
 
@@ -68,7 +69,7 @@ def _lives(folder: Path, other: seam.Card | None) -> bool:
     if (card := seam.read_card(folder)) is None:
         raise NotWanted("The engine of another version was stopped meanwhile")
     if card != other:
-        raise NotWanted("Another engine has taken that place meanwhile")
+        raise NotWanted(TAKEN)
     if seam.is_paused(folder):
         raise NotWanted("Midfill was paused meanwhile")
     return lives
@@ -98,6 +99,8 @@ def _retire(folder: Path, other: seam.Card | None, look: Callable[[], None]) -> 
         _look_again(waited, BUSY_SECONDS)
     waited = seam.Patience(2 * ASK_SECONDS)
     while seam.engine_lives(folder):
+        if seam.read_card(folder) not in (None, other):  # one that was started by hand, say
+            raise NotWanted(TAKEN)
         look()
         _look_again(waited, END_SECONDS)
 
