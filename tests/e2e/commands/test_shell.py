@@ -76,7 +76,7 @@ GOOD: dict[str, list[Row]] = {
         Row("status --forget", 0, "There are no statistics"),
     ],
     "doctor": [
-        Row("doctor", 0, r"Completion\n  warn  The model had nothing to say"),
+        Row("doctor", 0, r"Completion\n  warn  Nothing was offered in an easy place"),
         Row("doctor --quick --json --fix", 0, '"well": true'),
         Row("doctor --quick --settings -", 0, "Midfill 0", stdin=b'{"maxTokens": 32}'),
         Row("doctor --quick --set url=http://localhost:1", 1, "FAIL  http://localhost:1: "),
