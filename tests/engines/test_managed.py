@@ -380,7 +380,8 @@ async def test_none_of_a_users_text_is_in_a_log(gguf: Path, folder: Path) -> Non
 
 
 def options_of(model: str, device: str = "auto") -> Namespace:
-    return Namespace(model=model, device=device, threads=1, cache_mb=64, slots=1, double_quant=False)
+    told = {"model": model, "device": device, "asked": ("--device", device)}
+    return Namespace(**told, threads=1, cache_mb=64, slots=1, double_quant=False)
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu"])
