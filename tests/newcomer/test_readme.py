@@ -122,6 +122,7 @@ def test_neovim(newcomer: Newcomer) -> None:
     plugin = in_line(page, r"vim\.opt\.runtimepath:prepend\(.*midfill/editors/neovim'\)")
     init = newcomer.home / ".config/nvim/init.lua"
     init.parent.mkdir(parents=True)
+    (newcomer.home / ".local/state/nvim").mkdir(parents=True)  # Neovim makes it after its first log
     init.write_text(f"{plugin}\n{first(page, 'lua', 'vim.lsp.enable').text}")
     file, socket = newcomer.home / "accounts.py", newcomer.home / "nvim.sock"
     file.write_text(PROGRAM)
