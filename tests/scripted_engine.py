@@ -217,7 +217,8 @@ class _Api(Api):
     """The real routes; requests are kept as they came."""
 
     def __init__(self, engine: ScriptedEngine, generation: Generation) -> None:
-        super().__init__(generation, lambda: told(generation.state), engine.model, engine.token, engine.stop)
+        stop = lambda _: engine.stop()  # noqa: E731
+        super().__init__(generation, lambda: told(generation.state), engine.model, engine.token, stop)
         self._scripted = engine
 
     async def completions(self, http: HttpRequest) -> Response:

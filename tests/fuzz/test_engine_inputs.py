@@ -52,7 +52,7 @@ class Asked:
         self.engine = Engine(lambda _: tiny, n_slots=2, cache_bytes=1 << 20)
         self.engine.start()
         told = Told()
-        api = Api(self.engine, lambda: told(self.engine.state), "tiny", None, lambda: None)
+        api = Api(self.engine, lambda: told(self.engine.state), "tiny", None, lambda _: None)
         transport = httpx.ASGITransport(api.app(), raise_app_exceptions=True)
         self.loop = asyncio.new_event_loop()
         self._http = httpx.AsyncClient(transport=transport, base_url="http://engine")

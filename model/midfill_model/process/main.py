@@ -152,7 +152,13 @@ def _serve(options: argparse.Namespace, folder: Path, chosen: Chosen, lives: sea
             return bool(why()) or rest.is_over(engine.resting_seconds())
 
         api = Api(
-            engine, chosen.told, name, token, lambda: server.stop(), rest.n_windows, lambda: watchdog.seconds
+            engine,
+            chosen.told,
+            name,
+            token,
+            lambda drain: server.drain() if drain else server.stop(),
+            rest.n_windows,
+            lambda: watchdog.seconds,
         )
         server = Server(api.app(), before_shutdown=engine.cancel_all, is_over=is_over)
         with Busy() as busy, seam.card_in(folder, _card(name, folder, listener, token)) as lost:

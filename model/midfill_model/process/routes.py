@@ -23,7 +23,16 @@ from starlette.routing import Route
 
 from midfill_model import seam
 from midfill_model.generation.requests.metrics import Metrics
-from midfill_model.generation.requests.ticket import Delta, Emit, Event, Failed, Request, Ticket
+from midfill_model.generation.requests.ticket import (
+    Delta,
+    Done,
+    Emit,
+    Event,
+    Failed,
+    Request,
+    Ticket,
+    Timings,
+)
 
 from . import wire
 
@@ -67,7 +76,10 @@ class Engine(Protocol):
 
 
 class Api:
-    """The routes over one engine. `loaded` tells its model, why it is that one, and the memory held."""
+    """The routes over one engine. `loaded` tells its model, why it is that one, and the memory held.
+
+    `stop`: told whether to write first what was asked for.
+    """
 
     def __init__(
         self,
@@ -75,7 +87,7 @@ class Api:
         loaded: Callable[[], seam.Health],
         wanted: str,
         token: str | None,
-        stop: Callable[[], None],
+        stop: Callable[[bool], None],
         windows: Callable[[], int] = lambda: 0,
         stalled: Callable[[], float] = lambda: 0.0,
     ) -> None:
@@ -95,7 +107,7 @@ class Api:
             ("/v1/models", "GET"): self.models,
             ("/health", "GET"): self.health,
             ("/metrics", "GET"): self.metrics,
-            ("/shutdown", "POST"): self.shutdown,
+            (seam.STOP, "POST"): self.shutdown,
         }
         return Starlette(routes=[Route(p, self._guarded(f), methods=[m]) for (p, m), f in routes.items()])
 
@@ -169,8 +181,9 @@ class Api:
         held = {f"memory_{name}_bytes": (f"Memory held: {name}", size) for name, size in memory.items()}
         return Response(self._metrics.as_text(gauges | held), media_type=METRICS_TYPE)
 
-    async def shutdown(self, _: HttpRequest) -> Response:
-        self._stop()
+    async def shutdown(self, http: HttpRequest) -> Response:
+        """Now; or with `?drain` once what was asked for is written, so that nobody loses a text."""
+        self._stop("drain" in http.query_params)
         return Json({"status": "stopping"})
 
     def _name(self) -> str:
@@ -209,6 +222,8 @@ async def _events(
         while isinstance(event, Delta):
             event = await inbox.get()
             yield event
+    except asyncio.CancelledError:  # the process ends, and waits no longer for a step of the model
+        yield Done("cancelled", Timings())
     finally:
         ticket.cancel()
         watch.cancel()

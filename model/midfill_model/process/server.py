@@ -10,6 +10,8 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 
+DRAIN_SECONDS = 10  # who waits for the end waits longer
+
 
 class Server(uvicorn.Server):
     """uvicorn, but SIGTERM ends it like any other stop: everything cleaned up, exit code 0."""
@@ -22,11 +24,15 @@ class Server(uvicorn.Server):
         logging.getLogger("asyncio").addFilter(is_news)
         self._before_shutdown = before_shutdown
         self._is_over = is_over
+        self._drains = False
         self.interrupted = False
         """Whether Ctrl-C ended it."""
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        self._before_shutdown()
+        if self._drains:
+            self.config.timeout_graceful_shutdown = DRAIN_SECONDS
+        else:
+            self._before_shutdown()
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
@@ -34,7 +40,12 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter) or self._is_over()
 
     def stop(self, *_: object) -> None:
+        self.force_exit = self._drains  # who says so now does not want to wait
         self.should_exit = True
+
+    def drain(self) -> None:
+        """Stop once what was asked for until now is written. Who asks later finds nobody here."""
+        self._drains = self.should_exit = True
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

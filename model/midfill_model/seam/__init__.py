@@ -14,7 +14,7 @@ from midfill_model.seam.card import (
     write_card,
     write_private,
 )
-from midfill_model.seam.completions import CANCELLED, ENDS, Extras
+from midfill_model.seam.completions import CANCELLED, DRAIN, ENDS, STOP, Extras
 from midfill_model.seam.folder import (
     RuntimeFolderError,
     cache_folder,
@@ -70,6 +70,7 @@ from midfill_model.seam.windows import Window, count_windows
 __all__ = [
     "CANCELLED",
     "CARD",
+    "DRAIN",
     "ENDS",
     "LARGE",
     "LOG",
@@ -80,6 +81,7 @@ __all__ = [
     "PROTOCOL",
     "SMALL",
     "SOCKET",
+    "STOP",
     "Budgets",
     "Card",
     "Extras",

@@ -1,4 +1,4 @@
-"""What our two processes say to each other in POST /v1/completions beyond OpenAI's fields."""
+"""What our two processes say to each other in HTTP beyond OpenAI's fields."""
 
 from typing import Final, TypedDict
 
@@ -7,6 +7,12 @@ CANCELLED: Final = "cancelled"
 
 ENDS: Final = "engine_ends"
 """The code of an error after which the engine ends: the next one can serve the same request."""
+
+STOP: Final = "/shutdown"
+"""POST: the engine ends now."""
+
+DRAIN: Final = "/shutdown?drain"
+"""POST: it ends once what it was asked for until now is written; who asks later finds the next one."""
 
 
 class Extras(TypedDict, total=False):

@@ -222,10 +222,11 @@ class Backend:
         except MALFORMED as error:
             raise BackendError(self._no_sense()) from error
 
-    async def shutdown(self) -> None:
-        """Ask our engine to stop; one that does not answer has stopped already."""
+    async def shutdown(self, drain: bool = False) -> None:
+        """Ask our engine to stop, or to `drain` first; one that does not answer has stopped already."""
+        path = seam.DRAIN if drain else seam.STOP
         with suppress(ConnectionLost, ValueError):
-            async with self._connections.request("POST", "/shutdown", seconds=CONNECT_SECONDS) as answer:
+            async with self._connections.request("POST", path, seconds=CONNECT_SECONDS) as answer:
                 await answer.whole()
 
     def add_header(self, name: str, value: str) -> None:

@@ -250,7 +250,7 @@ class Launcher:
             return True
         self._replaced = True  # once: two windows of two versions shall not do it for ever
         with suppress(BackendError):  # one that does not stop is kept
-            await stop(folder, found)
+            await stop(folder, found, drain=True)
         return False
 
 

@@ -76,9 +76,9 @@ def start(folder: Path, model: str, options: Sequence[str] = ()) -> subprocess.P
         )
 
 
-async def stop(folder: Path, found: Found) -> None:
-    """Ask the engine to stop, and wait until it has. Raises BackendError."""
-    await found.backend.shutdown()
+async def stop(folder: Path, found: Found, drain: bool = False) -> None:
+    """Ask the engine to stop, or to `drain` first, and wait until it has. Raises BackendError."""
+    await found.backend.shutdown(drain)
     found.backend.close()
     patience = seam.Patience()
     while seam.engine_lives(folder):  # the lock says more than the pid, which a zombie has too

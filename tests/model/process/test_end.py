@@ -1,6 +1,7 @@
 """How an engine's process ends: idle, killed, out of reach, with a dead thread, or before it begins."""
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -9,11 +10,13 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from midfill_model import seam
+from midfill_model.process import server
 from midfill_model.process.main import main
 
 from ...full_disk import small_disk
@@ -147,6 +150,98 @@ def test_an_engine_whose_folder_takes_no_more_files_ends_with_one_sentence(
     with small_disk(tmp_path, "nr_inodes=1"):
         errors = start(tmp_path, tiny_folder).communicate(timeout=60)[1]
     assert errors.count("\n") == 1 and "engine.lock: No space left on device" in errors
+
+
+WRITES = """
+import os, sys, time
+from midfill_model.generation.completion import Completion
+from midfill_model.process.main import main
+step, n_steps = Completion.step, 0
+def waits_in_the_middle(completion):
+    global n_steps
+    n_steps += 1
+    while n_steps == 4 and not os.path.exists("{}"):
+        time.sleep(0.01)
+    return step(completion)
+Completion.step = waits_in_the_middle
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+async def nobody_listens(card: dict[str, Any]) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                async with client(card) as late:
+                    await late.get("/health")
+            except httpx.TransportError:
+                return
+
+
+@pytest.mark.parametrize("path", [seam.DRAIN, seam.STOP])
+async def test_who_asked_before_the_engine_makes_way_gets_all_of_its_text(
+    tmp_path: Path, tiny_folder: Path, path: str
+) -> None:
+    """A text that has begun cannot be asked for again. But `midfill stop` waits for none."""
+    go_on = tmp_path / "go on"
+    process = start(tmp_path, tiny_folder, code=WRITES.replace("{}", str(go_on)))
+    card = wait_for_card(tmp_path, process)
+    async with (
+        client(card) as http,
+        http.stream("POST", "/v1/completions", json=PROMPT | {"stream": True}) as answer,
+    ):
+        lines = answer.aiter_lines()
+        told = [await anext(lines)]
+        async with client(card) as other:
+            assert (await other.post(path)).status_code == 200
+        await nobody_listens(card)
+        go_on.touch()
+        told += [line async for line in lines]
+    events = [json.loads(it.removeprefix("data: ")) for it in told if it.startswith("data: {")]
+    wanted = "length" if path == seam.DRAIN else "cancelled"
+    assert events[-1]["choices"][0]["finish_reason"] == wanted
+    assert process.communicate(timeout=60)[1] == "" and process.returncode == 0
+
+
+async def test_an_engine_that_makes_way_ends_at_once_when_it_is_told_to(
+    tmp_path: Path, tiny_folder: Path
+) -> None:
+    """Its text goes on for long, and somebody wants it to end now."""
+    go_on = tmp_path / "go on"
+    process = start(tmp_path, tiny_folder, code=WRITES.replace("{}", str(go_on)))
+    card = wait_for_card(tmp_path, process)
+    async with client(card) as http:
+        asked = asyncio.create_task(http.post("/v1/completions", json=PROMPT))
+        while (await health(http))["running"] == 0:
+            pass
+        assert (await http.post(seam.DRAIN)).status_code == 200
+        await nobody_listens(card)
+        assert process.poll() is None
+        process.terminate()
+        async with asyncio.timeout(server.DRAIN_SECONDS - 1):
+            lost = await asked
+    assert lost.json()["choices"][0]["finish_reason"] == "cancelled"
+    go_on.touch()
+    assert process.communicate()[1] == "" and process.returncode == 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_engine_that_ends_in_a_long_step_cancels_what_it_was_asked(
+    tmp_path: Path, tiny_folder: Path, stream: bool
+) -> None:
+    """The step may be a long prompt's on a slow machine: nobody waits for its end."""
+    go_on = tmp_path / "go on"
+    process = start(tmp_path, tiny_folder, code=WRITES.replace("{}", str(go_on)))
+    async with client(wait_for_card(tmp_path, process)) as http:
+        asked = asyncio.create_task(http.post("/v1/completions", json=PROMPT | {"stream": stream}))
+        while (await health(http))["running"] == 0:
+            pass
+        assert (await http.post(seam.STOP)).status_code == 200
+        lost = await asked
+    assert lost.status_code == 200 and '"finish_reason": "cancelled"' in lost.text
+    go_on.touch()
+    assert "Traceback" not in process.communicate()[1]
+    assert process.returncode == 0
 
 
 HANGS = """

@@ -785,7 +785,7 @@ async def test_fronts_that_meet_a_failed_engine_at_once_end_with_one(runtime: Pa
         assert await other.ask() == "return a"
     stopped: list[object] = []
 
-    async def shutdown() -> None:
+    async def shutdown(drain: bool = False) -> None:
         stopped.append(None)
 
     found.backend.shutdown = shutdown  # type: ignore[method-assign]  # the answer was lost
@@ -820,7 +820,7 @@ async def test_another_version_that_stays_is_used_and_said(
 async def test_one_that_does_not_stop_is_not_said_to_be_in_use(
     front: Front, runtime: Path, stand_in: Does, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def stays(_: object) -> None: ...
+    async def stays(*_: object) -> None: ...
 
     async def says(peer: Peer) -> None:
         await peer.completion("return a")

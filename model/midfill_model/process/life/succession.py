@@ -93,7 +93,7 @@ def _retire(folder: Path, other: seam.Card | None, look: Callable[[], None]) -> 
     waited = seam.Patience(2 * ASK_SECONDS)
     while _lives(folder, other):
         if other is not None and not _running(other):
-            _ask(other, "POST", "/shutdown")
+            _ask(other, "POST", seam.DRAIN)  # somebody may have asked it for a text just now
             break
         look()
         _look_again(waited, BUSY_SECONDS)
