@@ -102,6 +102,7 @@ class Generation:
     ) -> None:
         self.state = ready(model, folder)
         self.n_requests = 0
+        self.crash = ""
         self._text_for, self._news = text_for, news
         self._under_way: set[_Ticket] = set()
         self._resting_since = time.monotonic()

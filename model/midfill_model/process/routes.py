@@ -64,6 +64,8 @@ class Engine(Protocol):
     """What answers: our network (generation/engine.py), or llama.cpp (process/llamacpp/engine.py)."""
 
     n_requests: int
+    crash: str
+    """Why it ends, if it has failed after it had loaded."""
 
     @property
     def state(self) -> State: ...
@@ -155,6 +157,7 @@ class Api:
             running=engine.n_unfinished,
             requests=engine.n_requests,
             resting_seconds=engine.resting_seconds(),
+            ends=bool(engine.crash),
             asleep=state.asleep,
             windows=self._windows(),
             stalled_seconds=round(self._stalled(), 1),

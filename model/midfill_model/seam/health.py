@@ -68,6 +68,8 @@ class Health:
     """For how long there has been nothing to do."""
     options: tuple[str, ...] | None = None
     """How its model was asked to be run, as `model_options` tells it; None where it does not say."""
+    ends: bool = False
+    """Failed after it had loaded: it ends, and the next one can be asked."""
     asleep: bool = False
     """Ready, but its model has left the memory until the next request."""
     windows: int = 0
@@ -124,6 +126,7 @@ def read_health(raw: object) -> Health:
         requests=whole(told.get("requests")) or 0,
         resting_seconds=number(told.get("resting_seconds")) or 0.0,
         options=_words(told.get("options")),
+        ends=told.get("ends") is True,
         asleep=told.get("asleep") is True,
         windows=whole(told.get("windows")) or 0,
         stalled_seconds=number(told.get("stalled_seconds")) or 0.0,

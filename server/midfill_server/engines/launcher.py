@@ -49,7 +49,8 @@ class Launcher:
         self.keeps = ""
         """Why an engine of another version was not replaced, in one sentence."""
         self._starting = starting
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None  # of the engine that was started last
+        self._children: list[subprocess.Popen[bytes]] = []  # that may not have ended yet
         self._replaced = False
         self._silence_of_start, self._silence_of_heir = seam.Silence(), seam.Silence()
         self._heir: subprocess.Popen[bytes] | None = None
@@ -72,6 +73,7 @@ class Launcher:
         n_starts = 0
         while True:
             found = await self.answering(folder)
+            self.collect()
             if found is not None:
                 just_failed = n_starts > 0 and found.health.status == "failed"  # it would again
                 if just_failed or await self._stays(folder, found, model, options):
@@ -101,8 +103,7 @@ class Launcher:
 
     def collect(self) -> None:
         """No zombie stays of an engine that has ended."""
-        for process in filter(None, (self._process, self._heir)):
-            process.poll()
+        self._children = [it for it in self._children if it.poll() is None]
 
     async def end(self) -> None:
         """The engine that this front has started ends, whether it is ready or has just begun."""
@@ -129,7 +130,7 @@ class Launcher:
                 if seam.engine_lives(folder):
                     return False
                 await before_start(folder)
-                self._process = process = start(folder, model, options)
+                self._process = process = self._begin(folder, model, options)
                 patience = seam.Patience()
                 while process.poll() is None and not seam.engine_lives(folder):
                     lives()
@@ -142,6 +143,10 @@ class Launcher:
             await asyncio.sleep(POLL_SECONDS)
             return False
         return True
+
+    def _begin(self, folder: Path, model: str, options: Sequence[str]) -> subprocess.Popen[bytes]:
+        self._children.append(process := start(folder, model, options))
+        return process
 
     async def _heir_comes(self, folder: Path) -> bool:
         """Whether there is an engine by now, because the one that has ended had an heir."""
@@ -210,7 +215,7 @@ class Launcher:
                 with seam.start_lock(folder, self._silence_of_start) as lives:
                     if others or seam.heir_lives(folder):
                         break
-                    self._heir = start(folder, model, [*options, "--succeed"])
+                    self._heir = self._begin(folder, model, [*options, "--succeed"])
                     while self._heir.poll() is None and patience.seconds() < LISTEN_SECONDS:
                         if seam.heir_lives(folder):
                             return True

@@ -238,6 +238,9 @@ class Resident:
             silence = seam.Patience()
             if self._backend is not backend:
                 return
+            if health.ends:  # as when it is gone: the next key finds another
+                self._leave(backend)
+                return
             status = status_of(health, self._name, self._options)
             if status.state is State.FAILED:
                 await backend.shutdown()  # so that the next attempt starts afresh

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +24,7 @@ from midfill_server.tools import status_command
 
 from ...full_disk import fill, small_disk
 from ...known_model import SAID, write_known
+from ...scripted_engine import PATIENCE
 from .conftest import STAND_IN, pid_of, started
 from .server import Peer, engine_at, event
 
@@ -56,8 +57,13 @@ class Front:
 
 
 @pytest.fixture
-async def front(runtime: Path) -> Front:
-    return Front()
+async def front(runtime: Path) -> AsyncIterator[Front]:
+    front = Front()
+    yield front
+    front.resident.close()
+    if left := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(left, timeout=PATIENCE)
+    del front.resident  # pytest holds the front for longer than `runtime` can collect what that has started
 
 
 @pytest.fixture(autouse=True)
@@ -267,6 +273,13 @@ sys.exit(main.main(sys.argv[sys.argv.index("engine") + 1:]))
 LOSES_ITS_GPU = "engine.Completion.step = failing(engine.Completion.step, 1)"
 LOSES_IT_IN_A_TEXT = "engine.Completion.step = failing(engine.Completion.step, 3)"
 ITS_THREAD_FAILS = "engine.Slots = failing(engine.Slots, 1)"
+LINGERS = """
+from midfill_model.process import server
+tick = server.Server.on_tick
+async def looks_seldom(it, counter):
+    return counter % 20 == 19 and await tick(it, counter)
+server.Server.on_tick = looks_seldom
+"""
 
 
 @pytest.mark.parametrize("fault", [LOSES_ITS_GPU, ITS_THREAD_FAILS])
@@ -280,6 +293,22 @@ async def test_an_engine_that_ends_itself_for_a_fault_costs_no_text(
     first, second = started(runtime)
     assert pid_of(runtime) == second and not front.failures
     assert "the next completion starts a new one" in process.last_words(runtime, first)
+    front.resident.close()
+
+
+async def test_an_engine_that_fails_while_nobody_asks_is_no_news(
+    front: Front, runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The front sees it before it has ended: the next key asks the next one all the same."""
+    fails_once(tmp_path, monkeypatch, ITS_THREAD_FAILS + LINGERS)
+    front.resident.use(str(write_known(tmp_path / "known")), ("--threads", "1"))
+    backend = await front.resident.backend()
+    while not (await backend.health()).ends:
+        pass
+    while seam.engine_lives(runtime):  # noqa: ASYNC110  another process sets no event
+        await asyncio.sleep(0.01)
+    assert await front.ask() == f"{SAID}\n"
+    assert len(started(runtime)) == 2 and not front.failures
     front.resident.close()
 
 
@@ -375,6 +404,7 @@ async def test_an_engine_in_which_nothing_of_python_runs_is_named(
     assert f"(process {pid}) hangs" in told.message and f"`kill -9 {pid}`" in told.message
     if where == "engines.engine_for":
         assert (await status_command.state())["pid"] == pid
+        monkeypatch.setattr(status_command, "LISTEN_SECONDS", 2.0)
         with pytest.raises(BackendError, match=f"`kill -9 {pid}`"):
             await status_command.stop()
     os.kill(pid, signal.SIGKILL)
