@@ -11,7 +11,6 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -35,7 +34,6 @@ from .machine import cpus
 
 if TYPE_CHECKING:
     from .engines import Chosen
-    from .routes import State
 
 
 def main(argv: list[str]) -> int:
@@ -120,6 +118,7 @@ def _serve(options: argparse.Namespace, folder: Path, chosen: Chosen, lives: sea
     """
     from . import sockets
     from .life.rest import Rest
+    from .life.teller import Teller
     from .life.watchdog import Watchdog
     from .routes import Api
     from .server import Server
@@ -128,7 +127,7 @@ def _serve(options: argparse.Namespace, folder: Path, chosen: Chosen, lives: sea
     token = secrets.token_urlsafe(32) if over_tcp else None
     engine, name = chosen.engine, chosen.name
     with sockets.tcp_socket(options.port or 0) if over_tcp else sockets.unix_socket(folder) as listener:
-        tell = _Teller(name, folder, _where(folder, listener, token), options.stay, chosen.told)
+        tell = Teller(name, folder, _where(folder, listener, token), options.stay, chosen.told)
 
         def why() -> str:
             cannot_load = not options.stay and engine.state.status == "failed"
@@ -175,34 +174,6 @@ def _serve(options: argparse.Namespace, folder: Path, chosen: Chosen, lives: sea
         if server.interrupted:
             raise KeyboardInterrupt
         return complain(ended) if ended else 0
-
-
-class _Teller:
-    """Tells who started the engine in a terminal how it is; where an editor did, `stay`, only faults."""
-
-    def __init__(
-        self, name: str, folder: Path, where: str, stay: bool, health: Callable[[], seam.Health]
-    ) -> None:
-        self._name, self._folder, self._stay, self._health = name, folder, stay, health
-        self._told = self._is_ready = False
-        if not stay:
-            print(f"Listening on {where}.", file=sys.stderr, flush=True)
-
-    def __call__(self, state: State, busy: Busy) -> None:
-        was_ready, self._is_ready = self._is_ready, state.status == "ready"
-        if self._is_ready and not was_ready:
-            seam.note(self._folder, "is ready")
-        if state.status == "loading":
-            busy.show(f"Loading the model {self._name} {100 * state.progress:.0f} %")
-        elif not self._told:
-            self._told = True
-            busy.show("")
-            if state.status == "failed" and self._stay:
-                complain(state.message)
-            elif state.status == "ready" and not self._stay:
-                now = self._health()
-                ready = f"The model {now.model.id} is ready; Ctrl-C stops the engine. {now.reason}"
-                print(ready.strip(), file=sys.stderr, flush=True)
 
 
 def _where(folder: Path, listener: socket, token: str | None) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
@@ -21,18 +20,13 @@ from midfill_server.engines.backend import (
     Refused,
 )
 from midfill_server.engines.dialects.midfill import MIDFILL
+from midfill_server.engines.failures import DiesTooOften, Failures
 from midfill_server.engines.launcher import SILENT_SECONDS, Launcher
 from midfill_server.engines.process import cannot_start, hangs, stop, why_it_ended
 from midfill_server.engines.status import State, Status, status_of
 
 LATE_SECONDS = 10.0  # a text that takes so long, or stands still: is the engine still well?
 LOOK_SECONDS = 0.25  # between two looks at an engine that loads
-RETRY_SECONDS = (20.0, 60.0, 180.0, 600.0)  # until a key starts an engine again that failed
-PAUSES = (0.5, 4.0)  # before an engine is started again that died while it wrote, the 1st and the 2nd time
-
-
-class _Dies(BackendError):
-    """It has died too often while it completed."""
 
 
 async def _no_finding() -> str:
@@ -60,8 +54,7 @@ class Resident:
         self._was_ready = self._broke = False  # that one; `_broke`: its last completion failed
         self._search: asyncio.Task[Backend] | None = None
         self._watching: asyncio.Task[None] | None = None
-        self._failure: tuple[float, BackendError] | None = None
-        self._n_failures = self._n_deaths = 0
+        self._failures = Failures()
         self._window = seam.Window()
         self._rests = False
 
@@ -112,8 +105,7 @@ class Resident:
             return self._backend
         self._rests = False
         if self._search is None or self._search.done():
-            if self._failure and time.monotonic() < self._failure[0]:
-                raise self._failure[1]
+            self._failures.check()
             self._search = _kept(self._find())
         return await self._found()
 
@@ -179,14 +171,14 @@ class Resident:
                     await stop(folder, found)
             found = await self._launcher.find_or_start(folder, self._name, self._options, self._before_start)
             self._window.open(folder)
-        except _Dies as error:  # the doctor may take long: no other window waits for its words
+        except DiesTooOften as error:  # the doctor may take long: no other window waits for its words
             finding = await self._finding()
             raise self._no_engine(f"{error}. {finding}When that is mended, restart the engine") from error
         except BackendError as error:
             raise self._no_engine(str(error)) from error
         except OSError as error:
             raise self._no_engine(cannot_start(folder, error)) from error
-        self._failure = None
+        self._failures.found()
         self._was_ready = found.health.status == "ready" or (self._was_ready and found.card == self._card)
         self._backend, self._card = found.backend, found.card
         self._look_after(found.backend)
@@ -209,11 +201,7 @@ class Resident:
         words = why_it_ended(folder, last.pid)
         if not self._was_ready:
             raise BackendError(f"The engine stopped while loading: {words}")
-        self._n_deaths += 1
-        if self._n_deaths > len(PAUSES):
-            self._n_failures = len(RETRY_SECONDS)
-            raise _Dies(f"The engine stopped {self._n_deaths} times while it completed: {words}")
-        await asyncio.sleep(PAUSES[self._n_deaths - 1])
+        await asyncio.sleep(self._failures.add_death(words))
 
     def _look_after(self, backend: Backend) -> None:
         if self._backend is backend:
@@ -307,16 +295,13 @@ class Resident:
 
     def _it_works(self) -> None:
         self._was_ready, self._broke = True, False
-        self._n_failures = self._n_deaths = 0
+        self._failures.forget()
 
     def _forgive(self) -> None:
-        self._failure, self._broke = None, False
-        self._n_failures = self._n_deaths = 0
+        self._failures, self._broke = Failures(), False
 
     def _fail(self, error: BackendError) -> None:
-        wait = RETRY_SECONDS[min(self._n_failures, len(RETRY_SECONDS) - 1)]
-        self._n_failures += 1
-        self._failure = (time.monotonic() + wait, error)
+        self._failures.add(error)
         self._report(Status(State.FAILED, str(error)))
 
 

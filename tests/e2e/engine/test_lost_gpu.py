@@ -1,6 +1,5 @@
 """A GPU that fails for real under a real engine: what its user gets all the same. Runs where there is one."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,8 @@ from midfill_model import seam
 from midfill_server.engines.backend import Order
 from midfill_server.engines.resident import Resident
 from midfill_server.engines.status import State, Status
+
+from ...engine_program import engines_run
 
 pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"),
@@ -51,11 +52,7 @@ async def test_a_gpu_that_is_lost_in_a_text_costs_no_text(
     own_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     """The engine ends and says why; the next one answers the same request; its user hears of no failure."""
-    (tmp_path / "fails_once.py").write_text(FAILS_ONCE.replace("WHAT", what))
-    program = tmp_path / "python"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{tmp_path}/fails_once.py" "$@"\n')
-    program.chmod(0o700)
-    monkeypatch.setattr(sys, "executable", str(program))
+    engines_run(FAILS_ONCE.replace("WHAT", what), tmp_path, monkeypatch)
     monkeypatch.setenv("MIDFILL_RUNTIME_DIR", str(own_folder))
     told: list[Status] = []
     front = Resident(told.append)

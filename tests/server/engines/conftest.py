@@ -5,8 +5,6 @@ import json
 import os
 import shutil
 import signal
-import stat
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,6 +14,8 @@ import pytest
 
 from midfill_model import seam
 from midfill_model.seam import LOG, MARK
+
+from ...engine_program import engines_are
 
 STAND_IN = Path(__file__).parent / "stand_in.py"
 
@@ -36,10 +36,7 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture
 def stand_in(runtime: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Say what engines that are started from now on do: see stand_in.py."""
-    program = runtime / "python"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{STAND_IN}" "$@"\n')
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setattr(sys, "executable", str(program))
+    engines_are(STAND_IN, runtime, monkeypatch)
 
     def does(**what: object) -> None:
         monkeypatch.setenv("STAND_IN", json.dumps(what))

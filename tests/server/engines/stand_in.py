@@ -40,7 +40,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
-        if self.path == "/shutdown":
+        if self.path in (seam.STOP, seam.DRAIN):
             self.answer("{}")
             self.end()
         if DOES.get("dies") == "writing":
