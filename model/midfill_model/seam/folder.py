@@ -14,6 +14,12 @@ if sys.platform != "win32":
     import grp
     import pwd
 
+FILES = (
+    *("engine.json", "engine.lock", "engine.log", "engine.log.1", "engine.pid", "engine.sock"),
+    *("heir.lock", "heir.pid", "start.lock", "start.pid"),
+)
+"""What is written in the runtime folder by these names; no folder may be in the place of one."""
+
 _ROOT = 0  # user and group
 
 
@@ -32,6 +38,7 @@ def runtime_folder(given: str | Path | None = None) -> Path:
         for it in (*reversed(folder.parents), folder):
             make_private(it)
         _check(folder)
+        _check_files(folder)
     except OSError as error:
         if obstacle := what_stands_there(folder):
             raise RuntimeFolderError(
@@ -130,6 +137,15 @@ def _check(folder: Path) -> None:
             raise _open_to_others(folder, "can be written by others", folder)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise use_another(folder, "is not writable")
+
+
+def _check_files(folder: Path) -> None:
+    for name in FILES:
+        if (folder / name).is_dir():
+            raise RuntimeFolderError(
+                f"{folder / name} is a folder, where Midfill needs a file; remove it, or set"
+                " MIDFILL_RUNTIME_DIR to a private folder of your own."
+            )
 
 
 def _way_to(folder: Path) -> Iterator[Path]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from midfill_model import seam
+from midfill_model.seam.folder import FILES
 
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 STRANGER = 12345
@@ -138,6 +139,12 @@ class TestFolder:
             ) as told:
                 seam.runtime_folder(tmp_path / name / below)
             assert why in str(told.value)
+
+    @pytest.mark.parametrize("name", FILES)
+    def test_a_folder_in_a_files_place_is_named(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / name).mkdir()
+        with pytest.raises(seam.RuntimeFolderError, match=f"{tmp_path / name} is a folder.*remove it"):
+            seam.runtime_folder(tmp_path)
 
     def test_a_tilde_that_no_shell_expanded_and_relative_names(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
