@@ -85,6 +85,7 @@ class Resident:
                 interrupted = error.gone or isinstance(error, Interrupted)
                 if isinstance(error, Ended) or not interrupted:
                     self._broke = not isinstance(error, Refused | Later)
+                self._was_ready = self._was_ready or isinstance(error, Ended)
                 if not interrupted:
                     raise
                 if error.gone or isinstance(error, Ended) or not order.background:
@@ -227,7 +228,11 @@ class Resident:
             if self._backend is not backend:
                 return
             if health.ends:  # as when it is gone: the next key finds another
+                is_awaited = not self._was_ready  # its user has been told that it loads
+                self._was_ready = self._broke = True
                 self._leave(backend)
+                if is_awaited:
+                    self._search = _kept(self._find())
                 return
             status = status_of(health, self._name, self._options)
             if status.state is State.FAILED:

@@ -123,6 +123,42 @@ async def test_an_engine_that_fails_while_nobody_asks_is_no_news(
     assert len(started(runtime)) == 2 and not front.failures
 
 
+FAILS_ALWAYS = """
+import sys
+from midfill_model.generation import engine
+from midfill_model.process import main
+def fails(*_): raise MemoryError
+engine.Slots = fails
+{}
+sys.exit(main.main(sys.argv[sys.argv.index("engine") + 1:]))
+"""
+
+
+async def test_an_engine_that_fails_whenever_it_has_loaded_is_started_three_times_and_said(
+    front: Front, runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where memory holds the model and no cache: not a load at each key, and no word of it."""
+    engines_run(FAILS_ALWAYS.replace("{}", ""), tmp_path, monkeypatch)
+    front.resident.use(str(write_known(tmp_path / "known")), ("--threads", "1"))
+    for _ in range(4):
+        with pytest.raises(BackendError):
+            await front.ask()
+    assert len(started(runtime)) == 3
+    (told,) = set(front.failures)
+    assert "3 times" in told and "not enough memory" in told
+
+
+async def test_an_engine_that_fails_when_it_has_loaded_is_not_said_to_load_for_ever(
+    front: Front, runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its user waits for it, and has pressed no key yet."""
+    engines_run(FAILS_ALWAYS.replace("{}", LINGERS), tmp_path, monkeypatch)
+    front.resident.use(str(write_known(tmp_path / "known")), ("--threads", "1"))
+    await front.resident.backend()
+    assert "not enough memory" in (await front.until(State.FAILED)).message
+    assert len(started(runtime)) == 3
+
+
 async def test_what_an_engine_wrote_before_it_ended_itself_is_no_answer(
     front: Front, runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
