@@ -159,8 +159,14 @@ def _serve(options: argparse.Namespace, folder: Path, chosen: Chosen, lives: sea
             rest.n_windows,
             lambda: watchdog.seconds,
         )
-        server = Server(api.app(), before_shutdown=engine.cancel_all, is_over=is_over)
-        with Busy() as busy, seam.card_in(folder, _card(name, folder, listener, token)) as lost:
+
+        def on_end() -> None:
+            listens.close()  # who finds no card sees that it does not hang
+            lives()
+
+        server = Server(api.app(), on_end, engine.cancel_all, is_over)
+        with Busy() as busy, ExitStack() as listens:
+            lost = listens.enter_context(seam.card_in(folder, _card(name, folder, listener, token)))
             if not options.succeed:  # it has begun to load
                 engine.start()
             server.run(sockets=[listener])

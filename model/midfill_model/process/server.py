@@ -17,22 +17,28 @@ class Server(uvicorn.Server):
     """uvicorn, but SIGTERM ends it like any other stop: everything cleaned up, exit code 0."""
 
     def __init__(
-        self, app: Starlette, before_shutdown: Callable[[], None], is_over: Callable[[], bool]
+        self,
+        app: Starlette,
+        on_end: Callable[[], None],
+        cancel_all: Callable[[], None],
+        is_over: Callable[[], bool],
     ) -> None:
+        """`on_end`: called when it listens no more, while what was asked for may still be written."""
         silent: dict[str, Any] = {"log_config": None, "access_log": False}
         super().__init__(uvicorn.Config(app, lifespan="off", timeout_graceful_shutdown=2, **silent))
         logging.getLogger("asyncio").addFilter(is_news)
-        self._before_shutdown = before_shutdown
+        self._on_end, self._cancel_all = on_end, cancel_all
         self._is_over = is_over
         self._drains = False
         self.interrupted = False
         """Whether Ctrl-C ended it."""
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        self._on_end()
         if self._drains:
             self.config.timeout_graceful_shutdown = DRAIN_SECONDS
         else:
-            self._before_shutdown()
+            self._cancel_all()
         await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
@@ -45,7 +51,8 @@ class Server(uvicorn.Server):
 
     def drain(self) -> None:
         """Stop once what was asked for until now is written. Who asks later finds nobody here."""
-        self._drains = self.should_exit = True
+        self._drains = self._drains or not self.should_exit  # who has said now before does not want to wait
+        self.should_exit = True
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

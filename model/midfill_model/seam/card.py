@@ -94,10 +94,11 @@ def card_in(folder: Path, card: Card) -> Iterator[Callable[[], Path | None]]:
     try:
         yield lost
     finally:
-        for path, mark in ours.items():
+        for path, mark in list(ours.items()):
             with contextlib.suppress(OSError):
                 if mark is not None and _mark(path) == mark:
                     path.unlink()
+                    del ours[path]  # by nobody else
 
 
 def _mark(path: Path) -> tuple[int, int] | None:

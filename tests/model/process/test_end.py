@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +223,28 @@ async def test_an_engine_that_makes_way_ends_at_once_when_it_is_told_to(
     assert lost.json()["choices"][0]["finish_reason"] == "cancelled"
     go_on.touch()
     assert process.communicate()[1] == "" and process.returncode == 0
+
+
+async def test_an_engine_that_was_told_to_end_now_does_not_wait_for_who_wants_less(
+    tmp_path: Path, tiny_folder: Path
+) -> None:
+    """`midfill stop`, while another version's engine wants its place."""
+    go_on = tmp_path / "go on"
+    process = start(tmp_path, tiny_folder, code=WRITES.replace("{}", str(go_on)))
+    card = wait_for_card(tmp_path, process)
+    async with client(card) as http, client(card) as other:
+        asked = asyncio.create_task(http.post("/v1/completions", json=PROMPT))
+        while (await health(other))["running"] == 0:
+            pass
+        assert (await other.post(seam.STOP)).status_code == 200
+        with suppress(httpx.TransportError):  # it listens no more
+            await other.post(seam.DRAIN)
+        async with asyncio.timeout(server.DRAIN_SECONDS - 1):
+            lost = await asked
+    assert lost.json()["choices"][0]["finish_reason"] == "cancelled"
+    go_on.touch()
+    assert "Traceback" not in process.communicate()[1]
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("stream", [False, True])

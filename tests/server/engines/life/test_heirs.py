@@ -15,10 +15,11 @@ import pytest
 from midfill_model import seam
 from midfill_server.engines import launcher
 from midfill_server.engines.backend import BackendError
+from midfill_server.engines.process import find
 from midfill_server.engines.status import State
 from midfill_server.tools import status_command
 
-from ....engine_program import PYTHON
+from ....engine_program import PYTHON, engines_run
 from ....known_model import SAID, write_known
 from ..conftest import pid_of, started
 from ..server import Peer, engine_at
@@ -204,6 +205,44 @@ async def test_a_stop_tells_of_an_heir_that_does_not_end(
                 await status_command.stop()
             assert engine.stopped.is_set()
         front.resident.close()
+
+
+WRITES_FOR_LONG = """
+import pathlib, sys, time
+from midfill_model.generation.completion import Completion
+from midfill_model.process import main
+go_on, step = pathlib.Path(__file__).with_name("go on"), Completion.step
+def waits(completion):
+    while not go_on.exists():
+        time.sleep(0.01)
+    return step(completion)
+Completion.step = waits
+sys.exit(main.main(sys.argv[sys.argv.index("engine") + 1:]))
+"""
+
+
+async def test_an_engine_that_writes_while_it_makes_way_is_not_said_to_hang(
+    front: Front, runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It listens no more, and may write for seconds: nobody shall kill it for that."""
+    monkeypatch.setattr(status_command, "ENDING", -1.0)
+    engines_run(WRITES_FOR_LONG, tmp_path, monkeypatch)
+    front.resident.use(str(write_known(tmp_path / "known")), ("--threads", "1"))
+    asked = asyncio.create_task(front.ask())
+    backend = await front.resident.backend()
+    while (await backend.health()).running == 0:
+        pass
+    await backend.shutdown(drain=True)
+    while (found := await find(runtime)) is not None:
+        found.backend.close()
+    state = await status_command.state()
+    assert (state["state"], state["pid"]) == ("starting", started(runtime)[0])  # or ending, as it says
+    assert state["uptime_s"] < 60
+    stopping = asyncio.create_task(status_command.stop())
+    await asyncio.wait([stopping], timeout=0)
+    (tmp_path / "go on").touch()
+    assert await stopping == "No engine is running."
+    assert await asked == f"{SAID}\n"
 
 
 async def test_no_heir_is_started_while_all_pauses(front: Front, runtime: Path, stand_in: Does) -> None:
