@@ -169,10 +169,10 @@ class Engine:
         self._set(State(progress=done))
 
     def _end_all(self, crash: str) -> None:
-        self._set(State("failed", 0.0, crash))
         with self._lock:
             self.crash = crash
             unfinished, self._unfinished = self._unfinished, set()
+        self._set(State("failed", 0.0, crash))  # after `crash`: without that it could not load
         for ticket in unfinished:
             ticket.emit(Failed(crash, "end"))
 

@@ -280,11 +280,21 @@ def test_what_goes_wrong_outside_a_request_ends_the_thread(tiny: Loaded) -> None
         def new_cache(self, _: int) -> torch.Tensor:
             raise ZeroDivisionError
 
-    engine = Engine(lambda _: replace(tiny, network=Broken()), 4, 1 << 24)  # type: ignore[arg-type]
+    class Watched(Engine):
+        crash_when_failed = ""
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name == "state" and value.status == "failed":
+                self.crash_when_failed = self.crash
+            super().__setattr__(name, value)
+
+    engine = Watched(lambda _: replace(tiny, network=Broken()), 4, 1 << 24)  # type: ignore[arg-type]
     events: queue.SimpleQueue[Any] = queue.SimpleQueue()
     engine.submit(Request([1], max_tokens=1), events.put)
     engine.start()
     ended = end_of(events)
     assert isinstance(ended, Failed) and ended.message == engine.crash
     assert "ZeroDivisionError" in engine.crash and "starts a new one" in engine.crash
+    engine.stop(30)
     assert engine.state.status == "failed"
+    assert engine.crash_when_failed == engine.crash  # who sees the one sees the other: it is no failed load
