@@ -231,8 +231,9 @@ class Resident:
                 is_awaited = not self._was_ready  # its user has been told that it loads
                 self._was_ready = self._broke = True
                 self._leave(backend)
-                if is_awaited:
-                    self._search = _kept(self._find())
+                with suppress(seam.RuntimeFolderError):
+                    if is_awaited and not seam.is_paused(seam.runtime_folder()):
+                        self._search = _kept(self._find())
                 return
             status = status_of(health, self._name, self._options)
             if status.state is State.FAILED:

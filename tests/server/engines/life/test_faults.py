@@ -159,6 +159,18 @@ async def test_an_engine_that_fails_when_it_has_loaded_is_not_said_to_load_for_e
     assert len(started(runtime)) == 3
 
 
+async def test_an_engine_that_fails_when_it_has_loaded_is_not_followed_while_all_pauses(
+    front: Front, runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engines_run(FAILS_ALWAYS.replace("{}", LINGERS), tmp_path, monkeypatch)
+    front.resident.use(str(write_known(tmp_path / "known")), ("--threads", "1"))
+    await front.resident.backend()
+    seam.pause(runtime)
+    while looks := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(looks)
+    assert len(started(runtime)) == 1 and not front.failures
+
+
 async def test_what_an_engine_wrote_before_it_ended_itself_is_no_answer(
     front: Front, runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
