@@ -240,7 +240,7 @@ class Front(RuleBasedStateMachine):
         self.runtime = self.folder / "RUNTIME"
         self.documents = {uri: Document() for uri in URIS}
         self.notebook = Notebook("untitled:n.ipynb", self.say)
-        for module in ("midfill_server.engines.resident", "midfill_model.seam.lock"):
+        for module in ("midfill_server.engines.failures", "midfill_model.seam.lock"):
             self.patch.setattr(f"{module}.time", SimpleNamespace(monotonic=self.loop.time))
         self.requests: dict[int, Request] = {}
         self.messages: list[str] = []
