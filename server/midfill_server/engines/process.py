@@ -191,6 +191,11 @@ def why_it_ended(folder: Path, pid: int | None = None) -> str:
     return f"{NOTHING}, as when the system ends it because memory runs out"
 
 
+def ended_for_a_fault(folder: Path, pid: int) -> bool:
+    """Whether that engine has said at its end that it had to, as the log tells."""
+    return f"{seam.MARK}{pid} ends\n" in seam.end_of_log(folder)
+
+
 def _environment() -> dict[str, str]:
     """Ours; a folder in it is found from where this server runs."""
     found = dict(os.environ)

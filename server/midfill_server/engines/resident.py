@@ -22,7 +22,7 @@ from midfill_server.engines.backend import (
 from midfill_server.engines.dialects.midfill import MIDFILL
 from midfill_server.engines.failures import DiesTooOften, Failures
 from midfill_server.engines.launcher import SILENT_SECONDS, Launcher
-from midfill_server.engines.process import cannot_start, hangs, stop, why_it_ended
+from midfill_server.engines.process import cannot_start, ended_for_a_fault, hangs, stop, why_it_ended
 from midfill_server.engines.status import State, Status, status_of
 
 LATE_SECONDS = 10.0  # a text that takes so long, or stands still: is the engine still well?
@@ -227,13 +227,8 @@ class Resident:
             silence = seam.Patience()
             if self._backend is not backend:
                 return
-            if health.ends:  # as when it is gone: the next key finds another
-                is_awaited = not self._was_ready  # its user has been told that it loads
-                self._was_ready = self._broke = True
-                self._leave(backend)
-                with suppress(seam.RuntimeFolderError):
-                    if is_awaited and not seam.is_paused(seam.runtime_folder()):
-                        self._search = _kept(self._find())
+            if health.ends:
+                self._leave_broken(backend)
                 return
             status = status_of(health, self._name, self._options)
             if status.state is State.FAILED:
@@ -287,11 +282,24 @@ class Resident:
         if self._backend is not backend:  # a request has met that, too, and looks for the next
             return False
         self._leave(backend)
-        if seam.read_card(folder) == self._card and not self._was_ready and self._card is not None:
+        if self._card is None or self._was_ready:
+            return False
+        if seam.read_card(folder) == self._card:
             words = why_it_ended(folder, self._card.pid)
             self._card = None
             self._fail(BackendError(f"The engine stopped while loading: {words}"))
+        elif ended_for_a_fault(folder, self._card.pid):
+            self._leave_broken(backend)
         return False
+
+    def _leave_broken(self, backend: Backend) -> None:
+        """It had loaded, and has failed: the next key finds another; at once where its user waits for it."""
+        is_awaited = not self._was_ready  # its user has been told that it loads
+        self._was_ready = self._broke = True
+        self._leave(backend)
+        with suppress(seam.RuntimeFolderError):
+            if is_awaited and not seam.is_paused(seam.runtime_folder()):
+                self._search = _kept(self._find())
 
     def _leave(self, backend: Backend) -> None:
         """Look for an engine at the next request. Other streams of this one may go on."""

@@ -128,6 +128,11 @@ import sys
 from midfill_model.generation import engine
 from midfill_model.process import main
 def fails(*_): raise MemoryError
+tell = engine.Engine._set
+def is_never_seen_ready(it, state):
+    if state.status != "ready":
+        tell(it, state)
+engine.Engine._set = is_never_seen_ready
 engine.Slots = fails
 {}
 sys.exit(main.main(sys.argv[sys.argv.index("engine") + 1:]))
@@ -148,11 +153,12 @@ async def test_an_engine_that_fails_whenever_it_has_loaded_is_started_three_time
     assert "3 times" in told and "not enough memory" in told
 
 
+@pytest.mark.parametrize("then", [LINGERS, ""], ids=["and is seen", "and is gone at the next look"])
 async def test_an_engine_that_fails_when_it_has_loaded_is_not_said_to_load_for_ever(
-    front: Front, runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    front: Front, runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
 ) -> None:
     """Its user waits for it, and has pressed no key yet."""
-    engines_run(FAILS_ALWAYS.replace("{}", LINGERS), tmp_path, monkeypatch)
+    engines_run(FAILS_ALWAYS.replace("{}", then), tmp_path, monkeypatch)
     front.resident.use(str(write_known(tmp_path / "known")), ("--threads", "1"))
     await front.resident.backend()
     assert "not enough memory" in (await front.until(State.FAILED)).message
