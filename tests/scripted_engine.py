@@ -217,8 +217,13 @@ class _Api(Api):
     """The real routes; requests are kept as they came."""
 
     def __init__(self, engine: ScriptedEngine, generation: Generation) -> None:
-        stop = lambda _: engine.stop()  # noqa: E731
-        super().__init__(generation, lambda: told(generation.state), engine.model, engine.token, stop)
+        super().__init__(
+            generation,
+            lambda: told(generation.state),
+            engine.model,
+            engine.token,
+            lambda _: engine.stop(),
+        )
         self._scripted = engine
 
     async def completions(self, http: HttpRequest) -> Response:

@@ -193,7 +193,7 @@ def why_it_ended(folder: Path, pid: int | None = None) -> str:
 
 def ended_for_a_fault(folder: Path, pid: int) -> bool:
     """Whether that engine has said at its end that it had to, as the log tells."""
-    return f"{seam.MARK}{pid} ends\n" in seam.end_of_log(folder)
+    return seam.mark(f"{pid} ends").decode() in seam.end_of_log(folder)
 
 
 def _environment() -> dict[str, str]:

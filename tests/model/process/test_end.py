@@ -168,6 +168,12 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+def writes(folder: Path, model: Path) -> tuple[subprocess.Popen[str], Path]:
+    """An engine that stands still in the middle of its first text, until the file of that path is there."""
+    go_on = folder / "go on"
+    return start(folder, model, code=WRITES.replace("{}", str(go_on))), go_on
+
+
 async def nobody_listens(card: dict[str, Any]) -> None:
     async with asyncio.timeout(30):
         while True:
@@ -183,8 +189,7 @@ async def test_who_asked_before_the_engine_makes_way_gets_all_of_its_text(
     tmp_path: Path, tiny_folder: Path, path: str
 ) -> None:
     """A text that has begun cannot be asked for again. But `midfill stop` waits for none."""
-    go_on = tmp_path / "go on"
-    process = start(tmp_path, tiny_folder, code=WRITES.replace("{}", str(go_on)))
+    process, go_on = writes(tmp_path, tiny_folder)
     card = wait_for_card(tmp_path, process)
     async with (
         client(card) as http,
@@ -207,13 +212,11 @@ async def test_an_engine_that_makes_way_ends_at_once_when_it_is_told_to(
     tmp_path: Path, tiny_folder: Path
 ) -> None:
     """Its text goes on for long, and somebody wants it to end now."""
-    go_on = tmp_path / "go on"
-    process = start(tmp_path, tiny_folder, code=WRITES.replace("{}", str(go_on)))
+    process, go_on = writes(tmp_path, tiny_folder)
     card = wait_for_card(tmp_path, process)
     async with client(card) as http:
         asked = asyncio.create_task(http.post("/v1/completions", json=PROMPT))
-        while (await health(http))["running"] == 0:
-            pass
+        await health(http, running=1)
         assert (await http.post(seam.DRAIN)).status_code == 200
         await nobody_listens(card)
         assert process.poll() is None
@@ -229,13 +232,11 @@ async def test_an_engine_that_was_told_to_end_now_does_not_wait_for_who_wants_le
     tmp_path: Path, tiny_folder: Path
 ) -> None:
     """`midfill stop`, while another version's engine wants its place."""
-    go_on = tmp_path / "go on"
-    process = start(tmp_path, tiny_folder, code=WRITES.replace("{}", str(go_on)))
+    process, go_on = writes(tmp_path, tiny_folder)
     card = wait_for_card(tmp_path, process)
     async with client(card) as http, client(card) as other:
         asked = asyncio.create_task(http.post("/v1/completions", json=PROMPT))
-        while (await health(other))["running"] == 0:
-            pass
+        await health(other, running=1)
         assert (await other.post(seam.STOP)).status_code == 200
         with suppress(httpx.TransportError):  # it listens no more
             await other.post(seam.DRAIN)
@@ -252,12 +253,10 @@ async def test_an_engine_that_ends_in_a_long_step_cancels_what_it_was_asked(
     tmp_path: Path, tiny_folder: Path, stream: bool
 ) -> None:
     """The step may be a long prompt's on a slow machine: nobody waits for its end."""
-    go_on = tmp_path / "go on"
-    process = start(tmp_path, tiny_folder, code=WRITES.replace("{}", str(go_on)))
+    process, go_on = writes(tmp_path, tiny_folder)
     async with client(wait_for_card(tmp_path, process)) as http:
         asked = asyncio.create_task(http.post("/v1/completions", json=PROMPT | {"stream": stream}))
-        while (await health(http))["running"] == 0:
-            pass
+        await health(http, running=1)
         assert (await http.post(seam.STOP)).status_code == 200
         lost = await asked
     assert lost.status_code == 200 and '"finish_reason": "cancelled"' in lost.text

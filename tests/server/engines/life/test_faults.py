@@ -78,14 +78,8 @@ sys.exit(main.main(sys.argv[sys.argv.index("engine") + 1:]))
 
 
 LOSES_ITS_GPU = "engine.Completion.step = failing(engine.Completion.step, 1)"
-
-
 LOSES_IT_IN_A_TEXT = "engine.Completion.step = failing(engine.Completion.step, 3)"
-
-
 ITS_THREAD_FAILS = "engine.Slots = failing(engine.Slots, 1)"
-
-
 LINGERS = """
 from midfill_model.process import server
 tick = server.Server.on_tick
